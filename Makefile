@@ -74,7 +74,7 @@ test-machines:  ## test with the extras braket and ibm, and IonQ's clients, in a
 		$$(grep '^ionq-core==' constraints.txt)
 	tar -xzf build/machines/ionq_core-*.tar.gz -C build/machines
 	QLLMFT_IONQ_CORE=$$(echo $(CURDIR)/build/machines/ionq_core-*/) build/machines/bin/python -m pytest \
-		tests/backends/machines tests/backends/ionq/test_ionq_clients.py
+		tests/machines/qiskit_machines tests/machines/ionq/test_ionq_clients.py
 
 reliability: $(VENV)/.dev  ## attack running commands at random; write docs/results/reliability.md
 	$(BIN)/python -m pytest -m slow tests/reliability --page

@@ -1,6 +1,6 @@
 """Seconds of an audit and of each check: ``python benchmarks/audit.py`` writes audit.json.
 
-The circuit is a sound model of `examples.audits`: three layers of R_Y and a ring of CNOT, 600 training and 400 test
+The circuit is a sound model of `lab.audits`: three layers of R_Y and a ring of CNOT, 600 training and 400 test
 rows. The first audit compiles and is not counted.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import qllmft
-from examples.audits.teachers import layered_circuit, teacher_model
+from lab.audits.teachers import layered_circuit, teacher_model
 from qllmft.events import Message
 
 from run import machine_facts

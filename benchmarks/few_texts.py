@@ -32,8 +32,8 @@ import pandas as pd
 import qllmft
 import torch
 from datasets import Dataset
-from examples.experiments import debian, docstrings
-from examples.experiments.common import Record
+from lab.experiments import debian, docstrings
+from lab.experiments.common import Record
 from sentence_transformers import SentenceTransformer
 from setfit import SetFitModel, Trainer, TrainingArguments
 from sklearn.feature_extraction.text import TfidfVectorizer

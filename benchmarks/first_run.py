@@ -24,7 +24,7 @@ COMPILATION = """
 import gc, time
 from qllmft.config.presets import load_preset
 from qllmft.run.compilation import functions_to_compile
-from qllmft_backends.adjoint.compiled import passes
+from qllmft_engine.compiled import passes
 gc.disable()  # as the processes do that compile for a run, see `ahead`
 started = time.process_time()
 for dtype, functions in functions_to_compile(load_preset("sines").config({})):

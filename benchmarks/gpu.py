@@ -24,7 +24,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qllmft.heads.devices import torch_devices
 from qllmft.heads.torch_engine import TorchEngine
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_engine import AdjointEngine, lower
 
 from machine import cpu_model
 from workloads import CX, EMBEDDING, circuit_gates

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))
-from examples.experiments.debian import packages
+from lab.experiments.debian import packages
 
 import machine
 

@@ -18,12 +18,12 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import n_local, real_amplitudes
 from qllmft_backends import create
-from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.program import lower_complex
-from qllmft_backends.adjoint.thread_pool import thread_count
 from qllmft_backends.observables import PauliObservables
 from qllmft_circuits import head_circuit
 from qllmft_circuits.ansatz import brickwork
+from qllmft_engine.complex_engine import ComplexEngine
+from qllmft_engine.program import lower_complex
+from qllmft_engine.thread_pool import thread_count
 
 from complex import Step, strings, turns
 from run import machine_facts

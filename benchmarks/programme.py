@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qllmft.campaign.file import load_space
-from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
 from qllmft.config import RunConfig
 from qllmft.run import SharedInputs, run_experiment
+from qllmft_studies.file import load_space
+from qllmft_studies.sweep import estimate_epoch_times, make_sweep
 
 from run import machine_facts
 

@@ -21,7 +21,7 @@ import numpy as np
 import pennylane as qp
 import torch
 from qllmft import QuantumHead
-from qllmft_backends.pennylane_device import AdjointDevice
+from qllmft_engine.pennylane_device import AdjointDevice
 
 from report import with_qnodes
 from run import machine_facts

@@ -18,10 +18,10 @@ from typing import Any
 
 os.environ |= dict.fromkeys(("QLLMFT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-from qllmft.campaign.file import load_study
-from qllmft.campaign.study_plan import study_runs
 from qllmft.config import RunConfig
 from qllmft.run import run_experiment
+from qllmft_studies.file import load_study
+from qllmft_studies.study_plan import study_runs
 
 from run import machine_facts
 

@@ -43,9 +43,9 @@ print(json.dumps({{"seconds": round(seconds, 3), "megabytes": round((peak - memo
 PROJECT = """
 import sklearn.model_selection
 from qllmft.config import DataConfig
-from qllmft.data.columns import Columns
-from qllmft.data.tables import read_table
-from qllmft.data.texts import read_texts
+from qllmft_tables.columns import Columns
+from qllmft_tables.tables import read_table
+from qllmft_tables.texts import read_texts
 from qllmft.run.setup import SharedInputs
 """
 READERS = {

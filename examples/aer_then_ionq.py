@@ -15,7 +15,7 @@ from qiskit import qasm3
 from qllmft.api import train
 from qllmft.inference import Predictor, model_circuits
 from qllmft_backends import create
-from qllmft_backends.sandbox import MockServer
+from qllmft_machines.sandbox import MockServer
 
 REVIEWS = [
     ("I laughed until the very last scene.", "good"),

@@ -19,25 +19,25 @@ if (
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qllmft_backends.lazy import make_lazy_imports
+from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
-    from qllmft.analysis.audit import audit as audit
     from qllmft.api import load as load
     from qllmft.api import train as train
-    from qllmft.campaign import compare as compare
-    from qllmft.campaign import read_study as read_study
     from qllmft.config import RunConfig as RunConfig
     from qllmft.config.presets import load_preset as load_preset
     from qllmft.config.presets import preset_names as preset_names
-    from qllmft.errors import UserError as UserError
     from qllmft.heads import QuantumEncoder as QuantumEncoder
     from qllmft.heads import QuantumHead as QuantumHead
     from qllmft.heads import build_classifier as build_classifier
     from qllmft.inference import Predictor as Predictor
-    from qllmft.kernel import QuantumKernel as QuantumKernel
     from qllmft.plugins import register as register
     from qllmft.run import run_experiment as run_experiment
+    from qllmft_audit.audit import audit as audit
+    from qllmft_base.errors import UserError as UserError
+    from qllmft_engine.quantum_kernel import QuantumKernel as QuantumKernel
+    from qllmft_studies import compare as compare
+    from qllmft_studies import read_study as read_study
 
     __version__: str
 

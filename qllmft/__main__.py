@@ -1,6 +1,6 @@
 """Entry of the command line: the program ``qllmft``, and ``python -m qllmft``."""
 
-from qllmft_backends.current_folder import ignore_current_folder
+from qllmft_base.current_folder import ignore_current_folder
 
 
 def run_process() -> None:

@@ -15,11 +15,11 @@ from qllmft.config.options import explain_in_python
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
-from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.files import expand_home
 from qllmft.progress import LineListener
 from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
+from qllmft_base.errors import UserError
+from qllmft_base.files import expand_home
 
 if TYPE_CHECKING:
     from qllmft.embed.loading import GivenBody

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, get_args
 
-from qllmft.errors import UserError
-from qllmft_backends.plugins import PluginKind, Registry
+from qllmft_base.errors import UserError
+from qllmft_base.plugins import PluginKind, Registry
 
 _REGISTRY_PLACES: dict[PluginKind, tuple[str, str]] = {
     "adapter": ("qllmft.config.lora", "ADAPTERS"),

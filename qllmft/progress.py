@@ -8,7 +8,6 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from qllmft.counts import format_count
 from qllmft.events import (
     DataChecked,
     EpochEnded,
@@ -24,6 +23,7 @@ from qllmft.events import (
 from qllmft.run.needs import duration_text
 from qllmft.tasks import TASK_OF_SCORE, TASKS
 from qllmft.training import EpochMetrics
+from qllmft_base.text import format_count
 
 LINES = 10  # about one training
 EVERY_S = 60.0  # between two lines of a stage that reports its steps

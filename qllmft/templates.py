@@ -14,10 +14,10 @@ from qiskit.circuit import Gate, ParameterVectorElement
 from qllmft.config import ModelConfig
 from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.config.presets import Preset
-from qllmft.errors import UserError
 from qllmft_backends.layouts import describe_layout, final_qubits
-from qllmft_backends.plugins import Registry
-from qllmft_backends.text import error_text
+from qllmft_base.errors import UserError
+from qllmft_base.plugins import Registry
+from qllmft_base.text import error_text
 from qllmft_circuits import (
     LIBRARY,
     Ansatz,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
-from qllmft.files import open_regular
+from qllmft_base.files import open_regular
 
 if TYPE_CHECKING:  # a list of runs reads no weights, and torch takes seconds
     from torch import Tensor

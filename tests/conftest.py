@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from public_reports import PAGE, PublicReport, page
+
+pytest_plugins = ["core_fixtures"]
 
 GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
 TINY_DIMENSION = 16
@@ -51,7 +53,7 @@ def compile_kernels(has_workers):
 
     Workers have all kernels before they begin, since each would compile what the others compile.
     """
-    from qllmft_backends.adjoint.compiled.ahead import (
+    from qllmft_engine.compiled.ahead import (
         COMPLEX_GATES,
         REAL_GATES,
         SHOTS,
@@ -207,14 +209,14 @@ def forked_reader(request, monkeypatch):
     """Each circuit of a file is read in a process that is forked, and imports nothing."""
     if hasattr(os, "fork"):
         reader = request.getfixturevalue("forking_reader")
-        monkeypatch.setattr("qllmft_circuits.reading._run_reader", reader)
+        monkeypatch.setattr("qllmft_circuits.files.reading._run_reader", reader)
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""
     from qllmft.plugins import find_registry
-    from qllmft_backends.plugins import GROUPS
+    from qllmft_base.plugins import GROUPS
 
     site, names, roots = tmp_path / "site", [], set()
     site.mkdir()
@@ -313,8 +315,8 @@ def made_run(tmp_path):
 
 @pytest.fixture
 def paper(capsys):
-    """`python -m examples.paper` as a function: its output and its messages; anything but ``code`` at its end fails."""
-    from examples.paper.__main__ import main
+    """`python -m lab.paper` as a function: its output and its messages; anything but ``code`` at its end fails."""
+    from lab.paper.__main__ import main
 
     def call(*arguments, code=0):
         capsys.readouterr()
@@ -332,6 +334,6 @@ def forked_workers(monkeypatch):
     """Processes of a command are forked from one that has imported torch, not spawned."""
     from forked_scripts import WorkerContext
 
-    from qllmft import workers
+    from qllmft_base import workers
 
     monkeypatch.setattr(workers, "CONTEXT", WorkerContext())

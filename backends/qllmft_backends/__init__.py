@@ -5,7 +5,7 @@ Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a ba
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import make_lazy_imports
+from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft_backends.backend import Backend as Backend

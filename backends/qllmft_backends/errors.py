@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qllmft_backends.text import mask_credentials, shorten_numbers
+from qllmft_base.text import mask_credentials, shorten_numbers
 
 
 class BackendError(ValueError):

@@ -29,7 +29,7 @@ from qllmft_backends.protocol import (
     Sampling,
 )
 from qllmft_backends.requests import check_values, number_of_shots
-from qllmft_backends.text import format_count
+from qllmft_base.text import format_count
 
 Request = tuple[Backend, QuantumCircuit, Floats]
 MAX_STRING_QUBITS = 10  # qubits of a string, whose inverse has 2^n strings

@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.validation import CheckedModel
+from qllmft_base.validation import CheckedModel
 
 NoiseName = Literal["none", "paper_low", "paper_high", "forte1", "explicit"]
 ShotModel = Literal["exact", "gaussian", "multinomial"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from qllmft_backends.errors import MissingExtraError, UnknownBackendError
-from qllmft_backends.plugins import BUILT_IN, Registry
-from qllmft_backends.text import error_text
-from qllmft_backends.validation import InvalidValue, faults
+from qllmft_base.plugins import BUILT_IN, Registry
+from qllmft_base.text import error_text
+from qllmft_base.validation import InvalidValue, faults
 
 if TYPE_CHECKING:  # it imports Qiskit, which takes a second
     from qllmft_backends.backend import Backend
@@ -44,7 +44,7 @@ class Entry:
 _BUILT_IN = {
     "adjoint": Entry(
         summary="the project's own simulator: exact, batched, gradients in one reverse sweep (default)",
-        module="qllmft_backends.adjoint.backend",
+        module="qllmft_engine.backend",
         backend="AdjointBackend",
         options="AdjointOptions",
         device="CPU, devices of torch (device=...)",
@@ -74,7 +74,7 @@ _BUILT_IN = {
     ),
     "ionq_simulator": Entry(
         summary="IonQ's simulator in the cloud: free, ideal or with a device's noise model",
-        module="qllmft_backends.remote.ionq.backend",
+        module="qllmft_machines.ionq.backend",
         backend="IonQSimulator",
         options="IonQSimulatorOptions",
         extra="ionq",
@@ -85,7 +85,7 @@ _BUILT_IN = {
     ),
     "ionq_forte": Entry(
         summary="IonQ's devices, Forte's 36 ions by default (target=...): paid, priced before it sends, resumable",
-        module="qllmft_backends.remote.ionq.backend",
+        module="qllmft_machines.ionq.backend",
         backend="IonQForte",
         options="IonQForteOptions",
         extra="ionq",
@@ -97,7 +97,7 @@ _BUILT_IN = {
     ),
     "pennylane": Entry(
         summary="devices of PennyLane: qllmft.adjoint, default.qubit, lightning.qubit (device=...)",
-        module="qllmft_backends.pennylane_device.backend",
+        module="qllmft_engine.pennylane_device.backend",
         backend="PennyLaneBackend",
         options="PennyLaneOptions",
         extra="pennylane",
@@ -106,7 +106,7 @@ _BUILT_IN = {
     ),
     "qiskit": Entry(
         summary="any Qiskit backend or V2 primitive: IBM, Braket, snapshots of devices in Aer (provider=...)",
-        module="qllmft_backends.remote.machines.backend",
+        module="qllmft_machines.qiskit_machines.backend",
         backend="QiskitBackend",
         options="QiskitOptions",
         extra="aer",

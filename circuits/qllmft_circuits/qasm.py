@@ -15,8 +15,8 @@ from qiskit.circuit import ControlledGate, Gate, Instruction, Parameter, Paramet
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.qasm3 import QASM3ExporterError
 
+from qllmft_circuits.files.reading import read_qasm2, read_qasm3, read_qpy
 from qllmft_circuits.names import ELEMENT_PATTERN, listed_names
-from qllmft_circuits.reading import read_qasm2, read_qasm3, read_qpy
 from qllmft_circuits.written_gates import open_gates
 
 _STANDARD_NAMES = frozenset(get_standard_gate_name_mapping()).union(

@@ -261,7 +261,9 @@ def _run(arguments: list[str], folder: str) -> str:
         "COLUMNS": "100",
         "HF_HUB_OFFLINE": "1",
         "NO_COLOR": "1",
-        "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in (".", "circuits", "backends")),
+        "PYTHONPATH": os.pathsep.join(
+            str(ROOT / part) for part in (".", "circuits", "backends", "packages")
+        ),
     }
     done = subprocess.run(  # noqa: S603
         [sys.executable, *arguments],

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.answers.probabilities import LabelProbabilities
-from qllmft.counts import format_count
 from qllmft_backends.protocol import Evaluator
+from qllmft_base.text import format_count
 
 _MAX_ROUNDING = 1e-4  # mean |Δ⟨Z⟩| between exact simulations, in float32 too
 

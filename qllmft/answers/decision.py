@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.answers.probabilities import LabelProbabilities
-from qllmft.counts import format_count
 from qllmft.embed.reading import MOSTLY_UNKNOWN_SHARE
-from qllmft.errors import UserError
 from qllmft.tasks.calibration import fewest_texts, least_probability
 from qllmft.tasks.measure import percent
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 
 @dataclass(frozen=True)

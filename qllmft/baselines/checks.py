@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

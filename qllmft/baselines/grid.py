@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
 from qllmft.config import RunConfig
-from qllmft.errors import UserError, first_line
-from qllmft.native_threads import one_thread
-from qllmft.randomness import draw_indices
 from qllmft.training.search import (
     MAX_ITERATIONS,
     SCORE_DIGITS,
@@ -29,7 +26,10 @@ from qllmft.training.search import (
     split_examples,
     with_class_weights,
 )
-from qllmft_backends.adjoint.thread_pool import thread_count
+from qllmft_base.errors import UserError, first_line
+from qllmft_base.native_threads import one_thread
+from qllmft_base.randomness import draw_indices
+from qllmft_engine.thread_pool import thread_count
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

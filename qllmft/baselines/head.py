@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, check_head, check_maker, convert_settings
 from qllmft.config import RunConfig
-from qllmft.errors import UserError, check_whole_number
-from qllmft.files import folder_name
 from qllmft.tasks import TaskName
 from qllmft.tasks.measure import Score
-from qllmft_backends.plugins import GROUPS, Registry
+from qllmft_base.errors import UserError, check_whole_number
+from qllmft_base.files import folder_name
+from qllmft_base.plugins import GROUPS, Registry
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

@@ -10,9 +10,9 @@ from qllmft.baselines.head import baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import linear
-from qllmft.randomness import torch_generator
 from qllmft.tasks import TASKS
 from qllmft.training.head import TrainedHead
+from qllmft_base.randomness import torch_generator
 
 MIN_HIDDEN_UNITS = 4  # units of the smallest MLP baseline
 

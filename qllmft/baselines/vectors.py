@@ -15,8 +15,8 @@ from qllmft.baselines.grid import GridBaseline, grid_points, n_trained, strength
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads.encoder import DataMap, amplitudes
-from qllmft.randomness import derive_seed
 from qllmft.templates import Pad
+from qllmft_base.randomness import derive_seed
 
 MAX_CODE_BITS = 8  # bits per code, entries per sub-vector
 LONGEST_SUBVECTOR = 32

@@ -12,8 +12,8 @@ import typer
 from qllmft.cli.consent import Load, find_remote_backend, set_terminal_callbacks, show_estimate
 from qllmft.cli.console import say
 from qllmft.cli.options import Count, Positive, load_predictor
-from qllmft.counts import format_count
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     import numpy as np

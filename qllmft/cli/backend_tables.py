@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from qllmft.cli.console import names, numbers, say, say_json, table
-from qllmft.counts import format_count
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qllmft.cli.console import confirm, say
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np

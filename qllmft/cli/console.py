@@ -15,7 +15,7 @@ from rich.prompt import Confirm
 from rich.table import Column, Table
 from rich.text import Text
 
-from qllmft_backends.text import json_text, printable
+from qllmft_base.text import json_text, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qllmft.cli.console import numbers, say, say_json, table
 from qllmft.cli.options import Json, Settings, build_config
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import ModelConfig, RunConfig

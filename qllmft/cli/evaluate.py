@@ -29,8 +29,8 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
-from qllmft.counts import format_count
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 MAX_PAIRS = 10  # confused pairs of labels in the terminal; JSON has the whole matrix
 
@@ -185,7 +185,7 @@ def _data_config(
         return None
     from qllmft.config import BUILT_IN_CORPUS, DataConfig, parse_config
     from qllmft.data.sources import settings_without_effect
-    from qllmft.files import expand_home
+    from qllmft_base.files import expand_home
 
     run_data = DataConfig() if source == BUILT_IN_CORPUS else run_settings(run).data
     inherited_names = ("task", "label_separator", "pair_features", "missing_labels")

@@ -14,8 +14,9 @@ import typer
 
 from qllmft.cli.console import numbers, say, say_json, table, texts, write_output
 from qllmft.cli.options import Json, Natural, Positive, Row, Run, load_predictor
-from qllmft.counts import format_count
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_base.parts import load_part
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.inference.export import Export
@@ -39,19 +40,21 @@ def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> Non
         table: Write the tables of a study into this file, .md or .tex.
         explain: Number of a run's misclassified texts to explain by nearest training texts and words left out.
     """
-    from qllmft.report import write_report, write_study_report, write_study_table
+    from qllmft.report import write_report
 
     is_study = (run / "study.json").exists()
     if explain and is_study:
         raise UserError(
             "--explain is about the texts of a run, and this is the folder of a study. Omit it."
         )
-    if table is not None:
-        say(str(write_study_table(run, table)))
-    elif is_study:
-        say(str(write_study_report(run)))
-    else:
+    if table is None and not is_study:
         say(str(write_report(run, explained=explain)))
+        return
+    study_pages = load_part("study_pages", f"the page of the study {run}")
+    if table is None:
+        say(str(study_pages.write_study_report(run)))
+    else:
+        say(str(study_pages.write_study_table(run, table)))
 
 
 @dataclass(frozen=True)

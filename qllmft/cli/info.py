@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from qllmft.cli.console import PlainConsole, names, numbers, say, say_json, table
 from qllmft.cli.options import Count, Json
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import ModelConfig, RunConfig

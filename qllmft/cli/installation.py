@@ -12,7 +12,7 @@ from typing import get_args
 
 from packaging.requirements import Requirement
 
-from qllmft.versions import installed_version
+from qllmft_base.versions import installed_version
 
 _DEVELOPERS_EXTRA = "dev"
 
@@ -98,8 +98,8 @@ def _find_fault(requirement: Requirement) -> str:
 def _list_plugins() -> Iterator[Finding]:
     """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
     from qllmft.plugins import find_registry
-    from qllmft_backends.plugins import BUILT_IN, PluginKind
     from qllmft_backends.registry import describe
+    from qllmft_base.plugins import BUILT_IN, PluginKind
 
     for backend in (row for row in describe() if row.source == BUILT_IN):
         state = "available" if backend.available else "not available"
@@ -138,7 +138,7 @@ def _check_machine() -> Iterator[Finding]:
         gpu_text = f"none: {error}"
     yield Finding("GPU", gpu_text)
     from qllmft.embed.cache import default_cache_folder
-    from qllmft_backends.adjoint.kernel_store import open_store
+    from qllmft_engine.kernel_store import open_store
 
     folder = default_cache_folder()
     try:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -17,41 +17,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from qllmft.cli.analyse import analyse, dequantise
 from qllmft.cli.console import PlainConsole, say, start_sign
-from qllmft.cli.energy import energy
-from qllmft.cli.evaluate import evaluate
-from qllmft.cli.finished import explain, export, push, report
-from qllmft.cli.info import doctor, info
-from qllmft.cli.machines import backends, ionq_sandbox, jobs
 from qllmft.cli.options import as_command
-from qllmft.cli.predict import predict
-from qllmft.cli.price import price
-from qllmft.cli.runs import runs
-from qllmft.cli.serve import serve
-from qllmft.cli.study import study
-from qllmft.cli.sweep import sweep
-from qllmft.cli.train import init, train
-from qllmft.cli.verify import verify
-from qllmft.errors import UserError
-from qllmft.garbage import rare_collections
-from qllmft_backends.current_folder import ignore_current_folder
+from qllmft.cli.panels import collect_panels
 from qllmft_backends.errors import BackendError
-from qllmft_backends.files import FULL_DISK, MAKE_ROOM
-from qllmft_backends.text import HALF_PAIR
+from qllmft_base.current_folder import ignore_current_folder
+from qllmft_base.errors import UserError
+from qllmft_base.files import FULL_DISK, MAKE_ROOM
+from qllmft_base.garbage import rare_collections
+from qllmft_base.text import HALF_PAIR
 
 INTERRUPTED = 130
 
-# name of a panel of the help, and its commands
-PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train and use a model": (train, init, runs, predict, evaluate, explain, serve, report, verify),
-    "Compare over seeds and settings": (study, sweep),
-    "Look up": (info, backends, energy),
-    "Measure what is quantum": (analyse, dequantise),
-    "Quantum hardware": (price, jobs, ionq_sandbox),
-    "Share a model": (export, push),
-    "This installation": (doctor,),
-}
 _HELP_WIDTH = 100  # characters, in a terminal that has them
 _DESCRIPTIONS_FROM = 34  # column; an option with a longer name has its description on the next line
 
@@ -110,9 +87,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut names in a narrow terminal
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _HELP_WIDTH},
 )
-for _panel, _commands in PANELS.items():
-    for _command in _commands:
-        app.command(cls=PanelCommand, rich_help_panel=_panel)(as_command(_command))
 
 
 def _print_version(is_requested: bool) -> None:
@@ -136,8 +110,11 @@ def _options(
 
 
 @cache
-def _build_command() -> Any:
+def build_command() -> Any:
     """Return the commands with their options, which Typer would build again for each call of `main`."""
+    for panel, commands in collect_panels().items():
+        for command in commands:
+            app.command(cls=PanelCommand, rich_help_panel=panel)(as_command(command))
     return typer.main.get_command(app)
 
 
@@ -153,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     f"argument {number}, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file."
                 )
         with _short_warnings(errors), _repeat_lost_interrupts(), start_sign():
-            _build_command()(args=command_words, prog_name="qllmft")
+            build_command()(args=command_words, prog_name="qllmft")
     except (SystemExit, KeyboardInterrupt, BrokenPipeError) as exit_cause:
         # typer and rich catch the latter two themselves and end silently, with 1 for a broken pipe
         causes = list(_causes(exit_cause))

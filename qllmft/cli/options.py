@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 import typer
 
 from qllmft.cli.console import say
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig

@@ -27,9 +27,8 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
-from qllmft.counts import format_count
-from qllmft.errors import UserError
-from qllmft_backends.text import json_text, printable
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count, json_text, printable
 
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.config.settings import find_differing
-from qllmft.counts import format_count
 from qllmft.run.pairing import ComparedRun, PairedAnswers, pair_runs
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.statistics import p_value
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.run import RunFolder

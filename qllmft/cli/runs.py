@@ -12,8 +12,8 @@ import typer
 
 from qllmft.cli.console import confirm, numbers, say, say_json, table, texts
 from qllmft.cli.options import Json
-from qllmft.counts import format_count
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.config import ModelConfig
@@ -139,7 +139,7 @@ def _run_row(run: RunFolder) -> dict[str, str]:
 
 def _count_labels(run: RunFolder) -> int | None:
     """Return the number of labels or targets of a run, or None if no file names them yet."""
-    from qllmft.files import parse_json, read_text, reading
+    from qllmft_base.files import parse_json, read_text, reading
 
     if record := run.read_result() or run.read_validation():
         return len(record.data.labels)

@@ -14,7 +14,7 @@ import typer
 from qllmft.cli.backend import BACKEND, Options, Yes
 from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts, write_output
 from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -284,7 +284,7 @@ def init(file: Path = Path("config.toml"), *, preset: str = "sines") -> None:
     """
     from qllmft.config.presets import load_preset
     from qllmft.config.toml_files import commented_toml
-    from qllmft.files import write_text, writing
+    from qllmft_base.files import write_text, writing
 
     config = load_preset(preset).config()
     if str(file) == "-":

@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 
 from qllmft.config.requirements import ADAPTER
 from qllmft.config.section import PositiveReal, Section
-from qllmft.errors import UserError
-from qllmft.files import expand_home, parse_json, read_text
-from qllmft_backends.plugins import Registry
+from qllmft_base.errors import UserError
+from qllmft_base.files import expand_home, parse_json, read_text
+from qllmft_base.plugins import Registry
 
 MAX_RANK = 4096
 MAX_NAMES = 2_000  # of modules; PEFT compares each with all others

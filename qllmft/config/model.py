@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from qllmft.budget import circuit_cost, excess
 from qllmft.config.requirements import MODEL
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
+from qllmft_base.budget import circuit_cost, excess
 
 PAPER_ANSATZ = "paper"
 # with E = 2 an encoder has 14 qubits for every Q (from the published counts)

@@ -5,7 +5,7 @@ Sections refuse what these tables do not support. What needs arithmetic is in th
 
 from __future__ import annotations
 
-from qllmft_backends.requirement import Requirement
+from qllmft_base.requirement import Requirement
 
 # devices of a body that are distributions over several, of accelerate
 DISTRIBUTIONS = ("auto", "balanced", "balanced_low_0", "sequential")

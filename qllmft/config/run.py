@@ -16,12 +16,12 @@ from qllmft.config.model import ModelConfig
 from qllmft.config.requirements import RUN, TASK_REMEDY
 from qllmft.config.section import NEUTRAL, Count, Positive, Section, settings_in
 from qllmft.config.training import TrainConfig
-from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
 from qllmft_backends.errors import UnknownBackendError
 from qllmft_backends.noise import CircuitNoise, NoiseName, ShotGradient, ShotModel
 from qllmft_backends.registry import BACKENDS, Entry
-from qllmft_backends.validation import faults
+from qllmft_base.errors import UserError
+from qllmft_base.validation import faults
 
 # options about the receiver of circuits, the key that pays, the ledger of payments, agreements to a
 # price, and circuits that are paid again

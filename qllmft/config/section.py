@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from qllmft.files import stays_inside
-from qllmft_backends.validation import CheckedModel
+from qllmft_base.files import stays_inside
+from qllmft_base.validation import CheckedModel
 
 # mark of a setting that is a part of a run's identity only if it differs from its default
 NEUTRAL = "neutral"

@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qllmft.errors import UserError
-from qllmft.files import parse_toml
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_toml
 
 if TYPE_CHECKING:
     from qllmft.config import RunConfig

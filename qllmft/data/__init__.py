@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import make_lazy_imports
+from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.data.corpus import Corpus as Corpus

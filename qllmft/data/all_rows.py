@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.counts import format_count
 from qllmft.data.corpus import Corpus, Table, join_first
-from qllmft.errors import UserError
 from qllmft.tasks import TASKS
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 Rows = NDArray[np.int64]
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config.data import PairFeatures
-from qllmft.counts import format_count
-from qllmft.data.cells import comparison_texts, visible_text
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
+from qllmft_tables.cells import comparison_texts, visible_text
 
 FIRST_ROWS = 5  # number of bad rows that are named
 _KEPT_FIRST = ("test", "validation")  # splits that keep their copies before the other splits

@@ -8,8 +8,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from qllmft.data.cells import SHEET_ERRORS, is_number, list_in, visible_text
-from qllmft_backends.text import printable
+from qllmft_base.text import printable
+from qllmft_tables.cells import SHEET_ERRORS, is_number, list_in, visible_text
 
 # what programs and people write for a missing value, in lower case
 MISSING_MARKS = frozenset(

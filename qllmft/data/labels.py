@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.counts import format_count
-from qllmft.data.bounds import MAX_LABEL, MAX_LIST
-from qllmft.data.cells import is_blank, is_number, label_text, values_in
 from qllmft.data.corpus import Findings, join_first
 from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels, with_counts
-from qllmft.errors import UserError
 from qllmft.tasks import TASKS
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
+from qllmft_tables.bounds import MAX_LABEL, MAX_LIST
+from qllmft_tables.cells import is_blank, is_number, label_text, values_in
 
 if TYPE_CHECKING:
     import pandas as pd

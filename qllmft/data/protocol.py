@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.counts import format_count
 from qllmft.data.all_rows import Rows, assign_folds, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Findings, Table, find_copies, join_first
 from qllmft.data.label_names import is_missing_mark, label_table, with_counts
-from qllmft.errors import UserError
-from qllmft.randomness import numpy_generator
 from qllmft.tasks import TASKS, infer_task
+from qllmft_base.errors import UserError
+from qllmft_base.randomness import numpy_generator
+from qllmft_base.text import format_count
 
 # share drawn of a label with fewer texts than requested; the rest is for the test
 RARE_LABEL_SHARE = 0.7

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qllmft.config import IN_MEMORY, DataConfig
-from qllmft.counts import format_count
-from qllmft.data.bounds import MAX_LABEL, MAX_TEXT
-from qllmft.data.cells import (
+from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
+from qllmft.data.label_names import is_missing_mark, with_counts
+from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
+from qllmft.data.split_keys import read_split_keys
+from qllmft.tasks import TASKS
+from qllmft_base.errors import UserError
+from qllmft_base.files import expand_home
+from qllmft_base.text import HALF_PAIR, format_count
+from qllmft_tables.bounds import MAX_LABEL, MAX_TEXT
+from qllmft_tables.cells import (
     ROWS_AT_ONCE,
     SHEET_ERRORS,
     is_blank,
@@ -24,15 +31,7 @@ from qllmft.data.cells import (
     unusual_places,
     values_in,
 )
-from qllmft.data.columns import SPLIT_COLUMN, Columns, no_column, plain
-from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
-from qllmft.data.label_names import is_missing_mark, with_counts
-from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
-from qllmft.data.split_keys import read_split_keys
-from qllmft.errors import UserError
-from qllmft.files import expand_home
-from qllmft.tasks import TASKS
-from qllmft_backends.text import HALF_PAIR
+from qllmft_tables.columns import SPLIT_COLUMN, Columns, no_column, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +121,18 @@ def _plain_labels(cells: Sequence[Any]) -> set[str]:
     return {"" if is_blank(label) or is_missing_mark(label) else label for label in labels}
 
 
+def columns_to_read(config: DataConfig) -> Columns:
+    """Return the columns that a configuration reads."""
+    key = () if config.key_column is None else (config.key_column,)
+    optional = []
+    if len(config.label_columns) == 1:
+        optional.append(f"{config.label_columns[0]}_text")
+    if SPLIT_COLUMN not in config.columns:
+        optional.append(SPLIT_COLUMN)
+    all_names = config.column_names or ()
+    return Columns(config.text_columns, config.label_columns, key, tuple(optional), all_names)
+
+
 def _check_columns(frames: Frames, config: DataConfig) -> None:
     for split, frame in frames.items():
         if not len(frame):
@@ -130,7 +141,7 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             )
         if missing := [column for column in config.columns if column not in frame.columns]:
             where = f"{config.source}, split {split!r}"
-            raise no_column(missing[0], list(frame.columns), where, Columns.from_config(config))
+            raise no_column(missing[0], list(frame.columns), where, columns_to_read(config))
 
 
 def _without_bad_rows(

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
-from qllmft.data.alignment import align_columns, check_pair
-from qllmft.data.cells import python_text, shortest_number
-from qllmft.data.columns import Columns
 from qllmft.data.corpus import FIRST_ROWS, Corpus
-from qllmft.data.file_bytes import DataFile
-from qllmft.data.rows import SPLIT_NAMES, make_corpus, number_rows
-from qllmft.data.tables import SUFFIXES as SUFFIXES
-from qllmft.data.tables import WORKBOOKS, read_table, table_stem, table_suffix
-from qllmft.errors import UserError, first_line
-from qllmft.files import expand_home
+from qllmft.data.rows import SPLIT_NAMES, columns_to_read, make_corpus, number_rows
+from qllmft_base.errors import UserError, first_line
+from qllmft_base.files import expand_home
+from qllmft_tables.alignment import align_columns, check_pair
+from qllmft_tables.cells import python_text, shortest_number
+from qllmft_tables.columns import Columns
+from qllmft_tables.file_bytes import DataFile
+from qllmft_tables.tables import SUFFIXES as SUFFIXES
+from qllmft_tables.tables import WORKBOOKS, read_table, table_stem, table_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def read_corpus(config: DataConfig) -> Corpus:
             f"the texts were given to Python ({config.source}) and are not kept. Give the same texts to "
             "qllmft.train again to resume the run, or labelled texts in a file with --data."
         )
-    columns = Columns.from_config(config)
+    columns = columns_to_read(config)
     if config.source == BUILT_IN_CORPUS:
         refuse_settings(config, "the corpus of the package", (*_HUB_SETTINGS, *_TABLE_SETTINGS))
         reviews = Path(str(resources.files("qllmft.data") / "reviews.tsv"))
@@ -328,7 +328,7 @@ def _name_columns(frame: pd.DataFrame, config: DataConfig, where: str) -> pd.Dat
 
     An optional column that is there several times is left out.
     """
-    columns = Columns.from_config(config)
+    columns = columns_to_read(config)
     places = columns.positions([*map(str, frame.columns)], f"the {where}")
     new_names = list(frame.columns)
     for column, place in places.items():

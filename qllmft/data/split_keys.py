@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.cells import is_empty, is_number, label_text, python_text
 from qllmft.data.label_names import comparison_key
 from qllmft.data.labels import Frames
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_tables.cells import is_empty, is_number, label_text, python_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,12 @@ from typing import Any, Protocol, cast
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from qllmft.budget import check_budget
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS, peft_settings
-from qllmft.errors import UserError, first_line
-from qllmft.files import new_folder, read_text
 from qllmft.tensors import read_tensors
-from qllmft_backends.files import FULL_DISK, MAKE_ROOM
+from qllmft_base.budget import check_budget
+from qllmft_base.errors import UserError, first_line
+from qllmft_base.files import FULL_DISK, MAKE_ROOM, new_folder, read_text
 
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's names
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

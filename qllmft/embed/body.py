@@ -16,7 +16,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
 from qllmft.embed.loading import download_model, load_transformer, no_loading_bar
 from qllmft.embed.location import BodyLocation, locate_body
-from qllmft.errors import UserError, first_line
+from qllmft_base.errors import UserError, first_line
 
 _MAX_MARK_TOKENS = 8  # limit of tokens per text that mark its start and end
 

@@ -14,7 +14,7 @@ import platformdirs
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 # rows are appended, and only the index of the keys is in their order: ordered by its random key, a row of this size
 # would be written into pages all over the file

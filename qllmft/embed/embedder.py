@@ -17,7 +17,7 @@ from qllmft.config import BodyConfig
 from qllmft.config.data import PairFeatures
 from qllmft.embed.cache import EmbeddingCache
 from qllmft.embed.location import body_identity, locate_body
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
     from qllmft.embed.body import Body, Encoded, Progress
@@ -194,7 +194,7 @@ class Embedder:
                 )
             return
         from qllmft.embed.workers import in_order
-        from qllmft.workers import ProcessDiedError, RayPool
+        from qllmft_base.workers import ProcessDiedError, RayPool
 
         def room() -> int:
             return self._pool.room() if isinstance(self._pool, RayPool) else 2 * self._jobs
@@ -215,7 +215,7 @@ class Embedder:
         if not part.missing:
             return None
         from qllmft.embed import workers
-        from qllmft.workers import RayPool
+        from qllmft_base.workers import RayPool
 
         if self._ray is None:
             self._pool = self._pool or workers.worker_pool(self._jobs)

@@ -15,8 +15,8 @@ from qllmft.embed.known_keys import (
     Keys,
     fault_in,
 )
-from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text, stays_inside
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_json, read_text, stays_inside
 
 # modules of sentence-transformers, in the packages of its different versions
 _MODULE_TYPE = re.compile(

@@ -18,8 +18,8 @@ from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.location import locate_body, repositories
 from qllmft.embed.size_check import check_sizes
-from qllmft.errors import UserError
-from qllmft.files import parse_json, writing
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_json, writing
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from qllmft.config import BodyConfig
 from qllmft.config.section import checked_revision
-from qllmft.errors import UserError
-from qllmft.files import expand_home, parse_json
+from qllmft_base.errors import UserError
+from qllmft_base.files import expand_home, parse_json
 
 MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 # heading of a model card that is a name, with or without its owner

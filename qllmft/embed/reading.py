@@ -12,7 +12,7 @@ from typing import Any
 from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import LARGEST_JSON_BYTES
 from qllmft.embed.location import cached_folder, locate_body
-from qllmft.files import parse_json
+from qllmft_base.files import parse_json
 
 MOSTLY_UNKNOWN_SHARE = 0.5  # share of unknown tokens from which a text is called mostly unknown
 _TEXTS_AT_ONCE = 4_096  # texts

@@ -13,7 +13,7 @@ import torch
 
 from qllmft.embed.folder_check import LARGEST_JSON_BYTES, folder_error, read_modules
 from qllmft.embed.known_keys import MODULES
-from qllmft.files import parse_json, read_text
+from qllmft_base.files import parse_json, read_text
 
 MAX_GROWTH = 10_000  # of a text by the steps before the words, in bytes
 MAX_STEPS = 30

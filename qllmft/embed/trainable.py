@@ -16,8 +16,8 @@ from qllmft.config import BodyConfig
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, put_adapter, replace_folder
 from qllmft.embed.body import Body
 from qllmft.embed.loading import no_loading_bar
-from qllmft.errors import UserError
-from qllmft.files import write_bytes, write_json
+from qllmft_base.errors import UserError
+from qllmft_base.files import write_bytes, write_json
 
 
 class TrainableBody(nn.Module):

@@ -14,7 +14,7 @@ from typing import Any
 from qllmft.config import BodyConfig
 from qllmft.embed.folder_check import LARGEST_JSON_BYTES, read_modules
 from qllmft.embed.loading import no_loading_bar
-from qllmft.files import parse_json, read_text, reading, write_text
+from qllmft_base.files import parse_json, read_text, reading, write_text
 
 WORD_BODY_NAME = "TF-IDF of the training texts"  # the body's name for people
 MAX_WORDS = 4_096  # entries of a vector, the words of the most texts

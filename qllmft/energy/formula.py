@@ -1,22 +1,18 @@
-"""The paper's energy of one inference (section VII-B, table V): of gate counts, of whole heads, and of paid jobs."""
+"""The paper's energy of one inference (section VII-B, table V): of gate counts and of whole heads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
-from qllmft.errors import UserError
-from qllmft.files import parse_json, read_text
 from qllmft.templates import encoder_template, head_template
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_json, read_text
 from qllmft_circuits import CircuitCounts, count, loading_template, side_by_side
-
-if TYPE_CHECKING:
-    from qllmft_backends.remote import Job
-
 
 MAX_CONSTANT = 1e18  # of the formulas, so that no energy overflows
 MAX_GATE_S = 1.0  # of a file: a longer gate is one in microseconds
@@ -208,23 +204,3 @@ def network_flops(config: ModelConfig, n_qubits: int) -> int:
             f"rank is {2**crossing}^{config.head_layers}. Omit --against, or set model.connectivity to 1."
         )
     return n_qubits * 16 * (1 << config.head_layers * (5 if config.ring else 3))
-
-
-def measured_kj(job: Job) -> float | None:
-    """Return the energy per circuit that the server measured, in kilojoules, or None if it reported none."""
-    return None if job.kwh is None else 3600 * job.kwh / (job.circuits + job.known_circuits)
-
-
-def formula_kj(job: Job) -> float | None:
-    """Return the energy per circuit by the paper's formula, in kilojoules, or None if the gates are unknown."""
-    if (
-        job.qubits is None
-        or job.one_qubit_gates is None
-        or job.two_qubit_gates is None
-        or job.shots is None
-    ):
-        return None
-    counts = CircuitCounts(
-        job.qubits, job.one_qubit_gates, job.two_qubit_gates, depth=0, weights=0, data_angles=0
-    )
-    return qpu_energy_kj(counts, replace(FORTE, shots=job.shots))

@@ -17,9 +17,9 @@ import numpy as np
 
 from qllmft.config import RunConfig
 from qllmft.energy.formula import head_counts
-from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_backends import create
+from qllmft_base.errors import UserError
 from qllmft_circuits import CircuitCounts, readout_observables
 
 POWERCAP = Path("/sys/class/powercap")

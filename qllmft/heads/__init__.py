@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from qllmft.heads.devices import engines_on
-from qllmft_backends.adjoint import provide_engines
-from qllmft_backends.lazy import make_lazy_imports
+from qllmft_base.lazy import make_lazy_imports
+from qllmft_engine import provide_engines
 
 if TYPE_CHECKING:
     from qllmft.heads.classical import linear as linear

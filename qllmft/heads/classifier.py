@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.classical import linear, linear_readout, perceptron
 from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder
 from qllmft.heads.quantum import QuantumHead, check_backend, sine_readout
-from qllmft.randomness import torch_generator
 from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend
-from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_base.errors import UserError, check_whole_number
+from qllmft_base.randomness import torch_generator
+from qllmft_engine import adjoint_or_none
 
 
 class Classifier(nn.Module):

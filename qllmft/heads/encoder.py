@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from qllmft.errors import UserError, check_number, check_whole_number
 from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
 from qllmft.heads.transforms import (
     refuse_batched_cotangent,
@@ -22,7 +21,9 @@ from qllmft.heads.transforms import (
 )
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_backends import UnsupportedGateError
-from qllmft_backends.adjoint import (
+from qllmft_base.errors import UserError, check_number, check_whole_number
+from qllmft_circuits import Ansatz, encoder_circuit
+from qllmft_engine import (
     SUPPORTED_GATES,
     AdjointCapable,
     AdjointEngine,
@@ -30,7 +31,6 @@ from qllmft_backends.adjoint import (
     Program,
     lower,
 )
-from qllmft_circuits import Ansatz, encoder_circuit
 
 CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
 SHORTEST_LENGTH = 1e-18  # length of the shortest embedding whose squares float32 can hold

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qllmft.errors import UserError
 from qllmft.heads.torch_engine import TensorEngine
 from qllmft.heads.transforms import (
     RowFunction,
@@ -19,9 +18,10 @@ from qllmft.heads.transforms import (
     refuse_second_derivative,
     transforms_active,
 )
-from qllmft.randomness import derive_seed
-from qllmft_backends.adjoint import Differentiable, Engine, Noisy
-from qllmft_backends.adjoint.program.angles import AngleMap
+from qllmft_base.errors import UserError
+from qllmft_base.randomness import derive_seed
+from qllmft_engine import Differentiable, Engine, Noisy
+from qllmft_engine.program.angles import AngleMap
 
 TRACE = (
     "a trace would keep a circuit's values of this input for every other one, as torch.jit.trace, torch.export and "

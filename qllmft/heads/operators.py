@@ -9,8 +9,8 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from qllmft.errors import UserError
 from qllmft_backends.layouts import describe_layout, final_qubits, undo_observables
+from qllmft_base.errors import UserError
 from qllmft_circuits import Interpret, outcome_observables, readout_observables
 
 # a measured operator, or the letters of one Pauli string

@@ -25,18 +25,15 @@ from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
-from qllmft.errors import UserError, check_whole_number
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import check_ansatz, initial_angles
 from qllmft.heads.operators import Observable, measured_operators
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
-from qllmft_backends.adjoint import lower
-from qllmft_backends.adjoint.interface import MAX_QUBITS
-from qllmft_backends.adjoint.program import lower_complex
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.layouts import undo_layout
 from qllmft_backends.primitives import defer_to_gates
 from qllmft_backends.requests import seed_option
+from qllmft_base.errors import UserError, check_whole_number
 from qllmft_circuits import (
     Ansatz,
     Interpret,
@@ -46,6 +43,9 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
+from qllmft_engine import lower
+from qllmft_engine.interface import MAX_QUBITS
+from qllmft_engine.program import lower_complex
 
 # where the weights of a head begin
 Start: TypeAlias = Literal["random", "linear", "sines"]
@@ -241,7 +241,7 @@ class QuantumHead(nn.Module):
                 decides by the value of an argument.
             UnsupportedGateError: if the engine cannot run an operation.
         """
-        from qllmft_backends.pennylane_device.capture import capture
+        from qllmft_engine.pennylane_device.capture import capture
 
         dtype = dtype or torch.get_default_dtype()
         if dtype not in (torch.float32, torch.float64):

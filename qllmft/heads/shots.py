@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from qllmft.randomness import derive_seed
-from qllmft_backends.adjoint import GaussianShots
+from qllmft_base.randomness import derive_seed
+from qllmft_engine import GaussianShots
 
 
 def frequencies(states: Tensor, shots: GaussianShots, first: int) -> Tensor:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.errors import UserError
 from qllmft.templates import head_template
 from qllmft_backends import UnsupportedGateError
-from qllmft_backends.adjoint import lower
-from qllmft_backends.adjoint.program.lowering import Op
+from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, readout_observables
+from qllmft_engine import lower
+from qllmft_engine.program.lowering import Op
 
 FLIPS = (Op.X, Op.CX, Op.CX_ROT)  # they exchange amplitudes; Z and CZ change signs
 MAX_STATE_AMPLITUDES = 2**24  # amplitudes at once

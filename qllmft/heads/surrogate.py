@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qllmft.budget import check_budget
 from qllmft.config import ModelConfig, SurrogateConfig
 from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
-from qllmft.errors import UserError
 from qllmft.heads.classifier import Classifier, make_data_map
 from qllmft.heads.encoder import DataMap, amplitudes, loaded_vector
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.templates import Pad
+from qllmft_base.budget import check_budget
+from qllmft_base.errors import UserError
 
 STATE_QUBITS = 16  # up to here a head is its state, whose texts are computed together
 MAX_STATE_QUBITS = 20  # of a state: its signs take 84 MB

@@ -26,8 +26,8 @@ from torch import Tensor
 from qllmft.heads import shots as shots_of_states
 from qllmft.heads.state import Gate, apply_fixed_part, apply_ry, final_states, string_signs
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint import GaussianShots, Program
-from qllmft_backends.adjoint.interface import EngineBase
+from qllmft_engine import GaussianShots, Program
+from qllmft_engine.interface import EngineBase
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 SECOND_DERIVATIVE = (
     "a circuit's gradient cannot be differentiated again. Leave create_graph off, and take second derivatives as "

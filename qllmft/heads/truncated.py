@@ -7,7 +7,7 @@ from torch import Tensor
 
 from qllmft.config import ModelConfig
 from qllmft.heads.state import GateHead, apply_x_or_z, rotate_pairs
-from qllmft_backends.adjoint.program.lowering import Op
+from qllmft_engine.program.lowering import Op
 
 TEXTS_AT_ONCE = 256
 _CONTROLLED = (Op.CX, Op.CX_ROT, Op.CZ)

@@ -14,12 +14,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import BUILT_IN_CORPUS, DataConfig
-from qllmft.counts import format_count
 from qllmft.data.protocol import RARE_LABEL_SHARE
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
-from qllmft.errors import UserError
-from qllmft.escaping import code, one_line
-from qllmft.files import expand_home, parse_json, path_near, read_bytes, read_text
 from qllmft.model import StoredModel
 from qllmft.run.comparison import comparison_columns, comparison_rows
 from qllmft.run.folder import RunFolder
@@ -29,7 +25,11 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.tasks.measure import percent
 from qllmft.templates import describe
-from qllmft.versions import versions
+from qllmft_base.errors import UserError
+from qllmft_base.escaping import code, one_line
+from qllmft_base.files import expand_home, parse_json, path_near, read_bytes, read_text
+from qllmft_base.text import format_count
+from qllmft_base.versions import versions
 
 CARD = "README.md"
 ANALYSIS = "analysis.json"  # of `qllmft analyse`, in the run's folder

@@ -15,18 +15,18 @@ from qllmft.answers.agreement import BackendAgreement
 from qllmft.answers.decision import MOST_PROBABLE, Decision
 from qllmft.answers.probabilities import Bootstrap, Floats, LabelProbabilities
 from qllmft.embed.embedder import Vectors
-from qllmft.errors import UserError
 from qllmft.model import StoredModel
 from qllmft.run.novelty import Novelty
 from qllmft.tasks import TASKS, Task
 from qllmft.training import compute_noise_logits, finite_logits
 from qllmft_backends import Backend, Estimate
+from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.hardware.budget import ErrorBudget
-    from qllmft.hardware.circuits import ModelCircuits
-    from qllmft.hardware.known_texts import MixedTexts
-    from qllmft.hardware.measured_model import MeasuredModel
+    from qllmft_machines.trust.budget import ErrorBudget
+    from qllmft_machines.trust.circuits import ModelCircuits
+    from qllmft_machines.trust.known_texts import MixedTexts
+    from qllmft_machines.trust.measured_model import MeasuredModel
 
 
 class EmbeddingPredictor:
@@ -109,7 +109,9 @@ class EmbeddingPredictor:
     @property
     def _measured(self) -> MeasuredModel:
         """Return the model as the backend measures it."""
-        from qllmft.hardware.measured_model import MeasuredModel  # the exact model needs none of it
+        from qllmft_machines.trust.measured_model import (
+            MeasuredModel,  # the exact model needs none of it
+        )
 
         return MeasuredModel(self.model, self.backend, self.folder, self.known_texts, self.rounds)
 

@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 from qllmft.answers.agreement import BackendAgreement
 from qllmft.answers.decision import MOST_PROBABLE, Decision
 from qllmft.config import DataConfig
-from qllmft.counts import format_count
 from qllmft.data import Corpus, Table, read_corpus
-from qllmft.data.cells import comparison_texts
 from qllmft.data.corpus import join_first
 from qllmft.data.label_names import comparison_key
-from qllmft.errors import UserError
 from qllmft.events import Message, OnEvent, ignore
-from qllmft.files import json_values
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.run_texts import texts_of_run
-from qllmft.randomness import numpy_generator
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft_backends import Backend
+from qllmft_base.errors import UserError
+from qllmft_base.files import json_values
+from qllmft_base.randomness import numpy_generator
+from qllmft_base.text import format_count
+from qllmft_tables.cells import comparison_texts
 
 MIN_TARGET_TEXTS = 5  # texts to evaluate real values on
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.answers.decision import Prediction
-from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.run_texts import texts_of_run
+from qllmft_base.errors import UserError
 
 
 @dataclass(frozen=True)

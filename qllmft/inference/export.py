@@ -12,15 +12,14 @@ import torch
 from qiskit import ClassicalRegister, QuantumCircuit
 from torch import Tensor
 
-from qllmft.data.cells import is_blank
-from qllmft.errors import UserError
-from qllmft.files import write_bytes, write_json, writing
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference.predictor import Predictor
 from qllmft.model import StoredModel, load_model
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template
-from qllmft_backends.text import json_text
+from qllmft_base.errors import UserError
+from qllmft_base.files import write_bytes, write_json, writing
+from qllmft_base.text import json_text
 from qllmft_circuits import (
     data_parameters,
     draw_svg,
@@ -31,6 +30,7 @@ from qllmft_circuits import (
     to_qpy,
     weight_parameters,
 )
+from qllmft_tables.cells import is_blank
 
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]
 Part = Literal["head", "encoder"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from qllmft.config import DataConfig, parse_config
-from qllmft.data.file_bytes import DataFile
 from qllmft.data.sources import refuse_settings, settings_without_effect_on_file
-from qllmft.data.tables import table_suffix
-from qllmft.data.texts import TextColumns, read_columns
-from qllmft.errors import UserError
 from qllmft.inference.items import Item
+from qllmft_base.errors import UserError
+from qllmft_tables.file_bytes import DataFile
+from qllmft_tables.tables import table_suffix
+from qllmft_tables.texts import TextColumns, read_columns
 
 
 def read_items(

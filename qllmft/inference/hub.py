@@ -14,9 +14,9 @@ from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER
 from qllmft.embed import BODY_FILES, body_identity, check_body_folder, locate_body, pin_revision
 from qllmft.embed.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from qllmft.embed.loading import check_torch_weights
-from qllmft.errors import UserError
 from qllmft.inference.card import CARD, HUB_NAME
 from qllmft.model import StoredModel
+from qllmft_base.errors import UserError
 
 _NAME = re.compile(HUB_NAME.pattern + "(@[^@]+)?")
 _FILES = ["model.json", "model.safetensors", CARD, *(f"{BODY_FOLDER}/{pattern}" for pattern in BODY_FILES),

@@ -10,14 +10,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.data.cells import is_blank, python_text
 from qllmft.data.corpus import BETWEEN
 from qllmft.embed import Body, Embedder, body_identity, check_vectors, locate_body
 from qllmft.embed.embedder import pair_vectors
 from qllmft.embed.reading import Reader, TextReading
-from qllmft.errors import UserError
 from qllmft.model import StoredModel
-from qllmft_backends.text import HALF_PAIR
+from qllmft_base.errors import UserError
+from qllmft_base.text import HALF_PAIR
+from qllmft_tables.cells import is_blank, python_text
 
 Item = str | tuple[str, str]  # a text, or two to compare
 BATCHES_PER_PART = 4  # of the body per part of a stream; texts of like length share a batch

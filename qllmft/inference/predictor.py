@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from qllmft.answers.decision import MOST_PROBABLE, Decision, Prediction, TargetPrediction
 from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.config.body import BODY_FOLDER
-from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import check_body_folder
 from qllmft.embed.embedder import Vectors
-from qllmft.errors import UserError
 from qllmft.events import OnEvent, ignore
-from qllmft.files import new_folder, write_text
 from qllmft.inference.card import CARD, CardFields, model_card
 from qllmft.inference.embedding_predictor import EmbeddingPredictor
 from qllmft.inference.hub import download, is_hub_name, make_portable, upload
@@ -40,6 +37,9 @@ from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
 from qllmft.training import Examples
 from qllmft_backends import Backend
+from qllmft_base.errors import UserError
+from qllmft_base.files import new_folder, write_text
+from qllmft_base.text import format_count
 
 RAY_WITH_BACKEND = (
     "--ray embeds texts for a head that is computed here, and --backend runs the head elsewhere. "

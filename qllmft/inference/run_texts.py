@@ -6,9 +6,9 @@ from pathlib import Path
 
 from qllmft.config import BUILT_IN_CORPUS, RunConfig
 from qllmft.data import Corpus, Splits, read_corpus, split_corpus
-from qllmft.errors import UserError
-from qllmft.files import path_near
 from qllmft.run.folder import RunFolder
+from qllmft_base.errors import UserError
+from qllmft_base.files import path_near
 
 
 def texts_of_run(run: Path) -> tuple[RunConfig, Corpus, Splits]:

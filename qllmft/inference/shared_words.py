@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.counts import format_count
 from qllmft.embed import body_identity, locate_body
 from qllmft.embed.words import copy_with_words, is_constant_word, read_vocabulary
-from qllmft.errors import UserError, check_whole_number
 from qllmft.model import StoredModel
+from qllmft_base.errors import UserError, check_whole_number
+from qllmft_base.text import format_count
 
 
 class LeftOutWordsWarning(UserWarning):

@@ -13,21 +13,21 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import save
 
-from qllmft.budget import check_budget
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
-from qllmft.errors import UserError
-from qllmft.files import parse_json, path_near, read_text, write_bytes, write_json
 from qllmft.heads import Classifier
 from qllmft.model.record import FORMAT, CheckLogits, ModelRecord, StoredNumbers
 from qllmft.model.record import StoredModel as StoredModel
 from qllmft.templates import ANSATZE
 from qllmft.tensors import WrongTensorsError, numbers_in, read_tensors
 from qllmft.training import compute_logits
-from qllmft.versions import versions
 from qllmft_backends import BackendError
-from qllmft_backends.plugins import BUILT_IN
-from qllmft_backends.validation import faults
+from qllmft_base.budget import check_budget
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_json, path_near, read_text, write_bytes, write_json
+from qllmft_base.plugins import BUILT_IN
+from qllmft_base.validation import faults
+from qllmft_base.versions import versions
 
 RECORD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"

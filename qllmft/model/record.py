@@ -16,7 +16,7 @@ from qllmft.heads.classical import KernelMachine
 from qllmft.tasks import TASKS, TaskName
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.templates import least_numbers
-from qllmft_backends.plugins import BUILT_IN
+from qllmft_base.plugins import BUILT_IN
 
 FORMAT: Final = 1
 

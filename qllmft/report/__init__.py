@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft_backends.lazy import make_lazy_imports
+from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
     from qllmft.config.presets import train_command as train_command
@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from qllmft.report.pages import render_report as render_report
     from qllmft.report.pages import render_template as render_template
     from qllmft.report.pages import write_report as write_report
-    from qllmft.report.studies.pages import finish_from_predictions as finish_from_predictions
-    from qllmft.report.studies.pages import finish_study as finish_study
-    from qllmft.report.studies.pages import write_study_report as write_study_report
-    from qllmft.report.studies.pages import write_study_table as write_study_table
-    from qllmft.report.studies.table import parameters as parameters
     from qllmft.run.comparison import RESULTS as RESULTS
     from qllmft.run.verdict import verdict as verdict
 

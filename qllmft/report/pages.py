@@ -13,10 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import RunConfig
 from qllmft.config.presets import describe_settings
-from qllmft.counts import format_count
-from qllmft.errors import UserError
-from qllmft.escaping import code, markdown, tex, verbatim, visible, without_html
-from qllmft.files import write_text
 from qllmft.report.figures import (
     model_scores_svg,
     reliability_svg,
@@ -36,6 +32,11 @@ from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.statistics import p_value
 from qllmft.templates import describe, encoder_template, head_template
 from qllmft.training import EpochMetrics
+from qllmft_base.errors import UserError
+from qllmft_base.escaping import code, markdown, tex, verbatim, visible, without_html
+from qllmft_base.files import write_text
+from qllmft_base.parts import load_part
+from qllmft_base.text import format_count
 from qllmft_circuits import draw_text
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value``,
-    ``shown``, ``count_of`` and ``with_minus``, and those of `qllmft.escaping`. A missing value is an error.
+    ``shown``, ``count_of`` and ``with_minus``, and those of `qllmft_base.escaping`. A missing value is an error.
     """
     environment = _environment(package, "".join(Path(name).suffixes[-2:]))
     return visible(environment.get_template(name).render(values))
@@ -211,10 +212,9 @@ def _paid_job_variables(ledger: Path | None) -> dict[str, Any]:
     """Return the paid jobs of a run, and the energy of each."""
     if not (ledger and ledger.exists()):
         return {"jobs": [], "energies_kj": []}
-    from qllmft.report.paid_jobs import energies_by_job, paid_jobs  # most runs have none
-
-    jobs = paid_jobs(ledger)
-    return {"jobs": jobs, "energies_kj": energies_by_job(jobs)}
+    paid_jobs = load_part("paid_jobs", f"the page of {ledger}")  # most runs have none
+    jobs = paid_jobs.paid_jobs(ledger)
+    return {"jobs": jobs, "energies_kj": paid_jobs.energies_by_job(jobs)}
 
 
 def _calibration_variables(models: Sequence[ModelResult]) -> dict[str, Any]:

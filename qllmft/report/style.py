@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from qllmft.errors import UserError
-from qllmft.escaping import one_line
-from qllmft.files import writing
 from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft_base.errors import UserError
+from qllmft_base.escaping import one_line
+from qllmft_base.files import writing
 
 Interval = MeanInterval | PairedDifference  # of scores of at most 1
 

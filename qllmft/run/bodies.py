@@ -17,11 +17,9 @@ import torch
 
 from qllmft import embed, training  # what a body needs to learn is imported on its first use
 from qllmft.config import BodyConfig
-from qllmft.counts import format_count
 from qllmft.data import Table
 from qllmft.embed import body_identity, default_cache_folder, locate_body
 from qllmft.events import stage
-from qllmft.randomness import derive_seed
 from qllmft.run.lock import sole_use
 from qllmft.run.needs import (
     GB,
@@ -34,7 +32,9 @@ from qllmft.run.needs import (
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import Vectors, embed_splits
 from qllmft.training import Checkpoint, EndToEnd, Examples
-from qllmft_backends.adjoint.thread_pool import thread_count
+from qllmft_base.randomness import derive_seed
+from qllmft_base.text import format_count
+from qllmft_engine.thread_pool import thread_count
 
 
 def tuned_body(setup: RunSetup) -> BodyConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qllmft.config import RunConfig
-from qllmft_backends.adjoint.compiled.ahead import REAL_GATES, SHOTS, compile_ahead
+from qllmft_engine.compiled.ahead import REAL_GATES, SHOTS, compile_ahead
 
 
 def start_compilation(config: RunConfig) -> None:

@@ -22,7 +22,6 @@ from qllmft.baselines import (
     score_answers,
 )
 from qllmft.config.training import StrengthChoice
-from qllmft.errors import UserError
 from qllmft.events import BackendReady, EpochEnded, Event, Message, stage
 from qllmft.heads import Classifier
 from qllmft.heads.classical import KernelMachine
@@ -33,6 +32,7 @@ from qllmft.run.novelty import Novelty
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import word_vectors
 from qllmft.training import EpochMetrics, Examples, TrainedHead, compute_logits
+from qllmft_base.errors import UserError
 
 MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
 

@@ -19,10 +19,10 @@ from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
-from qllmft_backends.adjoint import lower
-from qllmft_backends.adjoint.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
-from qllmft_backends.adjoint.compiled import passes
-from qllmft_backends.adjoint.compiled.ahead import is_compiled
+from qllmft_engine import lower
+from qllmft_engine.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
+from qllmft_engine.compiled import passes
+from qllmft_engine.compiled.ahead import is_compiled
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11

@@ -23,7 +23,6 @@ from qllmft.baselines.head import CLASSICAL_HEAD, QUANTUM_HEAD
 from qllmft.config import RunConfig
 from qllmft.data import Corpus
 from qllmft.embed.reading import Reader
-from qllmft.errors import UserError
 from qllmft.events import EpochEnded, FinishedBefore, Message, OnEvent, ignore, stage
 from qllmft.run.bodies import RunBody, make_body
 from qllmft.run.compilation import start_compilation
@@ -51,6 +50,7 @@ from qllmft.training import (
     Selection,
     TrainedHead,
 )
+from qllmft_base.errors import UserError
 
 
 def run_experiment(

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
-from qllmft.errors import UserError
 from qllmft.events import FoldEnded, FoldStarted, OnEvent
-from qllmft.files import write_json
 from qllmft.run.folder import run_folder
 from qllmft.run.outcome import Outcome
 from qllmft.run.predictions import Predictions, difference
@@ -24,6 +22,8 @@ from qllmft.tasks import Task
 from qllmft.tasks.accuracy import balanced_accuracy
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
+from qllmft_base.errors import UserError
+from qllmft_base.files import write_json
 
 # does the run of a configuration in a folder with shared texts
 RunFold = Callable[[RunConfig, Path, SharedInputs], Outcome]

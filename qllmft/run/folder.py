@@ -18,9 +18,13 @@ import tomli_w
 from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
 from qllmft.config.settings import find_differing
-from qllmft.counts import format_count
-from qllmft.errors import UserError
-from qllmft.files import (
+from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
+from qllmft.run.predictions import Predictions
+from qllmft.run.record import RunRecord
+from qllmft.tasks import TASK_OF_SCORE, TASKS
+from qllmft.training import Checkpoint, EpochMetrics
+from qllmft_base.errors import UserError
+from qllmft_base.files import (
     expand_home,
     folder_name,
     is_temporary,
@@ -36,12 +40,8 @@ from qllmft.files import (
     write_text,
     writing,
 )
-from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
-from qllmft.run.predictions import Predictions
-from qllmft.run.record import RunRecord
-from qllmft.tasks import TASK_OF_SCORE, TASKS
-from qllmft.training import Checkpoint, EpochMetrics
-from qllmft_backends.files import open_regular
+from qllmft_base.files import open_any_size as open_regular
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.data import Corpus

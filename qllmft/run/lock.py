@@ -14,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from qllmft.errors import UserError
-from qllmft.files import make_folder, open_regular, read_text, write_text
+from qllmft_base.errors import UserError
+from qllmft_base.files import make_folder, open_regular, read_text, write_text
 
 LOCK_FILE = ".lock"  # files of a run's folder
 HOLDER_FILE = ".lock-holder"

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import RunConfig
-from qllmft.errors import UserError
 from qllmft.heads import Classifier, build_classifier
 from qllmft.training import (
     Examples,
@@ -25,6 +24,7 @@ from qllmft.training import (
 )
 from qllmft.training.step import TrainingStep
 from qllmft_backends import Backend, create
+from qllmft_base.errors import UserError
 
 GB = 1e9
 # bytes of states from which training is announced: 18 qubits with a batch of 16

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from qllmft.errors import UserError
-from qllmft.files import open_regular, write_bytes
-from qllmft.randomness import draw_indices
 from qllmft.run.folder import NOVELTY_FILE as FILE
 from qllmft.run.vectors import Vectors
+from qllmft_base.errors import UserError
+from qllmft_base.files import open_regular, write_bytes
+from qllmft_base.randomness import draw_indices
 
 MAX_REFERENCES = 1_000  # training texts that are kept, drawn by the run's seed
 MAX_DISTANCES = 2_000  # of validation texts that are kept

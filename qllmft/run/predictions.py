@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.data import Table
-from qllmft.errors import UserError
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import BalancedDifference, ClassScores, TextDifference, confusion_matrix
 from qllmft.tasks.statistics import BootstrapDifference
+from qllmft_base.errors import UserError
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 

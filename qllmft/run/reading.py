@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from qllmft.counts import format_count
 from qllmft.data import Table
-from qllmft.data.cells import visible_text
 from qllmft.embed.reading import Reader, TextReading
+from qllmft_base.text import format_count
+from qllmft_tables.cells import visible_text
 
 _MAX_SHOWN_CHARACTERS = 30  # characters of a text in a message
 

@@ -17,9 +17,7 @@ from pydantic import (
 
 from qllmft.baselines.head import WITHOUT_CIRCUIT as WITHOUT_CIRCUIT
 from qllmft.config import NoiseConfig
-from qllmft.counts import format_count
 from qllmft.data import Findings
-from qllmft.errors import UserError
 from qllmft.run.predictions import Predictions
 from qllmft.tasks.accuracy import (
     UNEVEN_SHARE,
@@ -32,7 +30,9 @@ from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
 from qllmft.tasks.statistics import interval_deviation, normal_effect
 from qllmft_backends.protocol import Sampling
-from qllmft_backends.validation import faults
+from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
+from qllmft_base.validation import faults
 
 FORMAT = 1
 _SPLITS = ("train", "validation", "test")

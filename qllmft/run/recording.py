@@ -34,7 +34,7 @@ from qllmft.training import (
     TrainedHead,
     to_latent,
 )
-from qllmft.versions import versions
+from qllmft_base.versions import versions
 
 
 def make_record(

@@ -14,7 +14,6 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.data import Corpus, Findings, Splits, read_corpus, split_corpus
 from qllmft.embed import Embeddings, embed
 from qllmft.embed.embedder import pair_size
-from qllmft.errors import UserError
 from qllmft.events import BackendReady, DataChecked, Message, OnEvent
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.encoder import encoder_program
@@ -22,8 +21,9 @@ from qllmft.run.device import compile_engine
 from qllmft.run.folder import RunFolder
 from qllmft.templates import encoder_template, head_template
 from qllmft_backends import Backend, create
-from qllmft_backends.adjoint import adjoint_or_none
+from qllmft_base.errors import UserError
 from qllmft_circuits import readout_observables
+from qllmft_engine import adjoint_or_none
 
 MAX_MEMORY_BYTES = 512 * 2**20  # of the embeddings in memory; the disk has them too
 

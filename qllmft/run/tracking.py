@@ -12,9 +12,7 @@ from typing import Any, Self
 
 from qllmft.config import RunConfig
 from qllmft.config.settings import flat_settings
-from qllmft.errors import UserError
 from qllmft.events import EpochEnded, Event, FinishedBefore, Message, OnEvent, StageStarted
-from qllmft.files import parse_json, read_text, write_json
 from qllmft.run.experiment import run_experiment
 from qllmft.run.folder import run_folder
 from qllmft.run.outcome import Outcome
@@ -22,7 +20,9 @@ from qllmft.run.record import RunRecord
 from qllmft.tasks import TASKS
 from qllmft.trackers import TrackedRun, Tracker, make_tracker
 from qllmft.training import EpochMetrics
-from qllmft_backends.text import error_text, mask_credentials
+from qllmft_base.errors import UserError
+from qllmft_base.files import parse_json, read_text, write_json
+from qllmft_base.text import error_text, mask_credentials
 
 # writes the model of a run's folder, with its body, into a new folder
 Pack = Callable[[Path, Path], object]

@@ -20,7 +20,7 @@ from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
 from qllmft.training import Examples, weigh_by_class
-from qllmft_backends.adjoint.compiled.ahead import count_compiling
+from qllmft_engine.compiled.ahead import count_compiling
 
 if TYPE_CHECKING:  # a prediction imports nothing that trains
     from qllmft.run.setup import RunSetup, SharedInputs

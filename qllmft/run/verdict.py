@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from qllmft.config import RunConfig
-from qllmft.counts import format_count
 from qllmft.run.comparison import (
     Comparison,
     Comparisons,
@@ -21,6 +20,7 @@ from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import percent
 from qllmft.tasks.statistics import interval_side
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.templates import ModelDescription

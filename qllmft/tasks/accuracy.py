@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qllmft.counts import format_count
 from qllmft.tasks.measure import ACCURACY, Score
 from qllmft.tasks.statistics import CONFIDENCE_LEVEL, Z95, normal_p
+from qllmft_base.text import format_count
 
 Counts = ArrayLike
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft.randomness import numpy_generator
+from qllmft_base.randomness import numpy_generator
 
 CONFIDENCE_LEVEL = 0.95
 ALPHA = 0.05  # of a test, after Holm's correction over all comparisons

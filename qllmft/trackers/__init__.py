@@ -8,9 +8,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from qllmft.errors import UserError
-from qllmft_backends.plugins import BUILT_IN, GROUPS, Registry
-from qllmft_backends.text import error_text
+from qllmft_base.errors import UserError
+from qllmft_base.plugins import BUILT_IN, GROUPS, Registry
+from qllmft_base.text import error_text
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ TRACKERS: Registry[Callable[[], Tracker]] = Registry(
     "tracker",
     Callable,
     {
-        name: EntryPoint(name, f"qllmft.trackers.services:{tracker}", GROUPS["tracker"])
+        name: EntryPoint(name, f"qllmft_doors.trackers:{tracker}", GROUPS["tracker"])
         for name, tracker in _SERVICE_CLASSES.items()
     },
     UserError,

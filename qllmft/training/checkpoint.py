@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
-from qllmft.errors import UserError
-from qllmft.files import open_regular, parse_json, sync_file, write_bytes
 from qllmft.tasks import CLASSIFICATION, TASK_OF_SCORE, TASKS
 from qllmft.tasks.measure import ScoreName
 from qllmft.tensors import read_tensors
+from qllmft_base.errors import UserError
+from qllmft_base.files import open_regular, parse_json, sync_file, write_bytes
 
 if TYPE_CHECKING:
     import torch

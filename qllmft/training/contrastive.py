@@ -19,9 +19,9 @@ from qllmft.config import ContrastiveConfig
 from qllmft.config.body import SUPERVISED_TEMPERATURE
 from qllmft.data import Table
 from qllmft.embed import TrainableBody
-from qllmft.randomness import derive_seed, numpy_generator, torch_generator
 from qllmft.training.checkpoint import Checkpoint, State
 from qllmft.training.interruption import interruptible
+from qllmft_base.randomness import derive_seed, numpy_generator, torch_generator
 
 CHECKPOINT_EVERY_S = 60.0
 WARM_UP_SHARE = 0.1  # share of the steps, as in SetFit

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qllmft.errors import UserError
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.layer import noisy_circuits, without_noise
 from qllmft.training.examples import Examples
+from qllmft_base.errors import UserError
 
 EVALUATION_BATCH = 1024
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
-from qllmft.errors import UserError
 from qllmft.heads import Classifier
-from qllmft.randomness import torch_generator
 from qllmft.tasks import CLASSIFICATION, Task, infer_task
 from qllmft.tasks.accuracy import is_uneven
 from qllmft.tasks.regression import ROBUST
+from qllmft_base.errors import UserError
+from qllmft_base.randomness import torch_generator
 
 # deviation of a normal distribution over its median absolute deviation
 MEDIAN_TO_DEVIATION = 1.4826

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from qllmft.config import TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, reseed
-from qllmft.randomness import derive_seed
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, Task
 from qllmft.tasks.calibration import best_temperature
 from qllmft.tasks.multilabel import USUAL_THRESHOLD, best_thresholds
@@ -29,6 +28,7 @@ from qllmft.training.evaluation import (
 from qllmft.training.examples import Examples
 from qllmft.training.loop import EndToEnd, fit, fit_end_to_end, one_torch_thread
 from qllmft.training.search import judge_outputs, split_examples
+from qllmft_base.randomness import derive_seed
 
 # training of a baseline to convergence: with this rate and patience, linear layers and perceptrons came within the
 # scatter of ridge and logistic regression on sentence embeddings of 100 to 2,000 training texts

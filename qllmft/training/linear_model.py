@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from qllmft.native_threads import one_thread
 from qllmft.tasks import Task
 from qllmft.tasks.multilabel import USUAL_THRESHOLD
 from qllmft.tasks.regression import Regression
@@ -28,6 +27,7 @@ from qllmft.training.search import (
     search_settings,
     with_class_weights,
 )
+from qllmft_base.native_threads import one_thread
 
 OF_TARGETS = tuple(10.0**e for e in range(-3, 5))  # of C for targets
 LABEL_STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C for several labels, by the loss

@@ -19,7 +19,6 @@ from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.encoder import OddRows
 from qllmft.heads.quantum import sine_values
-from qllmft.native_threads import one_thread
 from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
     LinearChoice,
@@ -30,6 +29,7 @@ from qllmft.training.linear_model import (
 )
 from qllmft.training.ridge import Floats, OddMap, Strength, loaded_vectors
 from qllmft.training.search import LOGISTIC_STRENGTHS, Part, split_examples
+from qllmft_base.native_threads import one_thread
 
 MAX_ENCODER_STEPS = 150  # of L-BFGS for one encoder, at most
 LBFGS_MEMORY = 20  # number of steps in L-BFGS' memory

@@ -19,10 +19,8 @@ from torch import Tensor, nn
 
 from qllmft.config import TrainConfig
 from qllmft.data import Table
-from qllmft.errors import UserError
 from qllmft.heads import Classifier, QuantumHead
 from qllmft.heads.layer import reseed
-from qllmft.randomness import derive_seed, torch_generator
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training.adam import Adam
 from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection, State
@@ -39,6 +37,8 @@ from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import start_at_linear, starts_at_sines
 from qllmft.training.ridge import Strength, make_ridge_loss
 from qllmft.training.step import TrainingStep, open_step, train_epoch
+from qllmft_base.errors import UserError
+from qllmft_base.randomness import derive_seed, torch_generator
 
 if TYPE_CHECKING:
     from qllmft.embed import TrainableBody

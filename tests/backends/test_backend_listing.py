@@ -75,7 +75,7 @@ def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):
 
 
 def test_a_backend_s_own_reason_is_shown(monkeypatch):
-    from qllmft_backends.adjoint.backend import AdjointBackend
+    from qllmft_engine.backend import AdjointBackend
 
     state = classmethod(lambda cls: Availability(False, "no token"))
     monkeypatch.setattr(AdjointBackend, "availability", state)

@@ -18,8 +18,8 @@ from qllmft_backends import (
     UnknownBackendError,
     create,
 )
-from qllmft_backends.adjoint.backend import AdjointBackend
 from qllmft_backends.registry import Entry
+from qllmft_engine.backend import AdjointBackend
 
 ROOT = Path(__file__).parents[2]
 EVERY_BACKEND = pytest.mark.parametrize("name", BACKENDS)

@@ -10,8 +10,9 @@ from qiskit import QuantumCircuit, qasm3
 from qiskit.circuit.random import random_circuit
 from qiskit.quantum_info import Operator
 
-from qllmft_circuits import from_qasm2, from_qasm3, from_qpy, reading, to_qasm2, to_qasm3, to_qpy
-from qllmft_circuits.statements import parse_statements
+from qllmft_circuits import from_qasm2, from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
+from qllmft_circuits.files import reading
+from qllmft_circuits.files.statements import parse_statements
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 QPY = bytearray(to_qpy(QuantumCircuit(1)))

@@ -25,8 +25,8 @@ from qllmft_circuits import (
     to_qpy,
     weight_parameters,
 )
-from qllmft_circuits.reading import read_qpy
-from qllmft_circuits.sizes import size_of_statements
+from qllmft_circuits.files.reading import read_qpy
+from qllmft_circuits.files.sizes import size_of_statements
 
 pytestmark = pytest.mark.usefixtures("forked_reader")
 

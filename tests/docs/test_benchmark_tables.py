@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import commands, few_texts_page, speed
-from examples.experiments import contrastive_settings, one_head_page, selection
+from lab.experiments import contrastive_settings, one_head_page, selection
 from qllmft.config.body import ADAPTER_LR_FACTOR
 
 ROOT = Path(__file__).resolve().parents[2]

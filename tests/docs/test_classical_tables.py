@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from examples.experiments.qml_benchmarks import compare_heads, right_by_point, table
-from examples.experiments.qml_data import BENCHMARKS
+from lab.experiments.qml_benchmarks import compare_heads, right_by_point, table
+from lab.experiments.qml_data import BENCHMARKS
 from qllmft.tasks.accuracy import Accuracy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,7 +175,7 @@ class Recorder(LogisticRegression):
 @pytest.mark.slow
 def test_mteb_runs_a_local_task_with_our_estimators(monkeypatch):
     pytest.importorskip("mteb", reason="mteb is not installed: pip install mteb")
-    from examples.experiments.mteb_tasks import ESTIMATORS, Body, LocalTask, compare
+    from lab.experiments.mteb_tasks import ESTIMATORS, Body, LocalTask, compare
     from qllmft.config import BodyConfig
     from qllmft.data import Table
     from qllmft.embed import embed

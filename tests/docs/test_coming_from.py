@@ -129,7 +129,7 @@ def wish(monkeypatch, tmp_path):
 def ionq(monkeypatch, tmp_path):
     """Start a mock server of IonQ's, which the environment names, and return its jobs."""
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    from qllmft_backends.sandbox import MockServer, Store
+    from qllmft_machines.sandbox import MockServer, Store
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as server:

@@ -1,4 +1,4 @@
-"""Every `qllmft` and `python -m examples.paper` line on the pages is a valid command, and runs on something tiny."""
+"""Every `qllmft` and `python -m lab.paper` line on the pages is a valid command, and runs on something tiny."""
 
 import io
 import json
@@ -13,8 +13,8 @@ import pytest
 from qiskit import qasm3
 from typer.main import get_command
 
-from examples.paper import __main__ as paper
-from qllmft.cli.main import app, main
+from lab.paper import __main__ as paper
+from qllmft.cli.main import build_command, main
 from qllmft_circuits import head_circuit
 
 command_line = cache(get_command)  # Typer builds it again for each call
@@ -67,10 +67,10 @@ ADDED = (
     (r"train --out runs/calibrated|train .* --out runs/a$", "--per-label 70"),
 )
 FEW = {  # repetitions whose number no command is about
-    "qllmft.analysis.audit.baselines.N_RANDOM_STARTS": 1,
-    "qllmft.analysis.audit.baselines.N_WEIGHT_DRAWS": 2,
-    "qllmft.analysis.audit.baselines.TWIN_STEPS": 5,
-    "qllmft.analysis.audit.case.STRENGTHS": (0.1, 1.0),
+    "qllmft_audit.audit.baselines.N_RANDOM_STARTS": 1,
+    "qllmft_audit.audit.baselines.N_WEIGHT_DRAWS": 2,
+    "qllmft_audit.audit.baselines.TWIN_STEPS": 5,
+    "qllmft_audit.audit.case.STRENGTHS": (0.1, 1.0),
     "qllmft.baselines.without_circuit.CONTROL_STRENGTHS": [1.0, 10.0],
     "qllmft.run.needs.TIMED_SECONDS": 0.0,
     "qllmft.tasks.statistics.BOOTSTRAP_SAMPLES": 100,
@@ -153,9 +153,7 @@ def collected():
         for block in re.findall(
             r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
         ):
-            block = re.sub(
-                r"^python -m examples\.paper ", "qllmft paper ", block, flags=re.MULTILINE
-            )
+            block = re.sub(r"^python -m lab\.paper ", "qllmft paper ", block, flags=re.MULTILINE)
             for line in re.findall(r"^(?:.*\| |\s*)qllmft (.*)$", block, re.MULTILINE):
                 for pattern, value in PLACEHOLDERS:
                     line = re.sub(pattern, value, line)
@@ -248,7 +246,7 @@ def place(tmp_path_factory, tiny_body, short_baselines, few_repetitions):
 def ionq():
     """Start a mock server of IonQ's and return its address."""
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    from qllmft_backends.sandbox import MockServer, Store
+    from qllmft_machines.sandbox import MockServer, Store
 
     with MockServer(token="a-key", store=Store(qpu_noise="ideal")) as box:
         yield box.url
@@ -256,7 +254,7 @@ def ionq():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_is_known_with_its_options(command):
-    found, given = command_line(app), shlex.split(command)
+    found, given = build_command(), shlex.split(command)
     if given[0] == "paper":
         found, given = command_line(paper.app), given[1:]
     while hasattr(found, "commands"):

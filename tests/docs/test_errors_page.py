@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from packages import PACKAGES
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 QUOTED = re.findall(
@@ -21,7 +22,7 @@ def written():
     """Return the strings of each file that has all words of a quoted message."""
     words = [set(re.findall(r"[A-Za-z]{4,}", message)) for message in QUOTED]
     texts = []
-    for package in ("qllmft", "backends/qllmft_backends", "examples/paper"):
+    for package in (*PACKAGES, "lab/paper"):
         for file in (ROOT / package).rglob("*.py"):
             source = file.read_text("utf-8")
             if any(all(word in source for word in of_message) for of_message in words):

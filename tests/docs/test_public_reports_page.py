@@ -1,10 +1,5 @@
 """The page of public reports lists the tests that hold them."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from public_reports import COMMAND, PAGE, marked_reports, page
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from packages import PACKAGES
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 
 ROOT = Path(__file__).parents[2]
@@ -16,8 +17,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "qllmft").rglob("*.toml")),
-    *sorted((ROOT / "qllmft").rglob("*.j2")),
+    *(file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.toml"))),
+    *(file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.j2"))),
 ]
 UNCLEAR = (
     "killed run continues",

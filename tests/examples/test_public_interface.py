@@ -6,19 +6,23 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-PACKAGES = ("qllmft", "qllmft_backends", "qllmft_circuits")
+from packages import PACKAGES, ROOT
+
+FOLDERS = [ROOT / name for name in ("examples", "lab")]
+PACKAGE_NAMES = {Path(folder).name for folder in PACKAGES}
 
 
 def imports(file):
     """Yield the module and the name of every import from the project's packages."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in PACKAGES:
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in PACKAGE_NAMES:
             yield from ((node.module, alias.name) for alias in node.names)
 
 
 @pytest.mark.parametrize(
-    "file", sorted(EXAMPLES.rglob("*.py")), ids=lambda file: file.relative_to(EXAMPLES).as_posix()
+    "file",
+    sorted(file for folder in FOLDERS for file in folder.rglob("*.py")),
+    ids=lambda file: file.relative_to(ROOT).as_posix(),
 )
 def test_an_example_imports_public_names_only(file):
     for module, name in imports(file):
@@ -29,5 +33,5 @@ def test_an_example_imports_public_names_only(file):
 
 
 def test_the_page_of_the_paper_is_such_an_example():
-    found = {pair for file in (EXAMPLES / "paper").glob("*.py") for pair in imports(file)}
+    found = {pair for file in (ROOT / "lab" / "paper").glob("*.py") for pair in imports(file)}
     assert {("qllmft", "read_study"), ("qllmft.campaign", "compare")} <= found

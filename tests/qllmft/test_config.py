@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
 from qllmft.config.toml_files import read_toml
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 import tomli_w
 from pydantic import BaseModel
 
-from qllmft.campaign.file import load_study
 from qllmft.config import ContrastiveConfig, RunConfig, parse_config, with_settings
 from qllmft.config.lora import LoraConfig
+from qllmft_studies.file import load_study
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "run"
 

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from qllmft import load_preset
 from qllmft.heads import build_classifier
 from qllmft.run.notes import report_choices
-from qllmft.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 from qllmft.training import Examples, fit
+from qllmft_doors.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 
 K, D = 16, 10
 SMALL = {"model.encoder_qubits": 4, "model.encoder_layers": 6, "train.epochs": 4}
@@ -107,7 +107,7 @@ def test_training_with_shots_and_noise_draws_for_every_register():
 
 def test_setfit_holds_a_head_of_several_registers():
     pytest.importorskip("setfit")
-    from qllmft.setfit import QuantumSetFitHead
+    from qllmft_doors.setfit import QuantumSetFitHead
 
     settings = {
         "model.n_qubits": 4,

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from packages import PACKAGES
+
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("qllmft", "backends/qllmft_backends", "circuits/qllmft_circuits")
 MAX_WORDS = 25
 EXCEPTIONS = (
     "; its first run began on ",  # of study pages, as committed
     "body … (…-d); …",  # of their figures
     "…; …; …",
     "default-src 'none'; ",  # headers and programs
-    "from qllmft_circuits.reader import main; main()",
-    "from qllmft.data.foreign_reader import main; main()",
+    "from qllmft_circuits.files.reader import main; main()",
+    "from qllmft_tables.foreign_reader import main; main()",
     "import os, sys; os.chdir(os.sep); sys.path[:] = ",
 )
 
@@ -66,7 +67,7 @@ def test_the_check_finds_a_semicolon_and_a_long_sentence():
 
 
 def test_a_sentence_of_the_page_of_a_server_has_one_idea():
-    folder = ROOT / "qllmft" / "serving"
+    folder = ROOT / "packages" / "qllmft_doors" / "serving"
     script = (folder / "page.js").read_text("utf-8")
     texts = re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", script)
     page = re.sub(r"<[^>]*>", "\n", (folder / "page.html").read_text("utf-8"))
@@ -77,9 +78,8 @@ def test_a_sentence_of_the_page_of_a_server_has_one_idea():
 
 def templates():
     """Return the templates but those of a study's committed tables."""
-    return sorted(
-        file for file in (ROOT / "qllmft").rglob("*.j2") if not file.match("study.[mt]*.j2")
-    )
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.j2"))
+    return sorted(file for file in files if not file.match("study.[mt]*.j2"))
 
 
 @pytest.mark.parametrize("template", templates(), ids=lambda file: file.name)

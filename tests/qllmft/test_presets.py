@@ -7,7 +7,6 @@ import pytest
 import tomli_w
 
 from qllmft.baselines.classical import logistic_regression, support_vectors
-from qllmft.campaign.file import load_study
 from qllmft.config import (
     BackendConfig,
     BaselinesConfig,
@@ -18,8 +17,9 @@ from qllmft.config import (
     parse_config,
 )
 from qllmft.config.presets import DEFAULT_PRESET, load_preset, preset_names
-from qllmft.errors import UserError
 from qllmft.templates import describe
+from qllmft_base.errors import UserError
+from qllmft_studies.file import load_study
 
 SINGLE = {f"single-{q}q": q for q in (10, 12, 14, 16, 18)}
 MULTI = {f"multi-{q}q": q for q in (10, 12, 14, 16, 18)}

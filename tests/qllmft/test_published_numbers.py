@@ -3,7 +3,7 @@
 import pytest
 
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.published import paper_numbers
+from qllmft_studies.published import paper_numbers
 
 PAPER = paper_numbers()
 
@@ -54,6 +54,6 @@ def test_a_model_printed_twice_is_printed_alike():
 
 
 def test_every_figure_states_its_printed_numbers():
-    from examples.paper.catalogue import FIGURES
+    from lab.paper.catalogue import FIGURES
 
     assert list(PAPER.figures) == list(FIGURES)

@@ -1,20 +1,15 @@
 """Attacks on running commands: the options of the table, a corpus, an undisturbed run."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from reliability_table import Table
+from small_texts import write_reviews
 
 # it holds no doctests, and other folders have a module of this name
 collect_ignore = ["conftest.py"]
 ROOT = Path(__file__).parents[2]
-# small_texts, sandbox_job, hub_stand_in
-sys.path[:0] = [
-    str(Path(__file__).parents[1] / part) for part in ("qllmft", "qllmft/cli", "qllmft/sharing")
-]
 
-from reliability_table import Table  # noqa: E402
-from small_texts import write_reviews  # noqa: E402
 
 TABLE = pytest.StashKey[Table]()
 

@@ -20,7 +20,7 @@ from nursery import Ended, Nursery
 from same_bits import without_times
 from watched_files import DIES, KINDS, Operation, library, recorded, watch
 
-from qllmft.files import is_temporary
+from qllmft_base.files import is_temporary
 
 NEEDS_SPACE = {"create", "write", "mkdir", "link", "symlink"}
 CODES = {0, 2}  # of a command one of whose operations has failed

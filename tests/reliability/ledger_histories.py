@@ -35,15 +35,15 @@ from simulated_service import (
 
 from qllmft_backends.errors import BackendError, LedgerError
 from qllmft_backends.protocol import Capabilities, Expectations
-from qllmft_backends.remote import listing
-from qllmft_backends.remote.batch import CircuitBatch
-from qllmft_backends.remote.cost import CostEstimate
-from qllmft_backends.remote.errors import JobFailedError
-from qllmft_backends.remote.jobs import Jobs
-from qllmft_backends.remote.jobs_backend import JobsBackend
-from qllmft_backends.remote.ledger.chunk import Setup
-from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.options import KnownAnswerOptions
+from qllmft_machines import listing
+from qllmft_machines.batch import CircuitBatch
+from qllmft_machines.cost import CostEstimate
+from qllmft_machines.errors import JobFailedError
+from qllmft_machines.jobs import Jobs
+from qllmft_machines.jobs_backend import JobsBackend
+from qllmft_machines.ledger.chunk import Setup
+from qllmft_machines.ledger.ledger import Ledger
+from qllmft_machines.options import KnownAnswerOptions
 
 SHOTS = (100, 30)  # of a call in one go, of a round
 TEXTS = ((0,), (0, 1), (0, 1, 2, 3), (2, 3), (3, 1))

@@ -6,10 +6,10 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from qllmft_backends.remote import collect, jobs, listing, send
-from qllmft_backends.remote.ledger import ledger, places
-from qllmft_backends.remote.ledger.ledger import Ledger
-from qllmft_backends.remote.route import JobIndex
+from qllmft_machines import collect, jobs, listing, send
+from qllmft_machines.ledger import ledger, places
+from qllmft_machines.ledger.ledger import Ledger
+from qllmft_machines.route import JobIndex
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from forked_commands import Command, Preparation
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Undisturbed, cache
 
-from qllmft_backends.remote import ledger_jobs
-from qllmft_backends.sandbox import circuits
+from qllmft_machines import ledger_jobs
+from qllmft_machines.sandbox import circuits
 
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,

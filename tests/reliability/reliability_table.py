@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qllmft.versions import versions
+from qllmft_base.versions import versions
 
 HEAD = """# Reliability
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qllmft_backends.remote.batch import Template, known_answer_circuit
-from qllmft_backends.remote.errors import (
+from qllmft_machines.batch import Template, known_answer_circuit
+from qllmft_machines.errors import (
     NOT_FOUND,
     IonQQuotaError,
     RemoteRequestError,
     RemoteTransientError,
 )
-from qllmft_backends.remote.ionq.client import IonQJobs
-from qllmft_backends.remote.ledger.chunk import Chunk
-from qllmft_backends.remote.options import Deadline, Waits
-from qllmft_backends.remote.route import RemoteJob, Route
+from qllmft_machines.ionq.client import IonQJobs
+from qllmft_machines.ledger.chunk import Chunk
+from qllmft_machines.options import Deadline, Waits
+from qllmft_machines.route import RemoteJob, Route
 
 URL = "https://simulated.example/v0.4"
 BEGUN = 1_780_000_000.0  # by the service's clock
@@ -60,8 +60,8 @@ class Clock:
 
 def install(patch: Any, clock: Clock) -> None:
     """Give the clock to every module of jobs."""
-    from qllmft_backends.remote import collect, options, send
-    from qllmft_backends.remote.ledger import ledger
+    from qllmft_machines import collect, options, send
+    from qllmft_machines.ledger import ledger
 
     for module in (collect, options, send, ledger):
         patch.setattr(module, "time", clock)

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "backends" / "machines"))
+sys.path.append(str(Path(__file__).parents[1] / "machines" / "qiskit_machines"))
 
 from remote_machine import RemoteMachine
 from sampler_service import Service, ibm
 from test_local_machines import OBSERVABLES, circuit
 
 from qllmft_backends import create
-from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
-from qllmft_backends.remote import RemoteError, jobs
+from qllmft_engine.backend import AdjointBackend, AdjointOptions
+from qllmft_machines import jobs
+from qllmft_machines.errors import RemoteError
 
 pytestmark = pytest.mark.slow
 ERRORS = (KeyError("status"), ValueError("no job"), ConnectionError("dead"), TypeError("None"))
@@ -48,7 +49,7 @@ def test_faults_of_a_provider(table, monkeypatch, tmp_path, exact):
         "a call through `--backend qiskit` with errors of the provider's package, lost answers, late lists and the "
         "end of the process, all at random",
     )
-    monkeypatch.setattr("qllmft_backends.remote.send.MIN_SETTLE_S", 0.0)
+    monkeypatch.setattr("qllmft_machines.send.MIN_SETTLE_S", 0.0)
     for number in table.tries(100):
         with row.attempt() as rng, monkeypatch.context() as patch:
             lost = {i for i in range(6) if rng.random() < 0.4}

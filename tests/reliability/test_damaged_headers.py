@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 
 from qllmft.config import ModelConfig
 from qllmft.embed.adapter import ADAPTER_WEIGHTS
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.model import load_model
 from qllmft.run.novelty import FILE, Novelty
 from qllmft.tensors import WrongTensorsError, read_tensors
 from qllmft.training.checkpoint import Checkpoint, State
+from qllmft_base.errors import UserError
 
 pytestmark = pytest.mark.slow
 MAX_MORE_MB = 200

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FILES = {
     "tests/qllmft/cli/test_cli_any_input.py": 300,
     "tests/qllmft/cli/test_cli_any_files.py": 150,
-    "tests/qllmft/studies/test_study_predictions.py": 60,
+    "tests/studies/studies/test_study_predictions.py": 60,
 }
 NAMES = {
     "test_any_setting": "`--set` with any pairs",

@@ -17,7 +17,7 @@ BODIES, MODELS = (
     "tests/qllmft/embed/test_hostile_bodies.py",
     "tests/qllmft/sharing/test_hostile_models.py",
 )
-SERVICE = "tests/backends/ionq/test_ionq_wrong_server.py"
+SERVICE = "tests/machines/ionq/test_ionq_wrong_server.py"
 LOCKS = "tests/qllmft/run/test_run_lock.py"
 ROWS = {
     "hostile bodies": (

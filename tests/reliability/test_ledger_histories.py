@@ -14,7 +14,7 @@ from ledger_histories import histories
 from ledger_mutants import MUTANTS, PAID_TWICE_OR_LOST
 
 from qllmft_backends.errors import BackendError
-from qllmft_backends.remote import ledger_jobs
+from qllmft_machines import ledger_jobs
 
 QUICK, ALL, OF_MUTANT = 200, 100_000, 1_000
 PARTS = 10  # of the long run, each with other histories

@@ -30,7 +30,7 @@ from qllmft_backends.protocol import (
     Operators,
 )
 from qllmft_backends.requests import inline_definitions, request_seed
-from qllmft_backends.validation import CheckedModel
+from qllmft_base.validation import CheckedModel
 
 _THREADS_SHARE_A_SAMPLE_ABOVE = 14  # qubits; Aer's default statevector_parallel_threshold
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from qllmft_backends.adjoint import AdjointEngine, lower
+from qllmft_engine import AdjointEngine, lower
 from qllmft_quantum_adapter.circuit import adapter_circuit, qubit_count
 
 _LINEAR = ("Linear", "Conv1D")  # Conv1D is the linear layer of GPT-2

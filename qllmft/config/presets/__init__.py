@@ -14,8 +14,8 @@ from typing import Any
 from qllmft.config import RunConfig, parse_config
 from qllmft.config.settings import flat, flat_settings, flatten_sections, with_settings
 from qllmft.config.toml_files import names_in, read_named
-from qllmft.errors import UserError
 from qllmft.tasks import CLASSIFICATION, TASKS
+from qllmft_base.errors import UserError
 
 DEFAULT_PRESET = "sines"  # preset of a run without one
 

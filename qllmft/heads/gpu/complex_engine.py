@@ -18,9 +18,9 @@ from qllmft.heads.gpu.passes import MergedGate, Pass, split_into_passes
 from qllmft.heads.state import string_signs
 from qllmft.heads.torch_engine import EVALUATION_BYTES, Array, TensorEngine, convert_like
 from qllmft_backends import BackendError
-from qllmft_backends.adjoint.complex_engine import move_to_wires
-from qllmft_backends.adjoint.program import ComplexProgram
 from qllmft_backends.observables import PauliObservables
+from qllmft_engine.complex_engine import move_to_wires
+from qllmft_engine.program import ComplexProgram
 
 WHOLE_STATE_QUBITS = 11  # qubits of a state that one program of the grid holds
 PASS_QUBITS = 10  # qubits of a pass over larger states

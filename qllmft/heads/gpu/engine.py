@@ -20,7 +20,7 @@ from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
 from qllmft.heads.state import FLIPS, string_signs
 from qllmft.heads.torch_engine import TorchEngine, TorchTape
-from qllmft_backends.adjoint.program.lowering import Op
+from qllmft_engine.program.lowering import Op
 
 SMALL_STATE_QUBITS = 13  # qubits of a state in the registers of one program of the grid
 PASS_QUBITS = 10  # qubits of a pass over larger states

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qllmft_backends.adjoint.program.complex_lowering import ComplexProgram, Factor
-from qllmft_backends.adjoint.program.gates import FactorKind
+from qllmft_engine.program.complex_lowering import ComplexProgram, Factor
+from qllmft_engine.program.gates import FactorKind
 
 Complexes = NDArray[np.complex128]
 

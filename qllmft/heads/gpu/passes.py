@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qllmft.heads.state import Gate
-from qllmft_backends.adjoint.program.lowering import Op
+from qllmft_engine.program.lowering import Op
 
 
 class MergedGate(NamedTuple):

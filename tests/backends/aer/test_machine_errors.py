@@ -12,8 +12,8 @@ from qllmft_backends import create
 from qllmft_backends.aer.machine_errors import MachineErrors, apply_readout
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.remote.machines.backend import QiskitBackend
-from qllmft_backends.remote.machines.options import QiskitOptions
+from qllmft_machines.qiskit_machines.backend import QiskitBackend
+from qllmft_machines.qiskit_machines.options import QiskitOptions
 
 NOISE = GateNoise(0.01, 0.06, 0.03)
 VALUES = np.random.default_rng(4).normal(size=(3, 8))

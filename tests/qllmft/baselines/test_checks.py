@@ -19,11 +19,11 @@ from qllmft.baselines.grid import grid_points
 from qllmft.baselines.head import RESERVED_NAMES
 from qllmft.config import parse_config
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.plugins import register
 from qllmft.run.bodies import FrozenBody, LearningBody
 from qllmft.run.record import WITHOUT_CIRCUIT
 from qllmft.training import Examples
+from qllmft_base.errors import UserError
 
 N = 6
 X = np.eye(N, dtype=np.float32)

@@ -11,8 +11,8 @@ from qllmft.baselines import (
 )
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS
 from qllmft.config import RunConfig, parse_config
-from qllmft.errors import UserError
 from qllmft.training import Examples
+from qllmft_base.errors import UserError
 
 CLASSIFIERS = {name: each for name, each in BASELINES.items() if "classification" in each.tasks}
 

@@ -83,7 +83,7 @@ def visited(monkeypatch):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient
 
-    from qllmft.serving import port
+    from qllmft_doors.serving import port
 
     def visit(calls):
         def run_app(app, listening, ready):

@@ -11,10 +11,10 @@ import torch
 from qiskit import qasm3
 from qiskit_machine_learning.connectors import TorchConnector
 
-from examples.audits.teachers import base
+from lab.audits.teachers import base
 from qllmft import QuantumHead
-from qllmft.analysis import trained_circuit
-from qllmft.analysis.audit import read_circuit
+from qllmft_audit import trained_circuit
+from qllmft_audit.audit import read_circuit
 from qllmft_circuits import to_qasm3
 
 pytestmark = pytest.mark.usefixtures("forked_reader")
@@ -49,7 +49,7 @@ def short_checks(monkeypatch):
         "baselines.N_WEIGHT_DRAWS": 2,
         "case.STRENGTHS": (0.1, 1.0),
     }.items():
-        monkeypatch.setattr(f"qllmft.analysis.audit.{name}", number)
+        monkeypatch.setattr(f"qllmft_audit.audit.{name}", number)
 
 
 @pytest.mark.usefixtures("short_checks")

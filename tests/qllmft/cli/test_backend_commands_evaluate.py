@@ -15,7 +15,7 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import Subset
 from qllmft.run import RunFolder
 from qllmft_backends import create
-from qllmft_backends.text import format_count
+from qllmft_base.text import format_count
 
 AER = "--backend aer_statevector --backend-option max_parallel_threads=1"
 

@@ -11,8 +11,8 @@ from command_line import result_of
 from faulty_server import Fault, MockServer
 from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
 
-from qllmft_backends.remote.errors import NoAnswerWarning
-from qllmft_backends.text import format_count
+from qllmft_base.text import format_count
+from qllmft_machines.errors import NoAnswerWarning
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles,
 # 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
@@ -100,8 +100,8 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
     # drawn pauses can add up to less than the seconds that are worth a word
-    monkeypatch.setattr("qllmft_backends.remote.silence.QUIET_S", 0.0)
-    monkeypatch.setattr("qllmft_backends.remote.ionq.base._PRICE_PATIENCE_S", 0.2)
+    monkeypatch.setattr("qllmft_machines.silence.QUIET_S", 0.0)
+    monkeypatch.setattr("qllmft_machines.ionq.base._PRICE_PATIENCE_S", 0.2)
     with warnings.catch_warnings():
         warnings.simplefilter("always", NoAnswerWarning)
         _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
@@ -161,7 +161,7 @@ def test_the_price_of_many_texts_is_that_of_all_their_circuits(job, monkeypatch)
     options = " ".join(option_arguments("known_answer_shots=1000"))
     every_text = job("price", job.path, "--texts 100", options)
     assert "100 circuits and 34 check circuits" in every_text[0]
-    monkeypatch.setattr("qllmft.cli.price._MAX_VECTORS", 20)
+    monkeypatch.setattr("qllmft_machines.commands.price._MAX_VECTORS", 20)
     assert job("price", job.path, "--texts 100", options) == every_text
     output, _ = job("price", job.path, "--texts 1000000000", options)
     assert " for 1,000,000,000 circuits and 333,333,334 check circuits on " in output

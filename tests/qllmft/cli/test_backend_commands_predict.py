@@ -10,8 +10,8 @@ from sandbox_job import TEXTS, needs_aer
 
 from qllmft.inference import Predictor
 from qllmft_backends import create
-from qllmft_backends.remote import UnreportedResultWarning
-from qllmft_backends.text import format_count
+from qllmft_base.text import format_count
+from qllmft_machines.errors import UnreportedResultWarning
 
 FEW_SHOTS = 10  # leads of 0.4 to 2 standard errors: all labels are reliable once in a million draws
 HERE = [  # backend, options, shots

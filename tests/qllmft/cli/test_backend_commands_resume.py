@@ -11,7 +11,7 @@ from command_line import words_of
 from faulty_server import Fault
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
-from qllmft_backends.text import format_count
+from qllmft_base.text import format_count
 
 # long enough to send, also on a busy machine
 SELDOM = "--backend-option deadline_s=2 --backend-option poll_interval_s=0.3"

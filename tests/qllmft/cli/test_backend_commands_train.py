@@ -15,7 +15,7 @@ from small_texts import write_reviews
 
 from qllmft.heads.torch_engine import TorchEngine
 from qllmft.run import device
-from qllmft_backends.adjoint import interface
+from qllmft_engine import interface
 
 TRAIN, VALIDATION, TEST = 6, 2, 4  # texts: 4 of each label drawn, 75 % of these to train on
 SETTINGS = {
@@ -241,7 +241,7 @@ def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, tra
 
 
 def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkeypatch):
-    from qllmft_backends.remote import collect
+    from qllmft_machines import collect
 
     def interrupt(seconds):
         raise KeyboardInterrupt

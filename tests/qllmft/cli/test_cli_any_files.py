@@ -127,7 +127,7 @@ def paid_predict(path, *pairs):
     command=st.sampled_from(["list", "wait", "predict"]),
 )
 @example(data=None, name="ledger.jsonl", command="predict")
-@pytest.mark.filterwarnings("always::qllmft_backends.remote.DamagedRecordWarning")
+@pytest.mark.filterwarnings("always::qllmft_machines.DamagedRecordWarning")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
     kept, totals = contents(ledger), paid.totals
@@ -168,8 +168,8 @@ def test_any_ledger(data, name, command, paid):
 @example(route="poll", status=200, answer={"id": "x", "status": "completed", "children": [1]})
 @example(route="results", status=200, answer={"0": float("inf")})
 def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch, tmp_path_factory):
-    from qllmft_backends.sandbox import server
-    from qllmft_backends.sandbox.api import find_route
+    from qllmft_machines.sandbox import server
+    from qllmft_machines.sandbox.api import find_route
 
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     serve = server._Handler._serve_route

@@ -15,10 +15,10 @@ import qllmft.inference
 import qllmft.run
 from qllmft.config import RunConfig
 from qllmft.config.settings import flat_settings
-from qllmft.data.cells import is_blank
-from qllmft.errors import UserError
 from qllmft.inference import Prediction
 from qllmft.tasks import CLASSIFICATION
+from qllmft_base.errors import UserError
+from qllmft_tables.cells import is_blank
 
 QUICK = examples(20)
 NAMES = st.sampled_from(
@@ -198,8 +198,8 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
 @pytest.mark.parametrize(
     ("command", "work", "whole"),
     [
-        (["study"], "qllmft.campaign.study.run_study", STUDY.encode()),
-        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft.campaign.sweep_run.run_sweep", SEARCH.encode()),
+        (["study"], "qllmft_studies.study.run_study", STUDY.encode()),
+        (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft_studies.sweep_run.run_sweep", SEARCH.encode()),
     ],
     ids=["study", "search"],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qllmft.cli.console import PlainConsole, progress_bars, say, start_sign, table
-from qllmft_backends.text import printable
+from qllmft_base.text import printable
 
 HOSTILE = "a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"
 SHOWN = r"a[/red] :smile: \x1b[2J\x07\x9b31m\u202e\ud800\ttab"

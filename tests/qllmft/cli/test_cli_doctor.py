@@ -10,8 +10,8 @@ import torch
 
 from qllmft.cli import installation
 from qllmft.heads import devices
-from qllmft.versions import installed_version
-from qllmft_backends.adjoint import kernel_store
+from qllmft_base.versions import installed_version
+from qllmft_engine import kernel_store
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from small_job import EPOCHS
 import qllmft.training.loop
 from qllmft.config.model import Section
 from qllmft.embed.adapter import replace_folder
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.run import RunFolder
+from qllmft_base.errors import UserError
 
 
 def stopped(*arguments, **options):

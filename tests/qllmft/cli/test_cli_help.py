@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from qllmft.cli.console import PIPE_WIDTH, PlainConsole
-from qllmft.cli.main import PANELS, app
+from qllmft.cli.main import build_command
+from qllmft.cli.panels import collect_panels
 from qllmft.cli.train import result_table
 from qllmft.run import RunFolder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
-COMMANDS = get_command(app).commands
+COMMANDS = build_command().commands
 MAX_WORDS = 25  # of a sentence
 
 
@@ -34,12 +34,13 @@ def test_no_name_of_an_option_is_cut(name, columns, cli, monkeypatch):
 
 def test_commands_and_options_are_in_panels(cli):
     output = cli("--help")[0]
-    for panel, commands in PANELS.items():
+    panels = collect_panels()
+    for panel, commands in panels.items():
         part = output.split(f"{panel}:\n")[1].split("\n\n")[0]
         assert [line.split()[0] for line in part.splitlines() if line[2:3].strip()] == [
             command.__name__.replace("_", "-") for command in commands
         ]
-    assert sum(map(len, PANELS.values())) == len(COMMANDS)
+    assert sum(map(len, panels.values())) == len(COMMANDS)
     assert "--max-cost" in cli("predict", "--help")[0].split("Quantum hardware and its price:")[1]
     assert "--text-column" in cli("train", "--help")[0].split("Texts and language model:")[1]
     assert "the run's own test set" in " ".join(cli("evaluate", "--help")[0].split())

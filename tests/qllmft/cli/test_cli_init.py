@@ -9,7 +9,7 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.config.presets import load_preset, preset_names
 from qllmft.config.settings import flat
 from qllmft.config.toml_files import commented_toml
-from qllmft.files import parse_toml
+from qllmft_base.files import parse_toml
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -108,7 +108,7 @@ def test_predictions_have_all_labels_over_their_thresholds(run, cli):
 
 
 def test_a_server_gives_all_labels_and_explains_none(run):
-    from qllmft.serving.model import ServedModel
+    from qllmft_doors.serving.model import ServedModel
 
     model = ServedModel(Predictor.load(run), run)
     (found,) = model.answer(["a good film"])

@@ -13,9 +13,9 @@ from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory
 from qllmft.embed import embed
 from qllmft.embed.embedder import pair_vectors
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.run_texts import texts_of_run
+from qllmft_base.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 

@@ -295,8 +295,8 @@ def test_a_server_answers_and_explains_by_the_names_that_the_commands_take(run, 
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient
 
-    from qllmft.serving.app import make_app
-    from qllmft.serving.model import ServedModel
+    from qllmft_doors.serving.app import make_app
+    from qllmft_doors.serving.model import ServedModel
 
     model = ServedModel(Predictor.load(run.path), run.path)
     model.load()
@@ -325,7 +325,7 @@ def test_a_server_answers_and_explains_by_the_names_that_the_commands_take(run, 
 def test_a_server_loads_the_body_of_all_rows_once(run, names, monkeypatch):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from qllmft.inference import items
-    from qllmft.serving.model import ServedModel
+    from qllmft_doors.serving.model import ServedModel
 
     loaded, body = [], items.Body
     monkeypatch.setattr(items, "Body", lambda *a, **k: loaded.append(a) or body(*a, **k))

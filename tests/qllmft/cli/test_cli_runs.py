@@ -13,10 +13,10 @@ from scipy import stats
 
 import qllmft
 from qllmft import UserError, load
-from qllmft.files import write_json
 from qllmft.heads import build_classifier
 from qllmft.run.lock import sole_use
 from qllmft.tasks.accuracy import TextDifference
+from qllmft_base.files import write_json
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 

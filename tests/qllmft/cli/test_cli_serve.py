@@ -19,7 +19,9 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
 ):
     visited(pytest.fail)
     for name in [
-        name for name in sys.modules if name in ("qllmft.serving.app", "qllmft.serving.app")
+        name
+        for name in sys.modules
+        if name in ("qllmft_doors.serving.app", "qllmft_doors.serving.app")
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)

@@ -6,20 +6,18 @@ import sys
 from importlib.metadata import version
 
 import pytest
-import typer
 from sandbox_job import VARIABLES
 
 import qllmft
-from qllmft.cli.main import app
-from qllmft.garbage import OBJECTS_PER_COLLECTION
+from qllmft.cli.main import build_command
+from qllmft_base.garbage import OBJECTS_PER_COLLECTION
 
 HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "torch", "transformers"}
 HEAVIER_THAN_HELP = HEAVY | {"matplotlib", "numpy", "qiskit", "scipy"}
 SIMPLE = f"""
 import sys
 from pathlib import Path
-from typer.main import get_command
-from qllmft.cli.main import app, main
+from qllmft.cli.main import build_command, main
 
 def loaded(heavy, *commands):
     for command in commands:
@@ -35,7 +33,7 @@ def refusal(*command):
     except SystemExit as end:
         return command[0], end.code
 
-help = [["--help"], ["--version"], *([name, "--help"] for name in get_command(app).commands)]
+help = [["--help"], ["--version"], *([name, "--help"] for name in build_command().commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help))
 for command in (["predict", sys.argv[1], "a text"], ["evaluate", sys.argv[1]]):
     print("without a key:", *refusal(*command, "--backend", "ionq_forte"), loaded({HEAVY}))
@@ -99,7 +97,7 @@ def test_completion_can_be_shown(cli, monkeypatch):
     assert "--show-completion" in cli("--help")[0]
 
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = build_command().commands
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

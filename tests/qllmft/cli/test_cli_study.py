@@ -9,10 +9,10 @@ from ending import finished
 from small_texts import write_reviews
 
 from qllmft import UserError
-from qllmft.campaign import file, load_study, read_study, run_study
 from qllmft.cli.listener import ConsoleListener
 from qllmft.events import CampaignAdvanced, RunEnded, RunStarted, stage
 from qllmft.progress import left_text
+from qllmft_studies import file, load_study, read_study, run_study
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 
@@ -183,7 +183,7 @@ def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.campaign.local.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupted)
     output, messages = cli("study", "table4", "--protocol split", *arguments, code=130)
     assert "Interrupted. The same command continues." in output
     assert "interrupted" not in output + messages

@@ -9,8 +9,8 @@ import pytest
 from ending import finished
 from small_job import set_options
 
-from qllmft.campaign.runs import FinishedRun, collect, rank
 from qllmft.run import RunFolder
+from qllmft_studies.runs import FinishedRun, collect, rank
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 
@@ -115,7 +115,7 @@ def test_an_interruption_says_how_to_go_on(sweep, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.campaign.local.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupted)
     output, messages = sweep(code=130)
     said = (
         f"Interrupted. The same command continues. The runs are in {tmp_path / 'sweep' / 'runs'}."

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from trap_folder import (
     SETTINGS_FILES,
     imported_names,
@@ -16,14 +15,13 @@ from trap_folder import (
     names_before_a_package,
 )
 
-from qllmft.campaign import repository
-from qllmft.cli.main import app
-from qllmft.errors import UserError
-from qllmft_backends import current_folder
-from qllmft_backends.errors import BackendError
+from qllmft.cli.main import build_command
+from qllmft_base import current_folder
+from qllmft_base.errors import UserError
+from qllmft_studies import repository
 
 SCRIPT = Path(sys.executable).with_name("qllmft")
-COMMANDS = sorted(typer.main.get_command(app).commands)
+COMMANDS = sorted(build_command().commands)
 # of each command; RUN is a finished run, OUT a folder outside of the traps
 ARGUMENTS = {
     "analyse": ["RUN", "--no-twin"],
@@ -66,22 +64,22 @@ rows = [
 """
 # what starts children and imports the libraries that read settings, in a second
 SHORT_SCRIPT = """
-from qllmft_backends.current_folder import ignore_current_folder
+from qllmft_base.current_folder import ignore_current_folder
 ignore_current_folder()
-from qllmft.workers import Processes
+from qllmft_base.workers import Processes
 if __name__ == "__main__":
     with Processes(1, 1) as pool:
         assert pool.submit(len, "abc").result() == 3
     import matplotlib
-    from qllmft_backends.adjoint.compiled import ahead
+    from qllmft_engine.compiled import ahead
     assert matplotlib.rcParams["savefig.dpi"] != 30
     ahead.os.cpu_count = lambda: 2
-    ahead._PROGRAM = "import qllmft_backends.adjoint, numpy"
+    ahead._PROGRAM = "import qllmft_engine, numpy"
     ahead.compile_ahead(("float32",))
     process = ahead._processes[ahead.REAL_GATES, "float32"]
     ahead.wait_for_compilation("float32")
     assert process.returncode == 0
-    from qllmft_circuits.reading import read_qasm2
+    from qllmft_circuits.files.reading import read_qasm2
     read_qasm2("OPENQASM 2.0; qreg q[1]; U(0,0,0) q[0];")
 """
 
@@ -187,7 +185,7 @@ def test_a_library_that_reads_its_settings_in_another_way_is_refused(
     loader = current_folder._Loader(module, str(path))
     assert loader.get_code(module) is not None
     (tmp_path / settings_file.name).touch()
-    with pytest.raises(BackendError, match=r"would read .* Start the command in another folder"):
+    with pytest.raises(UserError, match=r"would read .* Start the command in another folder"):
         loader.get_code(module)
     path.write_text(f"def f():\n    {settings_file.source}\n")
     code = loader.get_code(module)
@@ -195,12 +193,12 @@ def test_a_library_that_reads_its_settings_in_another_way_is_refused(
 
 
 def test_weights_and_biases_is_refused_in_a_folder_with_its_settings(tmp_path, monkeypatch):
-    services = pytest.importorskip("qllmft.trackers.services")
+    services = pytest.importorskip("qllmft_doors.trackers")
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "settings").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(services, "ignores_current_folder", lambda: True)
-    with pytest.raises(BackendError, match=r"^wandb would read .*settings"):
+    with pytest.raises(UserError, match=r"^wandb would read .*settings"):
         services.WeightsAndBiases()
 
 

@@ -29,7 +29,7 @@ def run(tmp_path_factory, run):
 @pytest.fixture
 def job(run, cli, monkeypatch, tmp_path):
     """The run beside a mock server whose machine has four qubits."""
-    from qllmft_backends.remote.ionq import backend
+    from qllmft_machines.ionq import backend
 
     monkeypatch.setitem(backend._QUBITS, "forte-1", 4)
     with sandbox_job(run, cli, monkeypatch, tmp_path) as job:

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import qllmft
-import qllmft_backends
-import qllmft_circuits
+from packages import PACKAGES, ROOT
 
-PACKAGES = (qllmft, qllmft_backends, qllmft_circuits)
 # what a process may not open, import, execute or start
 HOOK = """
 import os, sys
@@ -207,7 +204,7 @@ def imported_names() -> set[str]:
     names = {name for name in sys.stdlib_module_names if not name.startswith("__")}
     names |= {"__future__"}
     for package in PACKAGES:
-        for file in Path(package.__file__).parent.rglob("*.py"):
+        for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_bytes())):
                 if isinstance(node, ast.Import):
                     names |= {alias.name.partition(".")[0] for alias in node.names}

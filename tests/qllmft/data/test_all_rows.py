@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, split_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 N = 200
 

@@ -8,7 +8,7 @@ import pytest
 
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 HEAD, A = "text\tlabel\n", '{"text": "a", "label": 1}\n'
 TRAIN = {"train.tsv": f"{HEAD}a\t0\nb\t1\n"}

@@ -6,7 +6,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 def split(pairs, names=("world", "sports", "tech"), text="text", label="label"):

@@ -10,7 +10,7 @@ from table_files import labelled, write_table
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, read_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 PAIRS = [("good", "yes"), ("bad", "no"), ("fine", "yes")]
 TEXTS, LABELS = (list(column) for column in zip(*PAIRS, strict=True))

@@ -7,7 +7,7 @@ import pytest
 
 from qllmft.config import DataConfig
 from qllmft.data import Corpus, Table, split_corpus
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 NAMES = ("bad", "so-so", "good")
 

@@ -7,8 +7,8 @@ from table_files import FORMATS, labelled, write_table
 
 from qllmft.config import DataConfig
 from qllmft.data import Corpus, Findings, Splits, Table, read_corpus, split_corpus
-from qllmft.data.texts import read_texts
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
+from qllmft_tables.texts import read_texts
 
 ROWS = labelled(
     ("a", 1), ("", 1), ("b", 0), ("c", ""), (" ", 0), ("d", 1), ("e", ""), ("", ""), ("", 0)

@@ -8,9 +8,9 @@ from table_files import read, refusal
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.data.label_names import MAX_LINES, label_table
-from qllmft.errors import UserError
 from qllmft.events import DataChecked
 from qllmft.progress import LineListener
+from qllmft_base.errors import UserError
 
 THINGS = ("lamp", "tent", "clock", "mug", "chair", "kettle", "blanket", "toaster")
 

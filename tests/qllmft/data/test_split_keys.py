@@ -8,7 +8,7 @@ import pytest
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 DAYS = [f"2020-01-{day:02d}" for day in range(1, 31)]
 

@@ -7,7 +7,7 @@ import torch
 from hostile import TouchesAFile, change, link, load, refused
 
 from qllmft.embed import TrainableBody
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 @pytest.fixture

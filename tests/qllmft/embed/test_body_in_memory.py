@@ -10,8 +10,8 @@ from sentence_transformers import SentenceTransformer
 import qllmft
 from qllmft.embed import loading
 from qllmft.embed.loading import body_name
-from qllmft.errors import UserError
-from qllmft.sklearn import QuantumTextClassifier, TextEmbedder
+from qllmft_base.errors import UserError
+from qllmft_doors.sklearn import QuantumTextClassifier, TextEmbedder
 
 TEXTS = [
     f"a {word} {noun}"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from qllmft.config import BodyConfig
 from qllmft.embed import Body
 from qllmft.embed.size_check import check_sizes
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 @pytest.fixture(scope="module")

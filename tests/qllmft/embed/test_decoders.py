@@ -13,10 +13,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, body_identity, embed, locate_body
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
+from qllmft_base.errors import UserError
 
 TEXTS = [
     "a good film",

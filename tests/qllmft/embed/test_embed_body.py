@@ -14,7 +14,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed import Body, embed, locate_body, published_name, weights_hash
 from qllmft.embed.loading import no_loading_bar
 from qllmft.embed.location import minilm_folder
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 @pytest.fixture(scope="module")

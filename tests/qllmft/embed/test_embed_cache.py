@@ -15,7 +15,7 @@ from stopped_runs import killed
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed, embedder
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 TEXTS = [
     "a good film",

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 WIDTH = 16
 WORDS = [

@@ -23,7 +23,7 @@ from qllmft.config import BodyConfig, RunConfig
 from qllmft.config.toml_files import validate_content
 from qllmft.embed import TrainableBody
 from qllmft.embed.location import pin_revision
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 ELSEWHERE = "../../weights.dat"
 TOO_LONG = 10**400  # a file with it cannot be read, whatever key has it

@@ -14,9 +14,9 @@ from transformers import AutoModel, AutoTokenizer
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, Embedder, embed, embedder, workers
 from qllmft.embed.location import locate_folder
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
-from qllmft.workers import ProcessDiedError, failure
+from qllmft_base.errors import UserError
+from qllmft_base.workers import ProcessDiedError, failure
 
 WORDS = [
     "a",

@@ -9,10 +9,10 @@ from small_bodies import run_config, table, write_corpus
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, TrainableBody, body_identity, embed, locate_body
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
+from qllmft_base.errors import UserError
 
 TEXTS = ["a good film", "bad", "not a great plot"]
 UNIT = {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}  # fmt: skip

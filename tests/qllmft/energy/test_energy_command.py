@@ -5,7 +5,7 @@ import re
 import pytest
 
 from qllmft.energy.measurement import find_counters
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 def test_the_crossover_is_printed_and_marked(cli):

@@ -9,7 +9,7 @@ import pytest
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.energy import measurement
 from qllmft.energy.measurement import EnergyCounter, find_counters, measure_here
-from qllmft.errors import UserError
+from qllmft_base.errors import UserError
 
 
 class NVMLError(Exception):

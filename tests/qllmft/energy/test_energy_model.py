@@ -16,8 +16,8 @@ from qllmft.energy.formula import (
     head_counts,
     qpu_energy_kj,
 )
-from qllmft.errors import UserError
 from qllmft.templates import head_template
+from qllmft_base.errors import UserError
 from qllmft_circuits import CircuitCounts, count
 
 HEAD = ModelConfig()  # R = 4, N = 1, M = 2

@@ -14,13 +14,13 @@ import qllmft
 from examples.study_of_an_ansatz import ladder
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.energy.formula import head_counts
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.setup import check_circuits
 from qllmft.templates import ANSATZE, ansatz_named, describe, encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
+from qllmft_base.errors import UserError
 from qllmft_circuits import LIBRARY, data_parameters, readout_observables, weight_parameters
 
 D, Q = 8, 3
@@ -152,7 +152,7 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
     ).expectations(head, values, observables)
     assert np.abs(noisy.values - exact).max() < 4 / np.sqrt(4000)
     mock_server = pytest.importorskip(
-        "qllmft_backends.sandbox", reason="qiskit-ionq is not installed"
+        "qllmft_machines.sandbox", reason="qiskit-ionq is not installed"
     )
     with (
         mock_server.MockServer(token="key-of-the-test", store=mock_server.Store()) as box,

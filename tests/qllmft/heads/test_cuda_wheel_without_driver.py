@@ -68,7 +68,16 @@ def test_an_accelerator_is_never_asked_for_without_a_check_that_it_answers():
     unchecked = re.compile(r"accelerator\.current_accelerator\((?!check_available=True)")
     sources = {
         path.relative_to(ROOT): path.read_text(encoding="utf-8")
-        for folder in ("qllmft", "backends", "circuits", "examples", "benchmarks", "tests")
+        for folder in (
+            "qllmft",
+            "backends",
+            "circuits",
+            "packages",
+            "lab",
+            "examples",
+            "benchmarks",
+            "tests",
+        )
         for path in (ROOT / folder).rglob("*.py")
     }
     assert len(sources) > 500

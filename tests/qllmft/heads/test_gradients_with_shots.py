@@ -13,10 +13,10 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from sklearn.datasets import make_moons
 
 from qllmft import QuantumHead
-from qllmft.errors import UserError
 from qllmft.heads import QuantumEncoder
-from qllmft.sklearn import QuantumHeadClassifier
 from qllmft_backends import BackendError, create
+from qllmft_base.errors import UserError
+from qllmft_doors.sklearn import QuantumHeadClassifier
 
 SEEDS = 3
 X = np.array([0.7, -0.4, 1.1])
@@ -204,7 +204,7 @@ def test_the_gradient_agrees_with_that_of_exact_values(name, door):
 
 def test_the_gradient_of_ionqs_simulator_agrees_too(tmp_path, monkeypatch):
     """By simultaneous perturbation, whose scatter is that of the signs."""
-    sandbox = pytest.importorskip("qllmft_backends.sandbox", reason="pip install '.[ionq]'")
+    sandbox = pytest.importorskip("qllmft_machines.sandbox", reason="pip install '.[ionq]'")
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-test")
     with sandbox.MockServer(token="key-of-the-test", store=sandbox.Store()) as box:
         options = {

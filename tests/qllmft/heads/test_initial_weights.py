@@ -6,7 +6,7 @@ import torch
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
 from qllmft.heads.classical import linear
-from qllmft.randomness import torch_generator
+from qllmft_base.randomness import torch_generator
 
 BASE = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2}
 KINDS = {

@@ -23,9 +23,9 @@ from two_processes import gradients, model
 from zz_heads import zz_head
 
 from qllmft import QuantumEncoder, QuantumHead
-from qllmft.errors import UserError
 from qllmft.heads import AdjointConnector, without_noise
 from qllmft_backends import UnsupportedGateError, create
+from qllmft_base.errors import UserError
 
 NOISY = {
     "noise": "explicit",

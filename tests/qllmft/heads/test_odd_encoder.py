@@ -10,7 +10,6 @@ from qiskit.circuit import ParameterVector
 from qiskit_reference import z_values
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.errors import UserError
 from qllmft.heads import QuantumEncoder, build_classifier
 from qllmft.heads.encoder import OddRows, amplitudes
 from qllmft.templates import describe
@@ -18,6 +17,7 @@ from qllmft.training import Examples, fit
 from qllmft.training.evaluation import evaluate
 from qllmft.training.step import can_step
 from qllmft_backends import create
+from qllmft_base.errors import UserError
 from qllmft_circuits import encoder_circuit
 
 Q, D = 3, 6

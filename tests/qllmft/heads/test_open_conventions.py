@@ -8,8 +8,8 @@ import torch
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft.config import RunConfig, parse_config
-from qllmft.hardware.circuits import model_circuits
 from qllmft.heads import build_classifier
+from qllmft_machines.trust.circuits import model_circuits
 
 DIMENSION = 13
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(5, DIMENSION)).astype(np.float32))

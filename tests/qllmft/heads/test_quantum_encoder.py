@@ -9,11 +9,11 @@ from qiskit.quantum_info import Operator
 from qiskit_reference import central_differences, z_values
 from reference_circuits import jacobian_by_shifts, z_string
 
-from qllmft.errors import UserError
 from qllmft.heads import ParallelEncoders, QuantumEncoder
 from qllmft.heads.encoder import amplitudes
-from qllmft_backends.adjoint import AdjointEngine
+from qllmft_base.errors import UserError
 from qllmft_circuits import AnsatzOptions, encoder_circuit
+from qllmft_engine import AdjointEngine
 
 LAYERS = 3
 PRECISION = {"float32": 1e-5, "float64": 1e-10}

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from qllmft.config import SurrogateConfig
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.encoder import OddRows
 from qllmft.heads.quantum import sine_values, value_slope_bounds
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.templates import describe
 from qllmft_backends import create
+from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, head_circuit, side_by_side, weight_parameters
 
 SINES = {"reuploads": 1, "main_layers": 1, "start": "sines"}

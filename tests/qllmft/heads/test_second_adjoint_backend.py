@@ -7,15 +7,15 @@ from types import ModuleType
 import pytest
 from pydantic import ValidationError
 
-from qllmft.campaign.local import count_processes
 from qllmft.config import RunConfig
 from qllmft.energy import measurement
 from qllmft.heads import build_classifier
 from qllmft.inference.evaluation import describe_sampling
 from qllmft.plugins import register
 from qllmft_backends import BACKENDS, create
-from qllmft_backends.adjoint.backend import AdjointBackend, AdjointOptions
 from qllmft_backends.registry import Entry
+from qllmft_engine.backend import AdjointBackend, AdjointOptions
+from qllmft_studies.local import count_processes
 
 NOISE = {"noise": {"gates": "forte1", "shots": 64}}
 

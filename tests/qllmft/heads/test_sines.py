@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.quantum import slope_bound, value_slope_bounds
 from qllmft.tasks import CLASSIFICATION
@@ -18,6 +17,7 @@ from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import penalty
 from qllmft_backends import create
+from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, weight_parameters
 
 D = 6

@@ -12,12 +12,12 @@ from qiskit.transpiler import CouplingMap, TranspileLayout
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
 from qllmft import QuantumHead, QuantumKernel
-from qllmft.analysis.audit.circuit import trained_circuit
-from qllmft.analysis.audit.files import read_circuit
-from qllmft.errors import UserError
 from qllmft.templates import ANSATZE, ansatz_named
+from qllmft_audit.audit.circuit import trained_circuit
+from qllmft_audit.audit.files import read_circuit
 from qllmft_backends import BackendError, create
 from qllmft_backends.layouts import final_qubits
+from qllmft_base.errors import UserError
 
 X = ParameterVector("x", 3)
 W = ParameterVector("w", 3)

@@ -10,10 +10,10 @@ from test_triton_engine import DEVICE, ON_GPU, triton  # noqa: F401  a fixture
 
 from qllmft.heads import devices
 from qllmft_backends import UnsupportedGateError, create
-from qllmft_backends.adjoint import interface
-from qllmft_backends.adjoint.complex_engine import ComplexEngine
-from qllmft_backends.adjoint.program import ComplexProgram, lower_complex
 from qllmft_backends.observables import PauliObservables
+from qllmft_engine import interface
+from qllmft_engine.complex_engine import ComplexEngine
+from qllmft_engine.program import ComplexProgram, lower_complex
 
 OBSERVABLES = [
     SparsePauliOp("IIZ"),

@@ -9,11 +9,11 @@ from run_fixtures import evaluate_run
 from tiny_runs import LABELS, config, vector, write_corpus
 
 from qllmft.config import DataConfig
-from qllmft.errors import UserError
 from qllmft.inference import evaluation
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import compute_logits
+from qllmft_base.errors import UserError
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from qiskit import QuantumCircuit, qasm2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from scipy.special import softmax
 
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.export import ExportRequest, _render, embedding, export_run
 from qllmft.model import load_model
+from qllmft_base.errors import UserError
 from qllmft_circuits import from_qasm3, from_qpy
 
 pytestmark = pytest.mark.usefixtures("forked_reader")

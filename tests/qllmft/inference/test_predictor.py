@@ -9,10 +9,10 @@ import torch
 from tiny_runs import LABELS, HashBody, LoadedHashBody, config, vector, write_corpus
 
 from qllmft.answers.probabilities import LabelProbabilities
-from qllmft.errors import UserError
 from qllmft.inference import Predictor, items
 from qllmft.run import run_experiment, vectors
 from qllmft.training import compute_logits
+from qllmft_base.errors import UserError
 
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 

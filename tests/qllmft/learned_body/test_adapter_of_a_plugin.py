@@ -19,16 +19,16 @@ from transformers.pytorch_utils import Conv1D
 
 import qllmft
 import qllmft_quantum_adapter as example
-from qllmft.campaign.file import load_study
 from qllmft.config import BodyConfig
 from qllmft.config.lora import ADAPTERS
 from qllmft.embed import Body, TrainableBody
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import loop
+from qllmft_base.errors import UserError
 from qllmft_quantum_adapter.__main__ import trained_circuit
+from qllmft_studies.file import load_study
 
 FOLDER = Path(__file__).parents[3] / "examples" / "quantum_adapter"
 SETTINGS = {

@@ -5,9 +5,9 @@ import pytest
 from small_bodies import run_config
 
 from qllmft.data import read_corpus, split_corpus
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
+from qllmft_base.errors import UserError
 
 HALVES = {"data__train_fraction": 0.5}  # 20 texts train, and 20 validate
 FOLDS = {

@@ -9,10 +9,10 @@ from stopped_runs import same_bits
 from qllmft.config import BodyConfig, ContrastiveConfig, DataConfig
 from qllmft.data import read_corpus
 from qllmft.embed import Body, TrainableBody
-from qllmft.randomness import numpy_generator
 from qllmft.training import Checkpoint, contrastive_steps, fit_contrastive
 from qllmft.training import contrastive as module
 from qllmft.training.contrastive import draw_pairs, warm_up
+from qllmft_base.randomness import numpy_generator
 
 TRAIN = table(12)
 SETTINGS = ContrastiveConfig(iterations=2, epochs=2, batch_size=8, lr=0.01)

@@ -10,10 +10,10 @@ from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
 from qllmft.embed import TrainableBody
-from qllmft.errors import UserError
 from qllmft.training import Checkpoint, fit_end_to_end, loop
 from qllmft.training.adam import Adam
 from qllmft.training.evaluation import evaluate
+from qllmft_base.errors import UserError
 
 TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
 

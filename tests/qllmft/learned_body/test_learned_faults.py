@@ -11,11 +11,11 @@ from small_bodies import run_config
 from qllmft.config import BodyConfig, parse_config
 from qllmft.embed import Body, TrainableBody
 from qllmft.embed.cache import EmbeddingCache
-from qllmft.errors import UserError
 from qllmft.run import bodies, run_experiment, setup
 from qllmft.training import contrastive
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Capabilities
+from qllmft_base.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from small_bodies import run_config, trainable, weights
 from stopped_runs import Stop, killed, same_bits, without_seconds
 
 from qllmft.data import read_corpus, split_corpus
-from qllmft.errors import UserError
 from qllmft.events import Message, StageStarted, ignore
 from qllmft.inference import Predictor
 from qllmft.inference.export import embedding
 from qllmft.model import load_model
 from qllmft.run import RunFolder, bodies, run_experiment
+from qllmft_base.errors import UserError
 
 CONTRASTIVE = {"iterations": 1}
 KINDS = {

@@ -15,16 +15,16 @@ from small_bodies import TRAINING, run_config, run_with_messages, table, weights
 from stopped_runs import Stop, same_bits, without_seconds
 from transformers import AutoModel, AutoTokenizer
 
-from qllmft.analysis.verification import verify_run
 from qllmft.config import BodyConfig, ModelConfig, parse_config
 from qllmft.embed import Body, TrainableBody, body_identity, locate_body
 from qllmft.embed.adapter import adapter_hash, put_adapter
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import Checkpoint, EndToEnd, fit_end_to_end, loop
+from qllmft_audit.verification import verify_run
+from qllmft_base.errors import UserError
 
 pytest.importorskip("peft", reason="adapters are the extra qllmft[lora]")
 LORA = {"rank": 2, "alpha": 3.0, "targets": ["query", "value"]}

@@ -98,14 +98,14 @@ LOADED = """
 import contextlib, io, json, os, sys
 import qllmft.heads.quantum, qllmft.inference.predictor, qllmft.run
 import scipy.optimize, scipy.sparse, scipy.spatial
-from qllmft.cli.main import app
+from qllmft.cli.main import build_command
 
 for names, words in json.loads(sys.argv[1]):
     if os.fork():
         os.wait()
         continue
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        app(words, standalone_mode=False)
+        build_command()(words, standalone_mode=False)
     print(json.dumps([output.getvalue(), sorted(set(names) & set(sys.modules))]))
     break
 """

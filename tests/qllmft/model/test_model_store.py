@@ -11,12 +11,12 @@ from qiskit_reference import logits
 from safetensors.torch import load_file, save_file
 
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.training import compute_logits
-from qllmft.versions import versions
+from qllmft_base.errors import UserError
+from qllmft_base.versions import versions
 
 D = 8
 SMALL = {"n_qubits": 4, "encoder_qubits": 4, "encoder_layers": 2, "reuploads": 2}

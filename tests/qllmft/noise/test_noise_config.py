@@ -10,10 +10,10 @@ from small_texts import embed_by_hash, write_corpus
 
 from qllmft.config import NoiseConfig, RunConfig, parse_config
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.run import RunFolder, vectors
 from qllmft_backends import create
 from qllmft_backends.noise import PRESETS, GateNoise
+from qllmft_base.errors import UserError
 
 
 def parsed(**noise) -> RunConfig:

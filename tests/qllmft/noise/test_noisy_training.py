@@ -7,9 +7,7 @@ from noisy_training import NOISES, SEED, SETTINGS, STRUCTURE, D, examples, model
 from stopped_runs import same_bits
 
 from qllmft.config import ModelConfig, NoiseConfig
-from qllmft.hardware.circuits import model_circuits
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
-from qllmft.randomness import derive_seed
 from qllmft.training import (
     Checkpoint,
     TrainedHead,
@@ -21,6 +19,8 @@ from qllmft.training import (
 )
 from qllmft.training.evaluation import evaluate
 from qllmft_backends import create
+from qllmft_base.randomness import derive_seed
+from qllmft_machines.trust.circuits import model_circuits
 
 TRAIN, VALIDATION = examples(24), examples(15, seed=1)
 

@@ -8,10 +8,10 @@ from any_input import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qllmft.campaign.record import RowResult, StudyRecord
 from qllmft.report.pages import render_template
-from qllmft.report.studies.table import page_variables
 from qllmft.run.record import BodyRecord, DataRecord
+from qllmft_studies.record import RowResult, StudyRecord
+from qllmft_studies.report.table import page_variables
 
 HOSTILE = "# a|b <script>c</script> `d` [e](javascript:f) **g** \x1b[31m \x9b \u202e\n\n\\input{h} &lt; %\n    [5cm]"
 HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from qllmft.baselines import BASELINES
-from qllmft.errors import UserError
 from qllmft.run import ModelResult
 from qllmft.run.comparison import FAMILIES, compare, comparison_rows, find_unbeaten
 from qllmft.run.predictions import Predictions
@@ -16,6 +15,7 @@ from qllmft.tasks import CLASSIFICATION, REGRESSION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
 from qllmft.tasks.regression import TargetScores
 from qllmft.tasks.statistics import SMALLEST_BOOTSTRAP_P, BootstrapDifference, p_value
+from qllmft_base.errors import UserError
 
 TOTAL = 10_000
 HEAD = 6_440  # right answers

@@ -15,7 +15,6 @@ from qllmft.cli.options import build_config
 from qllmft.config.presets import describe_settings, load_preset, preset_names
 from qllmft.config.settings import parse_settings
 from qllmft.data import Table
-from qllmft.errors import UserError
 from qllmft.report import render_report, write_report
 from qllmft.report.figures import model_scores_svg
 from qllmft.report.label_errors import Confusion
@@ -26,6 +25,7 @@ from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.task import MAX_MISTAKES
+from qllmft_base.errors import UserError
 
 REACHING = {"src", "srcset", "href", "xlink:href", "action", "formaction"}
 REACHING |= {"poster", "data", "background", "ping", "cite"}

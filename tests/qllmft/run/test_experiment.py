@@ -18,7 +18,6 @@ from qllmft.cli.console import PlainConsole
 from qllmft.cli.train import result_table
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
-from qllmft.errors import UserError
 from qllmft.events import (
     BackendReady,
     DataChecked,
@@ -32,7 +31,8 @@ from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import TrainedHead, compute_logits
-from qllmft.versions import versions
+from qllmft_base.errors import UserError
+from qllmft_base.versions import versions
 
 TEST_SIZE = 2 * 35 - 2 * PER_LABEL
 

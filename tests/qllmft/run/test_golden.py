@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from qllmft.analysis.verification import verify_run
-from qllmft.errors import UserError
 from qllmft.model import load_model
 from qllmft.run import RunFolder
 from qllmft.training import compute_logits
+from qllmft_audit.verification import verify_run
+from qllmft_base.errors import UserError
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 LOGITS = [  # of sin j·i at sample j, entry i, both from 1; when the folder was written

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from qllmft.campaign.file import load_space
-from qllmft.campaign.sweep import estimate_epoch_times, make_sweep
 from qllmft.config import parse_config
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.run import SharedInputs, needs
+from qllmft_base.errors import UserError
+from qllmft_studies.file import load_space
+from qllmft_studies.sweep import estimate_epoch_times, make_sweep
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
     )
     timed = []
     monkeypatch.setattr(
-        "qllmft.campaign.sweep.epoch_core_seconds",
+        "qllmft_studies.sweep.epoch_core_seconds",
         lambda config, *sizes: timed.append(sizes) or 2.0,
     )
     overrides = {

@@ -8,10 +8,10 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
 from qllmft.config import BodyConfig
-from qllmft.errors import UserError
 from qllmft.run.novelty import FILE, MAX_DISTANCES, MAX_REFERENCES, Novelty
 from qllmft.run.vectors import Vectors
 from qllmft.training import Examples
+from qllmft_base.errors import UserError
 
 
 def vectors(n=60, held=40, d=6, seed=0):

@@ -11,9 +11,9 @@ from qllmft.heads import QuantumHead, build_classifier
 from qllmft.run import compilation, run_experiment
 from qllmft.run.compilation import functions_to_compile, start_compilation
 from qllmft_backends import create
-from qllmft_backends.adjoint.compiled import passes
-from qllmft_backends.adjoint.compiled.ahead import REAL_GATES, SHOTS
 from qllmft_circuits import data_parameters, head_circuit, weight_parameters
+from qllmft_engine.compiled import passes
+from qllmft_engine.compiled.ahead import REAL_GATES, SHOTS
 
 SINES = {
     "n_encoders": 3,

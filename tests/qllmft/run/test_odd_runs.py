@@ -10,11 +10,7 @@ from qiskit.quantum_info import Statevector
 from stopped_runs import without_seconds
 from tiny_runs import LABELS, HashBody, backend_named, config, vector, write_corpus
 
-from qllmft.analysis import verification
-from qllmft.analysis.verification import verify_run
 from qllmft.config import ModelConfig
-from qllmft.hardware.circuits import model_circuits
-from qllmft.hardware.measurement import measure
 from qllmft.heads import build_classifier
 from qllmft.inference import Predictor, export
 from qllmft.inference.export import ExportRequest, export_encoder
@@ -22,7 +18,11 @@ from qllmft.model import load_model
 from qllmft.report import write_report
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.training import compute_logits
+from qllmft_audit import verification
+from qllmft_audit.verification import verify_run
 from qllmft_backends import Expectations, create
+from qllmft_machines.trust.circuits import model_circuits
+from qllmft_machines.trust.measurement import measure
 
 MODEL = {
     "head": "none", "n_encoders": "auto", "encoder_qubits": 3, "encoder_layers": 6, "components": 5,
@@ -187,7 +187,7 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
 
 def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch, tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
-    from qllmft_backends.sandbox import MockServer, Store
+    from qllmft_machines.sandbox import MockServer, Store
 
     model = load_model(run).classifier
     request = model_circuits(model, X)

@@ -8,8 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from tiny_runs import config
 
 from qllmft.baselines import BASELINES, Baseline, GridBaseline
-from qllmft.errors import UserError
 from qllmft.run import RunFolder, run_experiment
+from qllmft_base.errors import UserError
 
 FOLDS = {"data__protocol": "split", "data__n_per_label": None, "data__validation_folds": 3}
 FOLDS |= {"train__select": "last"}

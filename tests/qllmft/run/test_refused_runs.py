@@ -3,8 +3,8 @@
 import pytest
 from tiny_runs import config, write_corpus
 
-from qllmft.errors import UserError
 from qllmft.run import run_experiment
+from qllmft_base.errors import UserError
 
 
 def test_what_cannot_work_is_refused_before_the_texts_are_embedded(corpus, tmp_path, body):

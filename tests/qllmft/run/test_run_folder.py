@@ -9,11 +9,11 @@ from tiny_runs import config
 
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.run import ModelResult, RunFolder, RunRecord
 from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks.accuracy import Accuracy
 from qllmft.training import EpochMetrics
+from qllmft_base.errors import UserError
 
 
 def epoch(number: int) -> EpochMetrics:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from qllmft.errors import UserError
 from qllmft.run.lock import HOLDER_FILE, RunBusyError, sole_use
+from qllmft_base.errors import UserError
 
 
 def test_a_second_one_is_told_who_has_the_run(tmp_path):

@@ -10,12 +10,12 @@ from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import HashBody, assert_same, write_corpus
 from wandb_file import wandb_records
 
-from qllmft.campaign.executors import Executor
-from qllmft.campaign.runs import Plan, PlannedRun
-from qllmft.errors import UserError
 from qllmft.events import ignore
 from qllmft.run import RunFolder, Tracking, run_experiment, run_tracked, vectors
 from qllmft.trackers import make_tracker
+from qllmft_base.errors import UserError
+from qllmft_studies.executors import Executor
+from qllmft_studies.runs import Plan, PlannedRun
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -8,15 +8,15 @@ from stopped_runs import Stop
 from tiny_runs import config, settings
 
 from qllmft.api import train
-from qllmft.campaign.local import execute_run
-from qllmft.campaign.runs import PlannedRun
 from qllmft.config.settings import flat
-from qllmft.errors import UserError
 from qllmft.events import Message, ignore
 from qllmft.plugins import register
 from qllmft.run import Tracking, run_experiment, run_tracked, tracking
 from qllmft.run.tracking import TrackerWarning
 from qllmft.trackers import TRACKERS, Tracker
+from qllmft_base.errors import UserError
+from qllmft_studies.local import execute_run
+from qllmft_studies.runs import PlannedRun
 
 pytestmark = pytest.mark.usefixtures("offline")
 

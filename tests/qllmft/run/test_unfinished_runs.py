@@ -10,10 +10,10 @@ from tiny_runs import HashBody, assert_same, config, write_corpus
 
 from qllmft.config import RunConfig
 from qllmft.data import read_corpus
-from qllmft.errors import UserError
 from qllmft.model import load_model
 from qllmft.run import Outcome, RunFolder, run_experiment, vectors
 from qllmft.training import loop
+from qllmft_base.errors import UserError
 
 
 @pytest.fixture(autouse=True)

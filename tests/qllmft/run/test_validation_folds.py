@@ -11,17 +11,17 @@ from sklearn.svm import SVC
 from stopped_runs import Stop, without_seconds
 from tiny_runs import HashBody, assert_same, config, vector, write_corpus
 
-from qllmft.analysis.verification import verify_run
 from qllmft.baselines.classical import logistic_regression
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import RunFolder, cross_validation, experiment, run_experiment, vectors
 from qllmft.run.novelty import Novelty
 from qllmft.tasks.calibration import best_temperature, true_probabilities
 from qllmft.training import loop
+from qllmft_audit.verification import verify_run
+from qllmft_base.errors import UserError
 
 FOLDS = 3
 CHANGES = {

@@ -3,7 +3,7 @@
 import importlib
 import platform
 
-from qllmft.versions import versions
+from qllmft_base.versions import versions
 
 MODULES = ("numba", "numpy", "qiskit", "qiskit-machine-learning", "sklearn", "torch")
 
@@ -28,6 +28,6 @@ def test_every_package_that_decides_about_numbers_is_there_with_the_version_that
 
 
 def test_a_package_that_is_absent_is_said_to_be(monkeypatch):
-    module = importlib.import_module("qllmft.versions")
+    module = importlib.import_module("qllmft_base.versions")
     monkeypatch.setattr(module, "_PACKAGES", ("numpy", "no-such-package-as-this"))
     assert versions()["no-such-package-as-this"] == "not installed"

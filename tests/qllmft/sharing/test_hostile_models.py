@@ -8,9 +8,9 @@ from hostile import change, pickled_weights
 import qllmft
 from qllmft.config import BodyConfig
 from qllmft.embed import Body, body_identity, locate_body
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.model import save_model
+from qllmft_base.errors import UserError
 
 TEXTS = ["good film", "bad plot"]
 

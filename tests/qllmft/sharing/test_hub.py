@@ -13,8 +13,8 @@ from hub_stand_in import TOKEN
 import qllmft
 from qllmft.config import BodyConfig
 from qllmft.embed import body_identity, embed, locate_body
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
+from qllmft_base.errors import UserError
 
 TEXTS = ["good film very good", "dull plot", "not a fine cast"]
 refused = partial(pytest.raises, UserError)

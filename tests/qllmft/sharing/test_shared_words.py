@@ -11,10 +11,10 @@ from qllmft.config import BodyConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import body_identity, locate_body
 from qllmft.embed.words import count_texts, word_body
-from qllmft.errors import UserError
 from qllmft.inference import Predictor
 from qllmft.inference.shared_words import LeftOutWordsWarning, find_shared_words
 from qllmft.run import run_experiment
+from qllmft_base.errors import UserError
 
 ROW = "TF-IDF + logistic regression"
 CUSTOMERS = ("Knappertsbusch", "Zwiebelmayer", "QX-9000959", "hilde@example.org")

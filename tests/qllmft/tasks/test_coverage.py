@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from qllmft.answers.decision import Decision
-from qllmft.errors import UserError
 from qllmft.tasks.calibration import (
     MAX_TRUE_PROBABILITIES,
     fewest_texts,
     least_probability,
     true_probabilities,
 )
+from qllmft_base.errors import UserError
 
 
 @given(st.integers(1, 60), st.floats(0.05, 0.98), st.integers(0, 99))

@@ -16,15 +16,15 @@ from qllmft.baselines import BASELINES
 from qllmft.config import DataConfig, ModelConfig, TrainConfig, parse_config
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 from qllmft.tasks import MULTILABEL
 from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.multilabel import LabelSetScores, _score_samples, best_thresholds
 from qllmft.tasks.statistics import resampled_rows
 from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.step import DirectStep, TrainingStep
+from qllmft_base.errors import UserError
+from qllmft_doors.sklearn import QuantumHeadClassifier, QuantumTextClassifier
 
 SMALL = {
     "model.n_qubits": 4,

@@ -19,14 +19,14 @@ from qllmft.baselines.classical import ridge_regression, support_vector_regressi
 from qllmft.config import DataConfig, ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
-from qllmft.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 from qllmft.tasks import REGRESSION
 from qllmft.tasks.measure import LOWEST_R2, ScorePart
 from qllmft.tasks.regression import TargetScores, r2
 from qllmft.training import Examples, Scaling, compute_logits, fit
 from qllmft.training.step import DirectStep, TrainingStep
+from qllmft_base.errors import UserError
+from qllmft_doors.sklearn import QuantumHeadRegressor, QuantumTextRegressor
 
 SMALL = {
     "model.n_qubits": 4,

@@ -12,10 +12,10 @@ from small_training import SETTINGS, examples, model
 from stopped_runs import same_bits
 from torch import nn
 
-from qllmft.errors import UserError
 from qllmft.training import Checkpoint, fit
 from qllmft.training.evaluation import evaluate
 from qllmft.training.step import open_step
+from qllmft_base.errors import UserError
 
 VALIDATION = examples(5, seed=1)
 

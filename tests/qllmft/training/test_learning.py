@@ -6,10 +6,10 @@ import torch
 from small_training import STRUCTURES, D, Recorder, examples, model
 
 from qllmft.config import TrainConfig
-from qllmft.errors import UserError
 from qllmft.training import Checkpoint, Examples, compute_logits, fit
 from qllmft.training.evaluation import evaluate
 from qllmft.training.loop import learning_rate
+from qllmft_base.errors import UserError
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -12,12 +12,12 @@ from small_training import Recorder, examples, model
 from qllmft.baselines.classical import plain_logistic_regression
 from qllmft.config import ModelConfig, RunConfig, TrainConfig
 from qllmft.config.presets import load_preset
-from qllmft.errors import UserError
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Checkpoint, fit, loop, weigh_by_class
 from qllmft.training.full_batch import LinearObjective, ReuploadingObjective
 from qllmft.training.step import DirectStep, TrainingStep, can_step
+from qllmft_base.errors import UserError
 
 N = 24
 

@@ -1,6 +1,0 @@
-"""Mock server of IonQ's API v0.4 with a small simulator. It needs no package of IonQ's."""
-
-from qllmft_backends.sandbox.server import MockServer, serve
-from qllmft_backends.sandbox.store import Store
-
-__all__ = ["MockServer", "Store", "serve"]

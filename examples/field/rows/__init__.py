@@ -1,1 +1,0 @@
-"""Rows of the bench, a file for each: see ``Head`` in ``examples/field/head.py``."""

@@ -1,0 +1,1 @@
+"""Doors to other tools: scikit-learn, SetFit, MLflow, trackers, and a model behind HTTP."""

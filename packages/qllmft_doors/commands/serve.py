@@ -1,0 +1,120 @@
+"""Command `qllmft serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar
+
+import typer
+
+from qllmft.cli.backend import BackendOptions
+from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
+from qllmft.cli.console import say
+from qllmft.cli.options import Port, Positive, Row, Run
+from qllmft_base.errors import UserError
+from qllmft_doors.serving import RequestLimits
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options of `qllmft serve` about addresses and requests.
+
+    Attributes:
+        host: Address to listen on. 0.0.0.0 lets other computers in.
+        port: Port to listen on. 0 takes a free one.
+        allowed_host: Name of this server in requests, beside localhost and addresses. May be repeated.
+        max_texts: Number of texts in one request.
+        max_characters: Number of characters of one text.
+        max_bytes: Number of bytes of one request.
+        queue: Number of texts that may wait. More are refused.
+    """
+
+    panel: ClassVar = "Network and limits"
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    allowed_host: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None
+    max_texts: Positive = RequestLimits.texts
+    max_characters: Positive = RequestLimits.characters
+    max_bytes: Annotated[int, typer.Option(min=100)] = RequestLimits.body_bytes
+    queue: Positive = RequestLimits.waiting
+
+
+def serve(
+    run: Run,
+    *,
+    model: Row = None,
+    network: NetworkOptions,
+    explain: bool | None = None,
+    backend_options: BackendOptions,
+) -> None:
+    """Serve a trained model: a page that classifies a typed text, and JSON for programs.
+
+    POST /predict takes {"text": "..."} or {"texts": ["...", ...]}. A model of pairs takes ["first", "second"] in place
+    of a text. /openapi.json describes the requests, and /health gives the state. Ctrl-C ends the server.
+
+    There is no password: every program that reaches the port can use the model. A backend that costs money needs --yes
+    and --max-cost, a cost limit of all jobs of its ledger.
+
+    Args:
+        explain: Explain answers, which shows training texts. [default: --explain for your computer only]
+    """
+    try:
+        from qllmft_doors.serving.app import make_app
+        from qllmft_doors.serving.port import is_loopback, open_port, run_app
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("fastapi", "starlette", "uvicorn"):
+            raise
+        raise UserError(
+            f"a server needs the package {package}, which is not installed: pip install '.[serve]'."
+        ) from None
+    from qllmft_doors.serving.model import ServedModel
+
+    if network.queue < network.max_texts:
+        raise UserError(
+            f"--queue is {network.queue}, expected --max-texts ({network.max_texts}) or more."
+        )
+    if (
+        backend_options.names_several_backends
+        or backend_options.dry_run
+        or backend_options.resume
+        or "," in (backend_options.aggregation or "")
+    ):
+        raise UserError(
+            "a server takes one --backend and one --aggregation, without --dry-run and --resume. Omit the others."
+        )
+
+    message = partial(say, err=True)
+    is_local = is_loopback(network.host)
+    backend = next(iter(backend_options.make_backends(run).values()), None)
+    if backend is not None:
+        options = getattr(backend, "options", None)
+        if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
+            raise UserError(
+                f"each text that {backend.name} measures costs money, and there is no cost limit. Nothing was sent. "
+                "Add --max-cost, a limit of all jobs of the ledger, and --yes."
+            )
+        set_terminal_callbacks([backend])
+        activity = f"a server on {backend.name} sends paid circuits for each text"
+        set_unattended_callbacks(backend, message, activity, yes=backend_options.yes)
+    predictor = backend_options.load_model(run, model)
+    served_model = ServedModel(predictor, run, backend, is_local if explain is None else explain)
+    limits = RequestLimits(
+        texts=network.max_texts,
+        characters=network.max_characters,
+        body_bytes=network.max_bytes,
+        waiting=network.queue,
+    )
+    with open_port(network.host, network.port) as server_socket:
+        served_model.load()
+        names = [network.host, *(network.allowed_host or [])]
+        app = make_app(served_model, limits, names=names, report=message)
+        if not is_local:
+            message(
+                f"warning: every computer that reaches {network.host} can use the model. There is no password."
+            )
+        run_app(
+            app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")
+        )

@@ -1,0 +1,73 @@
+"""A port of this machine, and the server of an application on it."""
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from qllmft_base.errors import UserError
+from qllmft_doors.serving.guard import ACCEPT_BACKLOG, BoundedConnection
+
+_GRACE_S = 10  # for requests in work after Ctrl-C
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address or a name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_port(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or raise UserError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        server_socket = socket.create_server(address[:2], family=family, backlog=ACCEPT_BACKLOG)
+    except (OSError, UnicodeError) as error:  # the second of a host that is no name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"the server cannot listen on {host}, port {port}: {reason}. Choose another one with --port, or 0 for any "
+            "free one."
+        ) from None
+    # connections inherit it: small answers are sent at once, not after the client's delayed acknowledgement
+    server_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return server_socket
+
+
+def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve an application until Ctrl-C, which ends the reading of files, and lets other requests in work end.
+
+    ``ready`` gets the address.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        loop="asyncio",
+        http=BoundedConnection,
+        backlog=ACCEPT_BACKLOG,
+        ws="none",
+        log_config=None,
+        log_level="error",
+        access_log=False,  # no addresses of clients
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    host, port = server_socket.getsockname()[:2]
+    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
+        _Server(config).run(sockets=[server_socket])
+
+
+class _Server(uvicorn.Server):
+    """Server that reads no file on after a signal has asked it to end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self.config.app.state.uploads.end()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)

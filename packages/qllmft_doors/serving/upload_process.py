@@ -1,0 +1,86 @@
+"""The process that reads a file of a page for `qllmft_doors.serving.uploads`.
+
+Its standard input is the file, and its standard output a file that gets the answer of the server in JSON. The file in
+the place of its standard error holds the settings, and then the reason if the file is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO
+
+from qllmft_base.bounded_process import limit_resources
+from qllmft_base.errors import UserError
+from qllmft_tables.file_bytes import FileBytes
+from qllmft_tables.texts import TextColumns, read_columns
+
+REFUSED_CODE = 3  # exit codes
+NO_MEMORY_CODE = 12
+TOO_LONG_CODE = 27
+_ITEMS_AT_ONCE = 1_000
+
+
+def main() -> None:
+    """Read the file and write the answer."""
+    exchange = os.fdopen(os.dup(2), "r+b")
+    output = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):  # what a library prints is no answer
+        os.dup2(nowhere, number)
+    settings = json.loads(exchange.read())
+    # a process that unpacks the file has bounds of its own
+    limit_resources(**settings["limits"], binds_children=False)
+    code = 0
+    reason = ""
+    try:
+        _write_answer(os.fdopen(0, "rb"), output, settings)
+        output.flush()
+    except UserError as error:
+        code = REFUSED_CODE
+        reason = str(error)
+    except MemoryError:
+        code = NO_MEMORY_CODE
+    except OSError as error:
+        code = TOO_LONG_CODE if error.errno == errno.EFBIG else 1
+        reason = str(error)
+    except Exception as error:
+        code = 1
+        reason = f"{type(error).__name__}: {error}"
+    exchange.seek(0)
+    exchange.truncate()
+    exchange.write(reason.encode("utf-8", "replace"))
+    exchange.flush()
+    os._exit(code)  # an interpreter that ends looks for garbage among all objects
+
+
+def _write_answer(content: BinaryIO, output: BinaryIO, settings: dict[str, Any]) -> None:
+    """Write an object with the texts or pairs, and a note on how their table was read."""
+    file = FileBytes(settings["name"], content.read())
+    columns, delimiter, names = settings["columns"]
+    lines: list[str] = []
+    wanted = TextColumns(tuple(columns), delimiter, tuple(names))
+    items = read_columns(file, wanted, lines.append, settings["most"])
+    n_items = 0
+    output.write(b'{"texts": [')
+    for part in _in_parts(items):
+        output.write(b", " if n_items else b"")
+        output.write(_encode(part)[1:-1])
+        n_items += len(part)
+    if not n_items:
+        expected = "a table of pairs" if len(columns) > 1 else "one text per line, or a table"
+        raise UserError(f"{file} has no text. Expected {expected}.")
+    output.write(b'], "note": ' + _encode(" ".join(lines)) + b"}")
+
+
+def _in_parts(items: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, _ITEMS_AT_ONCE)):
+        yield part
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -1,7 +1,0 @@
-"""Audit of any trained circuit: numbered checks on the circuit, its data and its baselines."""
-
-from qllmft.analysis.audit.audit import CHECKS, Audit, AuditCheck, audit
-from qllmft.analysis.audit.case import AuditFinding
-from qllmft.analysis.audit.files import read_circuit, read_rows
-
-__all__ = ["CHECKS", "Audit", "AuditCheck", "AuditFinding", "audit", "read_circuit", "read_rows"]

@@ -1,0 +1,251 @@
+"""Files that are dropped on the page, which the server reads as `predict --file` does."""
+
+import asyncio
+import gzip
+import io
+import json
+import shutil
+import threading
+
+import pandas as pd
+import pytest
+
+from qllmft_base.errors import UserError
+from qllmft_doors.serving import RequestLimits
+from qllmft_doors.serving.uploads import Uploads
+from qllmft_tables.texts import read_pairs, read_texts
+
+KIND = {"Content-Type": "application/octet-stream"}
+TABLE = 'id,review\n1,"a good, lovely film"\n2,dull\n'
+TEXTS = ["a good, lovely film", "dull"]
+RECORDS = [{"id": i, "review": text} for i, text in enumerate(TEXTS)]
+
+
+def parquet():
+    content = io.BytesIO()
+    pd.DataFrame(RECORDS).to_parquet(content)
+    return content.getvalue()
+
+
+def sheet():
+    openpyxl = pytest.importorskip("openpyxl", reason="pip install openpyxl python-calamine")
+    book = openpyxl.Workbook()
+    for row in [["id", "review"], *[[i, text] for i, text in enumerate(TEXTS)]]:
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+# name of the file, and its content or what makes it
+READ = {
+    "commas": ("a.csv", TABLE),
+    "semicolons": ("a.csv", "id;review\r\n1;a good, lovely film\r\n2;dull\r\n"),
+    "tabs": ("a.tsv", "id\treview\n1\ta good, lovely film\n2\tdull\n"),
+    "Excel's line": ("a.csv", "sep=;\nid;review\n1;a good, lovely film\n2;dull\n"),
+    "lines": ("a.txt", "a good, lovely film\n\ndull\n"),
+    "a table in a .txt": ("a.txt", "id\treview\n1\ta good, lovely film\n2\tdull\n"),
+    "UTF-16": ("a.csv", TABLE.encode("utf-16")),
+    "gzip": ("a.csv.gz", gzip.compress(TABLE.encode())),
+    "records": ("a.jsonl", "".join(f"{json.dumps(record)}\n" for record in RECORDS)),
+    "a list of records": ("a.json", json.dumps(RECORDS)),
+    "parquet": ("a.parquet", parquet),
+    "a sheet": ("a.xlsx", sheet),
+}
+REFUSED = {
+    "another column": ("a.csv", "id,text\n1,good\n"),
+    "no names": ("a.csv", "1,A good film.\n2,A dull film.\n"),
+    "a short row": ("a.csv", "id,review\n1,good\n2\n"),
+    "an open quote": ("a.csv", 'id,review\n1,"good\n2,bad\n'),
+    "a name twice": ("a.csv", "review,review\na,b\n"),
+    "names again": ("a.csv", "id,review\n1,good\nid,review\n"),
+    "a NUL byte": ("a.csv", "id,review\n1,go\0od\n"),
+    "an empty text": ("a.csv", "id,review\n1,good\n2, \n"),
+    "nothing": ("a.csv", "\n"),
+    "damaged gzip": ("a.csv.gz", gzip.compress(TABLE.encode() * 99)[:-20]),
+    "no sheet": ("a.xlsx", b"PK\x03\x04 and no more"),
+    "no parquet": ("a.parquet", b"PAR1 and no more"),
+}
+
+
+def content_of(made):
+    content = made() if callable(made) else made
+    return content.encode() if isinstance(content, str) else content
+
+
+@pytest.fixture(scope="module")
+def reading(trained_run, tmp_path_factory):
+    """A copy of the run whose column of texts is `review`."""
+    run = shutil.copytree(trained_run, tmp_path_factory.mktemp("serving") / "run")
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(
+        config.replace('text_column = "text"', 'text_column = "review"')
+    )
+    return run
+
+
+@pytest.fixture(scope="module")
+def post(served, client, reading):
+    """A function that posts a file to the server and returns the status and the answer."""
+    model = served()
+    model.folder = reading
+    limits = RequestLimits(file_bytes=50_000, unpacked_bytes=100_000)
+    with client(model, limits) as page:
+
+        def call(name, content, **options):
+            answer = page.post(
+                "/texts", content=content, headers=KIND, params={"name": name, **options}
+            )
+            return answer.status_code, answer.json()
+
+        yield call
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_file_is_read_as_predict_reads_it(post, tmp_path, case):
+    name, made = READ[case]
+    content = content_of(made)
+    status, answer = post(name, content)
+    assert (status, answer["texts"]) == (200, TEXTS)
+    (tmp_path / name).write_bytes(content)
+    lines = []
+    assert list(read_texts(tmp_path / name, "review", report=lines.append)) == TEXTS
+    assert answer["note"] == " ".join(lines)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_has_the_words_of_predict(post, tmp_path, case):
+    name, made = REFUSED[case]
+    content = content_of(made)
+    status, answer = post(name, content)
+    assert status == 422
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_texts(path, "review"))
+    assert answer["error"] == str(caught.value).replace(str(path), name)
+
+
+def test_a_file_without_a_text_is_refused(post):
+    for name, content in (("a.csv", "id,review\n"), ("a.txt", "\n\n")):
+        assert post(name, content)[1]["error"].startswith(f"{name} has no text. Expected")
+
+
+def test_how_the_table_is_written_may_be_said(post):
+    assert post("a.csv", "id,text\n1,good\n", column="text")[1]["texts"] == ["good"]
+    assert post("a.csv", "1,good\n2,bad\n", names="id,review")[1]["texts"] == ["good", "bad"]
+    assert post("a.csv", "id~review\n1~good\n", delimiter="~")[1]["texts"] == ["good"]
+    status, answer = post("a.csv", TABLE, delimiter="ab")
+    assert status == 422
+    assert "expected one character" in answer["error"]
+
+
+@pytest.fixture(scope="module")
+def post_pairs(served, client, reading):
+    """A function that posts a file to the server of a model of pairs."""
+    model = served(pair="difference")
+    model.folder = reading
+    with client(model) as page:
+        yield lambda name, content, **options: page.post(
+            "/texts", content=content, headers=KIND, params={"name": name, **options}
+        ).json()
+
+
+PAIRS = [["a fine film", "a good, lovely film"], ["dull", "poor"]]
+PAIR_CELLS = [f'{first},"{second}"' for first, second in PAIRS]
+
+
+def test_a_table_of_pairs_is_read_as_predict_reads_it(post_pairs, tmp_path):
+    rows = [{"review": first, "text2": second} for first, second in PAIRS]
+    tables = {
+        "a.csv": "\n".join(["review,text2", *PAIR_CELLS]),
+        "a.tsv": "\n".join(["review\ttext2", *map("\t".join, PAIRS)]),
+        "a.jsonl": "\n".join(map(json.dumps, rows)),
+    }
+    for name, content in tables.items():
+        answer = post_pairs(name, content)
+        assert answer["texts"] == PAIRS
+        path = tmp_path / name
+        path.write_text(content)
+        lines = []
+        assert [*map(list, read_pairs(path, ("review", "text2"), report=lines.append))] == PAIRS
+        assert answer["note"] == " ".join(lines)
+
+
+def test_both_columns_of_pairs_may_be_named(post_pairs):
+    table = "\n".join(["id,other", *PAIR_CELLS])
+    assert post_pairs("a.csv", table, column="id", pair_column="other")["texts"] == PAIRS
+    names = {"names": "review,text2"}
+    assert post_pairs("a.csv", "\n".join(PAIR_CELLS), **names)["texts"] == PAIRS
+
+
+def test_a_file_without_pairs_is_refused_with_the_columns(post_pairs):
+    error = post_pairs("a.csv", TABLE)["error"]
+    assert "there is no column 'text2'" in error
+    assert "--pair-column" in error
+    assert "the model compares two" in post_pairs("a.txt", "a film\n")["error"]
+    assert "'text2' is empty" in post_pairs("a.csv", "review,text2\na,\n")["error"]
+    assert "Expected a table of pairs" in post_pairs("a.csv", "review,text2\n")["error"]
+
+
+def test_a_second_column_is_refused_by_a_model_of_single_texts(post):
+    status, answer = post("a.csv", TABLE, pair_column="id")
+    assert status == 422
+    assert "--pair-column is 'id', and the model reads single texts" in answer["error"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "../../etc/passwd", "a.csv\0", ""])
+def test_a_name_opens_no_file_of_the_server(post, name):
+    assert post(f"{name}.txt", b"a text\n")[1]["texts"] == ["a text"]
+    status, answer = post(name, b"a text\n")
+    assert answer.get("texts", ["a text"]) == ["a text"]
+    assert status in (200, 422)
+
+
+def test_sizes_are_bounded_before_and_after_unpacking(post):
+    status, answer = post("a.csv", b"x" * 50_001)
+    assert status == 413
+    assert "more than 50,000 bytes" in answer["error"]
+    status, answer = post("a.csv.gz", gzip.compress(b"review\n" + b"good film\n" * 20_000))
+    assert status == 422
+    assert "a.csv.gz unpacks to more than 100,000 bytes" in answer["error"]
+
+
+def test_few_files_are_read_at_once(served, client, monkeypatch):
+    started = threading.Event()
+    ends = threading.Event()
+    read = Uploads.read
+
+    async def wait(self, *args):
+        started.set()
+        while not ends.is_set():
+            await asyncio.sleep(0.01)
+        return await read(self, *args)
+
+    monkeypatch.setattr(Uploads, "read", wait)
+    with client(served(), RequestLimits(files=1)) as page:
+        send = lambda: page.post("/texts?name=a.txt", content=b"good", headers=KIND)  # noqa: E731
+        first = threading.Thread(target=send)
+        first.start()
+        assert started.wait(60)
+        second = send()
+        ends.set()
+        first.join()
+        assert (second.status_code, second.headers["retry-after"]) == (503, "5")
+        assert send().json()["texts"] == ["good"]
+
+
+def test_another_site_or_kind_of_body_is_refused(served, client):
+    with client(served()) as page:
+        foreign = {**KIND, "Origin": "http://evil.example"}
+        assert page.post("/texts?name=a.txt", content=b"a", headers=foreign).status_code == 403
+        plain = {"Content-Type": "text/plain"}
+        assert page.post("/texts?name=a.txt", content=b"a", headers=plain).status_code == 415
+        assert page.post("/texts", content=b"a", headers=KIND).status_code == 422
+
+
+def test_the_page_knows_the_column_of_the_run(served, reading):
+    model = served()
+    assert model.describe()["columns"] == ["text"]
+    model.folder = reading
+    assert model.describe()["columns"] == ["review"]

@@ -1,0 +1,256 @@
+"""Execution of sweeps without training: nothing is lost or done twice, and proposals can be repeated."""
+
+import math
+import os
+import random
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from small_sweeps import arguments, settings
+
+from qllmft.run import RunFolder, RunRecord, Tracking
+from qllmft.run.lock import sole_use
+from qllmft.run.record import BodyRecord, DataRecord, ModelResult
+from qllmft.tasks.accuracy import Accuracy
+from qllmft.training import EpochMetrics
+from qllmft_base.errors import UserError
+from qllmft_studies import local
+from qllmft_studies.executors import Executor
+from qllmft_studies.file import load_space
+from qllmft_studies.runs import FinishedRuns
+from qllmft_studies.sweep import make_sweep
+from qllmft_studies.sweep_run import run_sweep
+
+SIZES = {"train": 1, "validation": 1, "test": 1}
+FEW = {"model.reupload_layers": 1}  # leaves three configurations of nine
+
+
+def layers(config):
+    """Number of right answers of 100."""
+    return 10 * config.model.main_layers + config.model.reupload_layers + config.seed
+
+
+class Trainings:
+    """Replacement of `run_tracked` that writes a run's files; the accuracy depends on the configuration."""
+
+    def __init__(self, right=layers, total=100, seconds=0.0):
+        self.right, self.total, self.seconds = right, total, seconds
+        self.trained: Counter = Counter()
+
+    def __call__(self, config, out, on_event, tracking, *, read_test, wait, inputs):
+        folder = RunFolder(out)
+        with sole_use(out, None):
+            record = folder.read_validation()
+            if record is None:
+                self.trained[config.identity] += 1
+                time.sleep(random.uniform(0, 2 * self.seconds))
+                accuracy = Accuracy(self.right(config), self.total)
+                model = ModelResult("head", accuracy, 7, test=accuracy)
+                data, body = DataRecord("s", "f", ("a", "b"), SIZES), BodyRecord("m", "i", 8)
+                record = RunRecord(config.identity, config.seed, data, body, 1, (model,))
+                folder.open_for(config)
+                folder.write_metrics(EpochMetrics(1, 0.5, 0.4, 0.6, 0.01, 0.0))
+                folder.write_result(record.without_test())
+            if read_test:
+                model = record.head
+                folder.write_result(
+                    RunRecord(
+                        **{
+                            **vars(record),
+                            "models": (ModelResult(**{**vars(model), "test": model.validation}),),
+                        }
+                    )
+                )
+        return SimpleNamespace(record=record)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(local, "POLL_INTERVAL_S", 0.02)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    def install(*arguments, **options):
+        made = Trainings(*arguments, **options)
+        monkeypatch.setattr(local, "run_tracked", made)
+        return made
+
+    return install
+
+
+def sweep_of(sampler="grid", trials=None, seeds=1, in_flight=1, **more):
+    space = load_space("table-11")
+    return make_sweep(
+        space, sampler, settings(**more), trials=trials, seeds=seeds, in_flight=in_flight
+    )
+
+
+def planned(sweep, folder):
+    """Identities in the order of the plan."""
+    return [run.identity for run in sweep.plan().runs(FinishedRuns(folder / "runs"))]
+
+
+def told(result):
+    """What a sweep tells: the ranking, and the tests of the winner and of each row's best."""
+    ranking = [
+        (each.settings, each.validation, each.validation_loss, each.parameters)
+        for each in result.ranking
+    ]
+    rows = [(row.row, row.best.settings, row.best.tested, row.published) for row in result.rows]
+    return ranking, result.winner.settings, result.winner.tested, rows, result.repeats
+
+
+def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, trainings):
+    made = trainings()
+    result = run_sweep(sweep_of(seeds=2), tmp_path, Executor())
+    assert len(made.trained) == 18  # two seeds each
+    assert [tuple(each.settings.values()) for each in result.ranking[:2]] == [(6, 4), (6, 2)]
+    assert result.ranking[0].validation == (0.64, 0.65)
+    assert result.winner.test.mean == pytest.approx(0.645)
+    again = run_sweep(sweep_of(seeds=2), tmp_path, Executor())
+    assert set(made.trained.values()) == {1}
+    assert told(again) == told(result)
+
+
+@pytest.mark.parametrize("name", [".lock-holder", "config.toml", "validation.json", "result.json"])
+def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(
+    tmp_path, trainings, monkeypatch, name
+):
+    made, sync = trainings(), os.fsync
+
+    def full(descriptor):
+        if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(
+            (OSError, UserError), match=r"(written: No space|No space left on device: '.*/)"
+        ):
+            run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
+    hidden = [path for path in tmp_path.rglob(".*") if path.name != ".started"]
+    assert not [path for path in hidden if path.name[1:2] != "l"], "no part of a file is left"
+    full = run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
+    assert told(full) == told(run_sweep(sweep_of(**FEW), tmp_path / "sound", Executor()))
+    if name == "result.json":
+        assert set(made.trained.values()) == {2}, "nothing is trained again"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full.")])
+def test_after_ctrl_c_or_an_error_the_next_call_does_the_rest(tmp_path, trainings, error):
+    def fails(config):
+        if len(made.trained) == 2:
+            raise error
+        return layers(config)
+
+    made = trainings(fails)
+    with pytest.raises(type(error)):
+        run_sweep(sweep_of(**FEW), tmp_path, Executor())
+    made = trainings()
+    run_sweep(sweep_of(**FEW), tmp_path, Executor())
+    assert sorted(made.trained.values()) == [1, 1]
+
+
+@pytest.mark.parametrize(("sampler", "in_flight"), [("grid", 1), ("tpe", 1), ("tpe", 3)])
+def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
+    """Four workers at a time find the same runs from the folders, and what one alone finds."""
+    sweep = sweep_of(sampler, trials=14 if sampler == "tpe" else None, in_flight=in_flight)
+    made, errors = trainings(seconds=0.02), []
+
+    def work():
+        try:
+            local.execute_plan(sweep.plan(), tmp_path / "four" / "runs", lambda _: None, Tracking())
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert set(made.trained.values()) == {1}
+    trainings()
+    run_sweep(sweep, tmp_path / "one", Executor())
+    assert planned(sweep, tmp_path / "four") == planned(sweep, tmp_path / "one")
+    assert made.trained.keys() == set(planned(sweep, tmp_path / "one"))
+
+
+def test_tpe_repeats_cost_nothing_and_more_trials_continue(tmp_path, trainings):
+    made = trainings()
+    result = run_sweep(sweep_of("tpe", trials=14), tmp_path, Executor())
+    first = planned(sweep_of("tpe", trials=14), tmp_path)
+    assert len(first) == 14
+    assert result.repeats == 14 - len(set(first)) >= 5  # there are nine configurations
+    run_sweep(sweep_of("tpe", trials=16), tmp_path, Executor())
+    assert planned(sweep_of("tpe", trials=16), tmp_path)[:14] == first
+    assert set(made.trained.values()) == {1}
+
+
+def test_a_much_longer_search_by_tpe_contains_the_shorter_one(tmp_path, trainings):
+    made = trainings(lambda config: 500 + 10 * config.model.main_layers, total=1000)
+    found = []
+    for trials in (14, 20, 40):
+        sweep = sweep_of("tpe", trials=trials)
+        run_sweep(sweep, tmp_path, Executor())
+        found.append(planned(sweep, tmp_path))
+    short, longer, longest = found
+    assert longer[:14] == short
+    assert longest[:20] == longer
+    assert set(made.trained.values()) == {1}
+
+
+def test_tpe_continues_with_the_same_proposals_after_an_interruption(tmp_path, trainings):
+    sweep = sweep_of("tpe", trials=12, in_flight=3)
+
+    def interrupted(config):
+        if len(made.trained) == 5:
+            raise KeyboardInterrupt
+        return layers(config)
+
+    made = trainings(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, tmp_path / "twice", Executor())
+    found = []
+    for folder in ("twice", "once"):
+        trainings()
+        found.append(told(run_sweep(sweep, tmp_path / folder, Executor())))
+    twice, once = found
+    assert twice == once
+
+
+def test_tpe_draws_between_the_values_and_finds_the_better_end(tmp_path, trainings):
+    """Accuracy falls with the distance of the learning rate from 1e-3, on a scale from 0.5e-3 to 5e-3."""
+    trainings(
+        lambda config: 1000 - round(400 * abs(math.log10(config.train.lr / 1e-3))), total=1000
+    )
+    overrides = {k: v for k, v in settings().items() if k != "train.lr"} | {
+        "model.final_linear": True
+    }
+    sweep = make_sweep(load_space("table-12"), "tpe", overrides, trials=24)
+    ranking = run_sweep(sweep, tmp_path, Executor()).ranking
+    assert len(ranking) == 24
+    assert abs(math.log10(ranking[0].settings["train.lr"] / 1e-3)) < 0.05
+    assert ranking[0].validation[0] > 0.97
+
+
+def test_the_texts_and_labels_are_said_once_for_all_trials(
+    trainings, cli, texts, tiny_body, tmp_path
+):
+    done = trainings()
+    few = [word for name, value in FEW.items() for word in ("--set", f"{name}={value}")]
+    output = "\n".join(cli(*arguments(texts, tiny_body, tmp_path / "sweep", *few)))
+    assert sum(done.trained.values()) == 3
+    lines = [line.split() for line in output.splitlines()]
+    heading = ["label", "rows", "training", "validation", "test"]
+    assert lines.count(heading) == 1
+    place = lines.index(heading)
+    assert [line[0] for line in lines[place + 1 : place + 3]] == ["negative", "positive"]
+    assert output.count("texts.tsv: 80 rows") == 1
+    assert output.count("80 rows: ") == 1
