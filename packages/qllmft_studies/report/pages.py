@@ -49,7 +49,9 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         derived["trends"] = [asdict(line) for line in lines]
     write_trends(folder, record, lines)
     write_record(folder, record, derived)
-    write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **variables))
+    write_text(
+        folder / "table.md", render_template("qllmft_studies.report", "study.md.j2", **variables)
+    )
     return write_study_report(folder)
 
 
@@ -100,7 +102,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
     in_latex = file.suffix == ".tex"
     name = "study.tex.j2" if in_latex else "study.md.j2"
     with writing(f"the file {file}"):
-        write_text(file, render_template("qllmft.report", name, **variables))
+        write_text(file, render_template("qllmft_studies.report", name, **variables))
         if not in_latex:
             write_trends(file.parent, record, variables["trends"])
     return file
@@ -130,7 +132,7 @@ def write_study_report(folder: Path) -> Path:
         if part.circuit
     ]
     page = render_template(
-        "qllmft.report",
+        "qllmft_studies.report",
         "study.html.j2",
         **variables,
         slopes=trends_svg(record, variables["trends"]) if variables["trends"] else "",

@@ -70,7 +70,7 @@ def test_tables_and_figures_name_the_balanced_accuracy():
         for each, qubits in zip(uneven_rows(), (3, 4, 5), strict=True)
     ]
     found = record(*on_a_line)
-    table = render_template("qllmft.report", "study.md.j2", **page_variables(found))
+    table = render_template("qllmft_studies.report", "study.md.j2", **page_variables(found))
     assert "## Balanced accuracy per qubit" in table
     assert "| balanced points per qubit |" in table
     assert "difference, balanced points" in table
