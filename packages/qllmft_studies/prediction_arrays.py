@@ -65,7 +65,14 @@ def read_labels(arrays: Arrays, about: Header) -> NDArray[Any]:
 
 
 def read_array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
-    """Return an array of integers or of finite real numbers, or raise ValueError if it is of another kind."""
+    """Return an array of integers or of finite real numbers, or raise ValueError if it is of another kind.
+
+    Args:
+        arrays: of the file.
+        name: of the array.
+        axes: number of its axes.
+        kinds: of its type, letters of `numpy.dtype.kind`.
+    """
     array = arrays[name]
     if array.ndim != axes or array.dtype.kind not in kinds:
         raise ValueError(f"its array {name!r} has the shape {array.shape} and type {array.dtype}")

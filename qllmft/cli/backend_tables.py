@@ -24,7 +24,15 @@ def show_budget(
     *,
     json: bool,
 ) -> None:
-    """Print the error budget on each backend."""
+    """Print the error budget on each backend.
+
+    Args:
+        predictor: the model, whose backend is changed.
+        texts: labelled texts with their vectors.
+        decision: rule that turns probabilities into labels.
+        backends: by name.
+        json: print JSON instead of tables.
+    """
     from qllmft.tasks.measure import ACCURACY, percent
 
     predictor.check_one_label("--budget predicts")

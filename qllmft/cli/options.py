@@ -273,6 +273,12 @@ def build_config(
 ) -> RunConfig:
     """Return the configuration of a preset or a file with settings of the command line.
 
+    Args:
+        preset: name of a preset, or None.
+        file: TOML file of settings instead, or None.
+        overrides: settings by dotted name, which win.
+        default: preset without both; None: the usual one.
+
     Raises:
         UserError: for a preset and a file.
     """
