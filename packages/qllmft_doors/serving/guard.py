@@ -1,4 +1,4 @@
-"""Guard: refuses what another site makes a browser send, bad bodies, and slow or too many connections."""
+"""Guard: refuses what another site makes a browser send, and bad bodies."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import asyncio
 import ipaddress
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from operator import itemgetter
-from typing import Any
 from urllib.parse import urlsplit
 
-import h11
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qllmft_base.files import parse_json
 from qllmft_doors.serving import RequestLimits
@@ -161,109 +157,3 @@ def _receive_body(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return receive_next
-
-
-# --- connections: their number, and the time of a client to send its request or to read its answer
-
-# in all; with some times ACCEPT_BACKLOG, fewer than the usual 1,024 open files
-MAX_CONNECTIONS = 500
-MAX_PER_ADDRESS = 256
-ACCEPT_BACKLOG = 100  # that wait to be accepted, and that are accepted together
-CLIENT_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 120.0
-
-
-class BoundedConnection(H11Protocol):
-    """HTTP/1.1 connection of uvicorn that is closed if its client is slow or has too many.
-
-    A connection is closed without an answer
-
-    - if there are more than `MAX_CONNECTIONS` in all, or than `MAX_PER_ADDRESS` from an address: of these, the one
-      that has waited longest for a header;
-    - `CLIENT_TIMEOUT_S` seconds after its begin or its last answer if the header of the next request is not complete,
-      or if the rest of a request that was answered already has not arrived;
-    - if for `CLIENT_TIMEOUT_S` seconds the client reads so little that the answer stays in memory;
-    - `ANSWER_TIMEOUT_S` seconds after a long answer first waited for its client.
-
-    The time of a request's body has the limit `RequestLimits.seconds`.
-    """
-
-    _receive_timer: asyncio.TimerHandle | None = None
-    _send_timer: asyncio.TimerHandle | None = None
-    _answer_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin, or close the connection if there are too many."""
-        super().connection_made(transport)
-        bounded_connections = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, BoundedConnection)
-        ]
-        open_connections = [
-            connection
-            for connection in bounded_connections
-            if not connection.transport.is_closing()
-        ]
-        same_host = [
-            connection for connection in open_connections if _host(connection) == _host(self)
-        ]
-        self._update_receive_timer()
-        if len(same_host) > MAX_PER_ADDRESS or len(open_connections) > MAX_CONNECTIONS:
-            candidates = same_host if len(same_host) > MAX_PER_ADDRESS else open_connections
-            waiting = [
-                (connection._receive_timer.when(), connection)
-                for connection in candidates
-                if connection._receive_timer
-            ]
-            min(waiting, key=itemgetter(0))[1].transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Handle bytes of the client."""
-        super().data_received(data)
-        self._update_receive_timer()
-
-    def on_response_complete(self) -> None:
-        """Handle the end of an answer."""
-        super().on_response_complete()
-        self._answer_timer = _cancel(self._answer_timer)
-        self._update_receive_timer()
-
-    def pause_writing(self) -> None:
-        """Limit the time until the client reads on. asyncio calls it if much of an answer is not sent yet."""
-        self.flow.pause_writing()
-        self._send_timer = self.loop.call_later(CLIENT_TIMEOUT_S, self.transport.abort)
-        if self._answer_timer is None:
-            self._answer_timer = self.loop.call_later(ANSWER_TIMEOUT_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Lift the limit of `pause_writing`."""
-        self.flow.resume_writing()
-        self._send_timer = _cancel(self._send_timer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End without a timer."""
-        super().connection_lost(exc)
-        self._receive_timer = _cancel(self._receive_timer)
-        self._send_timer = _cancel(self._send_timer)
-        self._answer_timer = _cancel(self._answer_timer)
-
-    def _update_receive_timer(self) -> None:
-        """Begin or end the time for the rest of a request; more bytes of the same request do not prolong it."""
-        state = self.conn.their_state
-        answered = self.cycle is not None and self.cycle.response_complete
-        if not (state is h11.IDLE or (state is h11.SEND_BODY and answered)):
-            self._receive_timer = _cancel(self._receive_timer)
-        elif self._receive_timer is None and not self.transport.is_closing():
-            self._receive_timer = self.loop.call_later(CLIENT_TIMEOUT_S, self.transport.abort)
-
-
-def _host(connection: BoundedConnection) -> str | None:
-    return connection.client[0] if connection.client else None
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
-    """Cancel a timer, and return the one in its place: none."""
-    if timer is not None:
-        timer.cancel()
-    return None

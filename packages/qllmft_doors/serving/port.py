@@ -10,9 +10,13 @@ from typing import Any
 import uvicorn
 
 from qllmft_base.errors import UserError
-from qllmft_doors.serving.guard import ACCEPT_BACKLOG, BoundedConnection
 
-_GRACE_S = 10  # for requests in work after Ctrl-C
+ACCEPT_BACKLOG = 100  # connections that wait to be accepted
+# at a time, of which further ones are answered 503; with the backlog fewer than the usual 1,024 open files
+MAX_CONNECTIONS = 500
+KEEP_ALIVE_S = 10  # until the next request on a connection
+MAX_HEADER_BYTES = 65_536
+GRACE_S = 10  # for requests in work after Ctrl-C
 
 
 def is_loopback(host: str) -> bool:
@@ -44,11 +48,22 @@ def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]
 
     ``ready`` gets the address.
     """
-    config = uvicorn.Config(
+    host, port = server_socket.getsockname()[:2]
+    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
+        _Server(server_config(app)).run(sockets=[server_socket])
+
+
+def server_config(app: Any) -> uvicorn.Config:
+    """Return the settings of the server, with uvicorn's limits on connections."""
+    return uvicorn.Config(
         app,
         lifespan="on",
         loop="asyncio",
-        http=BoundedConnection,
+        http="h11",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         backlog=ACCEPT_BACKLOG,
         ws="none",
         log_config=None,
@@ -56,12 +71,8 @@ def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]
         access_log=False,  # no addresses of clients
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=GRACE_S,
     )
-    host, port = server_socket.getsockname()[:2]
-    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
-        _Server(config).run(sockets=[server_socket])
 
 
 class _Server(uvicorn.Server):

@@ -1,5 +1,6 @@
 """Requests that are refused: too much, no texts, other content, or made by a page of another site."""
 
+import asyncio
 import json
 
 import pytest
@@ -97,3 +98,22 @@ def test_the_page_loads_its_own_files_alone(page):
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 403
     assert "innerHTML" not in page.get("/page.js").text
     assert page.get("/page.css").headers["content-type"] == "text/css; charset=utf-8"
+
+
+def test_a_body_that_does_not_arrive_in_time_is_refused():
+    pytest.importorskip("starlette", reason="starlette is not installed: pip install '.[serve]'")
+    from qllmft_doors.serving.guard import Guard
+
+    messages = []
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    async def send(message):
+        messages.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+    asyncio.run(Guard(None, RequestLimits(seconds=0.01), ())(scope, receive, send))
+    assert messages[0]["status"] == 408
+    assert b"the body did not arrive in 0.01 s" in messages[1]["body"]
