@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qllmft.data.protocol import Splits
+from qllmft.data.splits import Splits
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference import Predictor

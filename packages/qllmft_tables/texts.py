@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from qllmft_base.errors import UserError
+from qllmft_tables.blocks import Block, Fault
 from qllmft_tables.bounds import MAX_TEXT
 from qllmft_tables.cells import SHEET_ERRORS, is_blank, python_text, unusual_places
 from qllmft_tables.columns import Columns
@@ -20,7 +21,7 @@ from qllmft_tables.content import detect_kind
 from qllmft_tables.file_bytes import DataFile, is_file
 from qllmft_tables.formats import MARK
 from qllmft_tables.records import ABSENT, RecordTable
-from qllmft_tables.separated import Block, Fault, SeparatedTable
+from qllmft_tables.separated import SeparatedTable
 from qllmft_tables.tables import SUFFIXES, RowSource, open_table, table_suffix
 
 Report = Callable[[str], None]
