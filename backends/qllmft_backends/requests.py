@@ -218,7 +218,17 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
 def compute_expectations(
     backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
 ) -> Expectations:
-    """Return a backend's expectation values (B, O), or raise `BackendError` for what cannot be some."""
+    """Return a backend's expectation values (B, O).
+
+    Args:
+        backend: that computes them.
+        circuit: P parameters, no measurements.
+        values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
+        observables: O operators on the circuit's qubits.
+
+    Raises:
+        BackendError: if the answer cannot be expectation values and their standard errors.
+    """
     answer = backend.expectations(circuit, values, observables)
     remedy = "Correct its method expectations."
     if not isinstance(answer, Expectations):
@@ -253,7 +263,14 @@ def compute_expectations(
 def check_outcomes(
     backend: Evaluator, outcomes: Ints, expected_shape: tuple[int, int], n_qubits: int
 ) -> None:
-    """Raise `BackendError` if a backend's answer cannot be outcomes (B, S) of so many qubits."""
+    """Raise `BackendError` if a backend's answer cannot be outcomes.
+
+    Args:
+        backend: that answered.
+        outcomes: the answer, one integer per shot, whose bit q is qubit q.
+        expected_shape: B, rows of parameter values, and S, shots.
+        n_qubits: number of measured qubits; an outcome is below 2^n_qubits.
+    """
     remedy = "Correct its method outcomes."
     if outcomes.shape != expected_shape:
         raise BackendError(

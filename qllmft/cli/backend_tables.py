@@ -24,7 +24,18 @@ def show_budget(
     *,
     json: bool,
 ) -> None:
-    """Print the error budget on each backend."""
+    """Print the error budget on each backend.
+
+    Args:
+        predictor: its backend is replaced with each of ``backends``.
+        texts: embeddings with their true labels.
+        decision: rule by which a text gets its label.
+        backends: by their names in the table; a single one may have the name "".
+        json: print the records instead of tables.
+
+    Raises:
+        UserError: if the model does not give one label per text.
+    """
     from qllmft.tasks.measure import ACCURACY, percent
 
     predictor.check_one_label("--budget predicts")

@@ -273,6 +273,12 @@ def build_config(
 ) -> RunConfig:
     """Return the configuration of a preset or a file with settings of the command line.
 
+    Args:
+        preset: name of a preset; None: ``default``.
+        file: of a whole configuration in TOML.
+        overrides: settings that replace those of the preset or the file, as a tree.
+        default: preset without a name or a file; None: the package's default.
+
     Raises:
         UserError: for a preset and a file.
     """

@@ -287,6 +287,12 @@ def find_wrong_bits(
 
     It is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half by three
     standard errors of chance, or by a tenth.
+
+    Args:
+        frequencies: shares of the shots by outcome, whose bit q is qubit q.
+        expected_state: outcome of a noiseless simulation.
+        n_qubits: number of measured qubits.
+        shots: number of shots.
     """
     weighted_flips = [(state ^ expected_state, p) for state, p in frequencies.items()]
     right_shares = [
