@@ -22,7 +22,7 @@ from qllmft_machines.ionq.options import (
     IonQSimulatorOptions,
 )
 from qllmft_machines.ledger.chunk import FREE_MACHINE, Chunk
-from qllmft_machines.ledger.payload import Probabilities
+from qllmft_machines.ledger.payload import Probabilities, Variant
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
@@ -118,9 +118,10 @@ class IonQForte(IonQBase):
         native = compile_at_server(self._route, batch.setup, first_circuit)
         return replace(estimate, native=native)
 
-    def _read_variants(self, chunk: Chunk, index: int) -> list[Probabilities] | None:
-        reads_variants = self.options.variants and chunk.variants
-        return chunk.variants[index] if reads_variants else None
+    def _read_variants(self, chunk: Chunk, index: int) -> list[Variant] | None:
+        if not self.options.variants or chunk.variants is None:
+            return None
+        return chunk.variants[index]
 
     def _read_extras(self, chunk: Chunk) -> None:
         super()._read_extras(chunk)

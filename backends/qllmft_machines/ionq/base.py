@@ -55,7 +55,7 @@ from qllmft_machines.jobs import Jobs
 from qllmft_machines.jobs_backend import JobsBackend
 from qllmft_machines.ledger.chunk import Chunk, Setup
 from qllmft_machines.ledger.ledger import Ledger
-from qllmft_machines.ledger.payload import Probabilities, standard_errors
+from qllmft_machines.ledger.payload import Probabilities, Variant, standard_errors
 from qllmft_machines.options import Deadline, KnownAnswerOptions
 
 # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
@@ -187,7 +187,7 @@ class IonQBase(JobsBackend):
             self._warn_of_discarded_shots(batch.setup)
         return estimates
 
-    def _read_variants(self, chunk: Chunk, index: int) -> list[Probabilities] | None:
+    def _read_variants(self, chunk: Chunk, index: int) -> list[Variant] | None:
         """Return the results of a debiased circuit's variants, None if the options do not read them."""
         del chunk, index
         return None
