@@ -72,13 +72,14 @@ def cheaper_method(
     """Return the cheaper of one density matrix (4^n numbers per gate) and ``runs`` trajectories (2^n per gate and run).
 
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
-    11, about 2 · 2^n in that range. With ``every_run`` equal at 3 qubits, and 30 times the time at 6.
+    11, about 2 · 2^n in that range. With ``every_run`` a density matrix for each run, see `reruns_every_shot`: equal
+    at 3 qubits, and 30 times the time at 6.
 
     Args:
         n_qubits: n.
         runs: number of shots or trajectories.
         density_matrix_qubits: qubits of the largest density matrix that the memory holds.
-        every_run: a density matrix for each run, see `reruns_every_shot`.
+        every_run: whether each run needs a density matrix of its own.
     """
     if n_qubits > density_matrix_qubits:
         return "trajectories"

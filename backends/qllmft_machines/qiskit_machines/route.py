@@ -88,7 +88,7 @@ class SamplerRunner:
             circuits: each measured into the register ``meas``.
             shots: measurements per circuit.
             seed: of a simulator's shots; not sent to a service.
-            tag: of the job; not sent without a service.
+            tag: of the job at a service; without one it is not sent.
         """
         simulator: Any = getattr(getattr(self._sampler, "options", None), "simulator", None)
         if self._service is not None:
@@ -185,7 +185,7 @@ class MachineRoute(Route):
             "unit": None if price_each is None else self.waits.price_unit,
         }
 
-    def post(
+    def send(
         self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance.
