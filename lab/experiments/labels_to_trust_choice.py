@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from lab.experiments.common import keep, options
 from lab.experiments.machines import BACKENDS, TEXTS, train_head
 from qllmft_backends import create
 from qllmft_machines.trust import (
     Rounds,
-    benjamini_hochberg,
     find_machine_errors,
     logit_moments,
     machine_variance,
@@ -76,7 +76,7 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
                     p = p_values(
                         (np.abs(measured_lead) / scale)[new_rows], (over / scale)[known_rows]
                     )
-                    decided = benjamini_hochberg(p, 0.05)
+                    decided = false_discovery_control(p) <= 0.05 + 1e-12
                     share = (wrong[new_rows] & decided).sum() / max(1, decided.sum())
                     yield {"shots": way, "known": n_known, "scale": name} | {
                         "decided": float(decided.mean()),

@@ -59,12 +59,12 @@ def table(rows: list[dict[str, Any]]) -> str:
             name: [row[name]["right"] / row["texts"] for row in heads] for name in MEASUREMENTS
         }
         paired = PairedDifference.from_values(share["per_shot"], share["same"])
-        low, high = (ACCURACY.with_sign(end, 2) for end in paired.interval or (paired.mean,) * 2)
+        low, high = (ACCURACY.with_sign(end, 2) for end in paired.interval or (paired.value,) * 2)
         total = sum(row["texts"] for row in heads)
         flips = [100 * sum(row[name]["flips"] for row in heads) / total for name in MEASUREMENTS]
         cells = [str(qubits), RATES[gates]]
         cells += [ACCURACY.mean(MeanInterval.from_values(share[name])) for name in MEASUREMENTS]
-        cells += [f"{ACCURACY.with_sign(paired.mean, 2)} [{low}, {high}]"]
+        cells += [f"{ACCURACY.with_sign(paired.value, 2)} [{low}, {high}]"]
         cells += [f"{flip:.2f} %" for flip in flips]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

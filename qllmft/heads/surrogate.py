@@ -108,7 +108,7 @@ def build_surrogate(
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
-def least_surrogate_numbers(
+def bound_surrogate_numbers(
     config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
 ) -> int:
     """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it.

@@ -15,7 +15,7 @@ from qllmft.baselines import (
 from qllmft.data import Findings
 from qllmft.embed import published_name, weights_hash
 from qllmft.run.bodies import RunBody
-from qllmft.run.predictions import Predictions, difference
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import (
     WITHOUT_CIRCUIT,
     BodyRecord,
@@ -124,9 +124,10 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
                 # of the first row, the run's head
                 answers.setdefault(WITHOUT_CIRCUIT, control_answers)
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
-                gain = difference(
-                    test.task, y, test_answers, control_answers, balanced=bool(model.balanced)
+                gain = test.task.paired_difference(
+                    y, test_answers, control_answers, balanced=bool(model.balanced)
                 )
+                assert gain.interval is not None  # it is paired by text
                 control_result = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
                     validation=control.validation,

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from qllmft_machines.trust.budget import find_machine_errors as find_machine_errors
     from qllmft_machines.trust.budget import logit_moments as logit_moments
     from qllmft_machines.trust.circuits import model_circuits as model_circuits
-    from qllmft_machines.trust.known_texts import benjamini_hochberg as benjamini_hochberg
     from qllmft_machines.trust.known_texts import decide_by_known_texts as decide_by_known_texts
     from qllmft_machines.trust.known_texts import machine_variance as machine_variance
     from qllmft_machines.trust.known_texts import p_values as p_values

@@ -15,8 +15,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from qllmft.tasks.accuracy import Accuracy, TextDifference
-from qllmft.tasks.statistics import Outcome, normal_effect
+from qllmft.tasks.accuracy import Accuracy, DiscordantTexts
+from qllmft.tasks.comparison import Outcome
+from qllmft.tasks.statistics import normal_effect
 from qllmft_audit.audit.circuit import Floats, States, TrainedCircuit
 from qllmft_audit.kernels import fidelities
 from qllmft_base.errors import UserError
@@ -147,20 +148,20 @@ class RivalComparison:
     """Paired comparison of the circuit with a rival on the test rows."""
 
     rival: Accuracy
-    difference: TextDifference
+    discordant: DiscordantTexts  # which only the circuit, or only the rival got right
     verdict: Outcome
 
     @property
     def figure(self) -> str:
         """Return ``+3.2 points [+0.1, +6.3]``."""
-        return points_text(self.difference.value, self.difference.interval)
+        return points_text(self.discordant.value, self.discordant.interval)
 
     @property
     def detectable_difference(self) -> float:
         """Return the true difference that four of five such test sets would have shown."""
-        difference = self.difference
-        share = (difference.only_first + difference.only_second + 1) / difference.total
-        return least_difference(share, difference.total)
+        counts = self.discordant
+        share = (counts.only_first + counts.only_second + 1) / counts.total
+        return least_difference(share, counts.total)
 
 
 @dataclass(frozen=True)
@@ -274,14 +275,14 @@ class Case:
 
     def compare_with_rival(self, answers: Ints) -> RivalComparison:
         """Return the comparison with a rival's answers (N,) on the test rows."""
-        difference = TextDifference.from_answers(self.test.y, self.answers, answers)
-        low, high = difference.interval
+        counts = DiscordantTexts.from_answers(self.test.y, self.answers, answers)
+        low, high = counts.interval
         verdict: Outcome = "open"
-        if difference.p < ALPHA:
-            verdict = "better" if difference.value > 0 else "worse"
+        if counts.p < ALPHA:
+            verdict = "better" if counts.value > 0 else "worse"
         elif -self.margin < low and high < self.margin:
             verdict = "equal"
-        return RivalComparison(Accuracy.from_answers(self.test.y, answers), difference, verdict)
+        return RivalComparison(Accuracy.from_answers(self.test.y, answers), counts, verdict)
 
     def judge_against_rival(
         self, comparison: RivalComparison, rival: str, remedy: str

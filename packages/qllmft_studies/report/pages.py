@@ -17,10 +17,11 @@ from qllmft.report.figures import curves_svg, score_unit
 from qllmft.report.pages import identity_rows, render_template
 from qllmft.run.verdict import capitalize
 from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.comparison import Comparison
 from qllmft.templates import describe
 from qllmft_base.errors import UserError
 from qllmft_base.files import write_text, writing
-from qllmft_studies.comparison import Comparison, differences_by_seed, find_leaders
+from qllmft_studies.comparison import differences_by_seed, find_leaders
 from qllmft_studies.file import Side
 from qllmft_studies.predictions import CURVE_UNIT, StudyPredictions
 from qllmft_studies.record import FILE as RECORD
@@ -42,7 +43,7 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in variables["comparisons"]],
         "mcnemar" if record.measure.in_percent else "bootstrap": [
-            {"seed": seed, **d.as_dict()} for seed, d in seed_differences.items()
+            {"seed": seed, **difference} for seed, difference in seed_differences.items()
         ],
     }
     if lines := variables["trends"]:

@@ -20,7 +20,7 @@ from qllmft_studies.report import finish_from_predictions, finish_study
 from qllmft_studies.report.figures import draw_trends
 from qllmft_studies.report.table import page_variables
 from qllmft_studies.runs import FinishedRun, best
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 
 WORDS = {"good": ("fine", "great", "superb"), "bad": ("dull", "poor", "bleak")}
 ROWS = [
@@ -108,7 +108,7 @@ def finished(tmp_path_factory, tiny_body):
         "model.encoder_layers": 2,
         "baselines.grid": "small",
     }
-    found = run_study(study, folder, settings, "qllmft study uneven", Executor())
+    found = execute_study(study, folder, settings, "qllmft study uneven", Executor())
     finish_study(folder, found)
     return folder, found
 
