@@ -19,14 +19,16 @@ from scipy.stats import false_discovery_control
 
 from lab.experiments.common import keep, options
 from lab.experiments.machines import BACKENDS, TEXTS, train_head
-from qllmft.inference import (
+from qllmft_backends import create
+from qllmft_machines.trust import (
     Rounds,
     find_machine_errors,
     logit_moments,
     machine_variance,
+    measure_exactly,
+    model_circuits,
     p_values,
 )
-from qllmft_backends import create
 
 Floats = NDArray[np.float64]
 CALLS = 150
@@ -109,8 +111,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         predictor = train_head(arguments.sst2, Path(place, "run"))
         vectors = predictor.embed([lines[i].split("\t", 1)[1] for i in order.tolist()])
-    circuits = predictor.circuits(vectors)
-    exact = predictor.exact(vectors).logits
+    circuits = model_circuits(predictor.model.classifier, vectors)
+    exact = measure_exactly(circuits).logits
     assert exact is not None
     rows = []
     for name, (kind, settings) in BACKENDS.items():

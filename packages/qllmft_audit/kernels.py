@@ -71,11 +71,11 @@ def kernel_svm(
 def select_svm(
     kernel: Floats, labels: Ints, held_out_kernel: Floats, truth: Ints
 ) -> tuple[SVC, Accuracy]:
-    """Return the SVM with the C that is best on rows that are held out, and its accuracy there.
+    """Return the SVM with the C that is best on other rows, and its accuracy there.
 
     Args:
         kernel: (N, N) of the training rows.
-        labels: (N,) of the training rows.
+        labels: (N,) of them.
         held_out_kernel: (M, N) of the other rows with the training rows.
         truth: (M,) labels of the other rows.
     """

@@ -139,7 +139,7 @@ def share_threads(children: int) -> Iterator[int]:
 
 
 def work_on_plan(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
-    """Work on a plan in a child, which reports its number after its imports, and then messages and runs.
+    """Work on a plan in a child process: report its number after its imports, then messages and runs.
 
     Args:
         number: of the child.

@@ -130,6 +130,15 @@ def comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]
         p: float | None = None,
         effect: float | None = None,
     ) -> dict[str, Any]:
+        """Return the numbers of a row by their names in JSON.
+
+        Args:
+            name: of the other model.
+            value: difference, head minus the other model.
+            interval: of the difference, at 95 %.
+            p: corrected by Holm; None: not tested.
+            effect: smallest detectable one; None: not tested.
+        """
         low, high = interval or (None, None)
         return {
             "head_minus": name,

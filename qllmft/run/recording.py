@@ -40,7 +40,15 @@ from qllmft_base.versions import versions
 def make_record(
     setup: RunSetup, body: RunBody, identity: str, epoch: int, rows: Sequence[Row]
 ) -> RunRecord:
-    """Return the record without the test set, with the seconds of the call that trained."""
+    """Return the record without the test set, with the seconds of the call that trained.
+
+    Args:
+        setup: of the run.
+        body: language model of the run.
+        identity: of the body, see `body_identity`.
+        epoch: the selected one of the head's training.
+        rows: trained head first, then the baselines.
+    """
     config = setup.config
     corpus = setup.corpus
     splits = setup.splits

@@ -304,11 +304,18 @@ def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tupl
     )
 
 
-def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[str]) -> str:
-    """Return what to do next with a run, whose other models in ``kept`` can be used."""
+def next_step(record: RunRecord, config: RunConfig, run: str, stored_names: Collection[str]) -> str:
+    """Return what to do next with a run.
+
+    Args:
+        record: of the run.
+        config: of the run.
+        run: path of its folder, for a command line.
+        stored_names: names of the models that were stored and can be used.
+    """
     groups = Comparisons.by_outcome(compare_baselines(record.models))
     if groups.worse or record.head.is_constant:
-        sentence, name = advice(record.models, kept)
+        sentence, name = advice(record.models, stored_names)
         if name:
             choice = f"--model {shlex.quote(name)} {config.data.example_texts}"
             return f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"

@@ -208,6 +208,13 @@ def undo_on_lanes(s, c, step, coefficients, by_lane):
     """Undo `apply_to_lanes` (see `undo_matrix`).
 
     A lane whose bit is set adds to Y with the other sign, which is left to `add_derivatives`.
+
+    Args:
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates' inverses, see `spread_matrices`.
+        by_lane: sums of all gates, see `backward_steps`.
     """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])
@@ -235,7 +242,15 @@ def undo_on_lanes(s, c, step, coefficients, by_lane):
 
 @part
 def undo_phase(s, c, step, coefficients, by_lane):
-    """Undo `apply_phase` (see `undo_matrix`). Only K has terms of this gate."""
+    """Undo `apply_phase` (see `undo_matrix`). Only K has terms of this gate.
+
+    Args:
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates' inverses, see `spread_matrices`.
+        by_lane: sums of all gates, see `backward_steps`.
+    """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])
     identity_sum = load(by_lane, 3 * width * step[1])

@@ -41,6 +41,12 @@ def choose_turns(
     """Return the places with the form of a turn where a wire's next matrix can take in the phase that a turn leaves.
 
     A real matrix or R_X behind a turn becomes one, too, or a general matrix.
+
+    Args:
+        gates: of the program, in their order.
+        places: of all gates.
+        free_wires: wires on which the final state may have any phase diag(1, p).
+        half_register: half the lanes of a register. A matrix on lanes at this distance may run as a turn.
     """
     takes_phase = dict.fromkeys(free_wires, True)
     leaves_phase = [False] * len(gates)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qllmft_machines.trust.known_texts import p_values as p_values
     from qllmft_machines.trust.measured_model import MeasuredModel as MeasuredModel
     from qllmft_machines.trust.measurement import measure as measure
+    from qllmft_machines.trust.measurement import measure_exactly as measure_exactly
     from qllmft_machines.trust.rounds import Rounds as Rounds
     from qllmft_machines.trust.rounds import measure_in_rounds as measure_in_rounds
 

@@ -42,13 +42,13 @@ class AuditFinding:
 
     @classmethod
     def from_condition(cls, holds: bool, figure: str, good: str, bad: str) -> AuditFinding:
-        """Return the finding of a check.
+        """Return the finding of a check that holds or not, with the sentence of either case.
 
         Args:
             holds: whether the check holds.
-            figure: the number that decides.
+            figure: the number that decides, in words of a table.
             good: sentence if it holds.
-            bad: sentence if it does not, with the remedy.
+            bad: sentence if it does not, with a remedy.
         """
         return cls("holds", figure, good) if holds else cls("issue", figure, bad)
 
@@ -111,8 +111,8 @@ def fit_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
     Args:
         values: (N, T) expectation values of the training rows.
         y: (N,) indices of their labels.
-        k: number of labels.
-        seed: of the folds.
+        k: number of labels; one without a row gets the score −∞.
+        seed: of the folds that choose C.
     """
     scaler, model = linear_model(values, y, seed)
     slopes = model.coef_ / scaler.scale_
@@ -319,12 +319,15 @@ def split_rows(
     """Return training and test rows; without test rows, 30 % of each label are drawn.
 
     Args:
-        x: (N, D) what the circuit reads.
-        y: (N,) indices of labels.
-        test: the same of test rows, or None.
-        inputs: (N, M) what a classical rival reads.
-        test_inputs: the same of the test rows; None: ``test``.
-        seed: of the draw.
+        x: (N, D), what the circuit reads.
+        y: (N,) indices of the labels.
+        test: test rows (M, D) and their labels (M,); None: drawn from the rows above.
+        inputs: (N, ·), what classical baselines read.
+        test_inputs: (M, ·), the same of the test rows; None: what the circuit reads.
+        seed: of the drawn test rows.
+
+    Raises:
+        UserError: if the rows that are left for training have fewer than two labels.
     """
     if test is not None:
         rival_inputs = test[0] if test_inputs is None else test_inputs

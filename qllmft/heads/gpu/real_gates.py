@@ -31,7 +31,14 @@ _SIGNS = tl.constexpr(SIGNS)
 
 @triton.jit
 def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of a target within LANES, by a shuffle."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target within LANES, by a shuffle.
+
+    Args:
+        x: amplitudes.
+        target: local qubit below log2(LANES).
+        S, L: samples and local qubits.
+        LANES: successive amplitudes in the threads of a warp, 32 or, of smaller states, 2^L.
+    """
     lines: tl.constexpr = (S << L) // LANES
     lane = tl.broadcast_to(tl.arange(0, LANES)[None, :] ^ (1 << target), (lines, LANES))
     return tl.reshape(tl.gather(tl.reshape(x, (lines, LANES)), lane, 1), (S << L,))
@@ -39,14 +46,26 @@ def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constex
 
 @triton.jit
 def warp_partners(x, target, S: tl.constexpr, L: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of a target, through shared memory."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target, through shared memory.
+
+    Args:
+        x: amplitudes.
+        target: local qubit.
+        S, L: samples and local qubits.
+    """
     # a sum over warps would write to the same banks of shared memory with all threads of a warp
     return tl.gather(x, tl.arange(0, S << L) ^ (1 << target), 0)
 
 
 @triton.jit
 def register_partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of target T, which its thread holds too."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of target T, which its thread holds too.
+
+    Args:
+        x: amplitudes.
+        T: local qubit.
+        S, L: samples and local qubits.
+    """
     whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
     bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
     other = tl.sum(bits, axis=2, keep_dims=True) - bits  # exact: integers wrap around
@@ -66,7 +85,14 @@ def gate_row(rows, g):
 
 @triton.jit
 def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
-    """Return cos and sin of half the angle of a slot, 1 and 0 without one."""
+    """Return cos and sin of half the angle of a slot, 1 and 0 without one.
+
+    Args:
+        cos, sin: pointers to the half-angles of each sample.
+        slot: of the angle, -1 without one.
+        in_batch: whether the samples are there; not read for one sample.
+        S: samples.
+    """
     mask = slot >= 0
     if S > 1:
         mask = tl.where(in_batch, slot, -1) >= 0
@@ -77,7 +103,14 @@ def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
 
 @triton.jit
 def half_angles(cos, sin, row, in_batch, S: tl.constexpr):
-    """Return cos and sin of half the angle of a row's slot, and of the one before."""
+    """Return cos and sin of half the angle of a row's slot, and of the one before.
+
+    Args:
+        cos, sin: pointers to the half-angles of each sample.
+        row: of the table, see `gate_row`.
+        in_batch: whether the samples are there.
+        S: samples.
+    """
     _kind, _control, _target, slot, slot_before = row
     c, s = half_angle(cos, sin, slot, in_batch, S)
     c_before, s_before = half_angle(cos, sin, slot_before, in_batch, S)
@@ -94,7 +127,15 @@ def signs(target, MIDDLE: tl.constexpr):
 def factors(angles, on, side, kind, S: tl.constexpr, INVERSE: tl.constexpr):
     """Return what an amplitude and its partner are multiplied with, in the shape of ``on``.
 
-    ``side`` is the sign of the target's value. R_Y X and R_Y Z are their own inverses.
+    R_Y X and R_Y Z are their own inverses.
+
+    Args:
+        angles: of the gate, see `half_angles`.
+        on: whether the control is 1, of four axes with samples first.
+        side: sign of the target's value, see `signs`.
+        kind: of the gate: 0, `FLIPS` or `SIGNS`.
+        S: samples.
+        INVERSE: undo the gate.
     """
     c, s, c_before, s_before = angles
     if S > 1:
@@ -301,7 +342,16 @@ def undo_gates(
 
 @triton.jit
 def store_sums(out, sums, in_batch, S: tl.constexpr, WARPS: tl.constexpr, THREADS: tl.constexpr):
-    """Store half the sum of each warp's threads, of (S, THREADS)."""
+    """Store half the sum of each warp's threads.
+
+    Args:
+        out: pointers (S, WARPS) to the sums.
+        sums: (S, THREADS) of each thread.
+        in_batch: whether the samples are there; not read for one sample.
+        S: samples.
+        WARPS: of the program.
+        THREADS: amplitudes of a sample in different threads.
+    """
     total = tl.sum(tl.reshape(sums, (S, WARPS, THREADS // WARPS)), axis=2)
     if S > 1:
         tl.store(out, 0.5 * total, mask=tl.reshape(in_batch, (S, 1)))
