@@ -27,8 +27,8 @@ def worker(preset: str, batch: int) -> None:
     import torch
     from qllmft.config.presets import load_preset
     from qllmft.heads import build_classifier
-    from qllmft.training.loop import one_torch_thread
     from qllmft.training.step import open_step
+    from qllmft.training.torch_threads import one_torch_thread
 
     model = build_classifier(load_preset(preset).config({}).model, 384, 2)
     generator = torch.Generator().manual_seed(0)

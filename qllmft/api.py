@@ -17,7 +17,8 @@ from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.progress import LineListener
-from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
+from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_experiment
+from qllmft.run.tracking import TrackingListener
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
 
@@ -146,41 +147,43 @@ def train_and_report(
     Raises:
         UserError: for bad input; the message has the remedy.
     """
-    from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
-
-    def report(outcome: Outcome) -> None:
-        try:
-            write_report(outcome.folder.path)
-        except OSError as error:
-            on_event(Message(f"The report cannot be written: {error.strerror}."))
-
-    def pack(run: Path, folder: Path) -> None:
-        from qllmft.inference import Predictor  # training alone does not need it
-
-        Predictor.load(run).save_pretrained(folder)
-
     if config.data.folds is not None and config.data.fold is None:
         from qllmft.run.fold_runs import run_folds
 
         inputs = options.pop("inputs", None)
 
         def run_fold(fold_config: RunConfig, fold_folder: Path, texts: SharedInputs) -> Outcome:
-            fold_options = {**options, "inputs": texts}
-            return run_tracked(
-                fold_config,
-                fold_folder,
-                on_event,
-                tracking,
-                finish=report,
-                pack=pack,
-                **fold_options,
+            return train_and_report(
+                fold_config, fold_folder, on_event, tracking, **options, inputs=texts
             )
 
         outcome = run_folds(config, out, on_event, run_fold, inputs)
         if outcome.record:
-            report(outcome)
+            _write_report(outcome, on_event)
         return outcome
-    return run_tracked(config, out, on_event, tracking, finish=report, pack=pack, **options)
+    with TrackingListener(config, out, tracking, on_event) as trackers:
+        outcome = run_experiment(config, out, trackers, **options)
+        if outcome.record:
+            _write_report(outcome, on_event)
+            trackers.end(outcome.record, _pack_model)
+        return outcome
+
+
+def _write_report(outcome: Outcome, on_event: OnEvent) -> None:
+    """Write the page of a finished run, or report why it cannot be written."""
+    from qllmft.report import write_report  # it imports matplotlib, which `load` does not need
+
+    try:
+        write_report(outcome.folder.path)
+    except OSError as error:
+        on_event(Message(f"The report cannot be written: {error.strerror}."))
+
+
+def _pack_model(run: Path, folder: Path) -> None:
+    """Write the model of a run with its body into a new folder."""
+    from qllmft.inference import Predictor  # training alone does not need it
+
+    Predictor.load(run).save_pretrained(folder)
 
 
 def load(

@@ -21,7 +21,7 @@ from qllmft.baselines import make_baselines
 from qllmft.config import DataConfig
 from qllmft.data import Table, read_corpus
 from qllmft.heads import build_classifier
-from qllmft.training import Examples, TrainedHead, weigh_by_class
+from qllmft.training import Examples, TorchHead, weigh_by_class
 
 POOL_SIZE = 3_000  # texts from which training texts are drawn
 VALIDATION_SHARE = 0.15
@@ -74,7 +74,7 @@ def train_models(
     train, validation = weigh_by_class(train, validation, config.train)
     dimension = train.x.shape[1]
     network = build_classifier(config.model, dimension, 2, seed=seed)
-    head = TrainedHead(HEAD, network, config.train, seed)
+    head = TorchHead(HEAD, network, config.train, seed)
     head.fit(train, validation)
     yield HEAD, head
     for baseline in make_baselines(config, network.n_parameters, dimension, 2):

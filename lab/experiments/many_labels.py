@@ -33,7 +33,7 @@ from qllmft.tasks import CLASSIFICATION
 from qllmft.training import (
     LOGISTIC_STRENGTHS,
     Examples,
-    TrainedHead,
+    TorchHead,
     choose_linear,
     linear_solution,
     low_rank_solution,
@@ -129,16 +129,16 @@ def draw_examples(texts_by_label: TextsByLabel, k: int, seed: int) -> tuple[Exam
     return examples.take(np.flatnonzero(is_training)), examples.take(np.flatnonzero(~is_training))
 
 
-def train_head(train: Examples, k: int, seed: int, **settings: Any) -> TrainedHead:
+def train_head(train: Examples, k: int, seed: int, **settings: Any) -> TorchHead:
     """Return the default head of some settings, trained on all examples."""
     config = load_preset("sines").config({"seed": seed, **settings})
     network = build_classifier(config.model, train.x.shape[1], k, seed=seed)
-    head = TrainedHead("head", network, config.train, seed)
+    head = TorchHead("head", network, config.train, seed)
     head.fit(train, train)
     return head
 
 
-def milliseconds_alone(head: TrainedHead, test: Examples) -> float:
+def milliseconds_alone(head: TorchHead, test: Examples) -> float:
     """Return the least time of a prediction of one text, its embedding not counted."""
     times = []
     for row in range(SINGLE_TEXTS):

@@ -52,7 +52,7 @@ def scores(record: Any) -> dict[str, Any]:
         "right": right | {"the same without its circuit": control.test.right},
         "texts": head.tested.total,
         "parameters": head.parameters,
-        "load": head.load,
+        "load": head.circuit_dependence,
         "gain": control.gain,
         "gain_interval": control.gain_interval,
     }

@@ -33,7 +33,7 @@ from qllmft.baselines import fit_without_circuit, make_baselines
 from qllmft.config import RunConfig
 from qllmft.heads import build_classifier
 from qllmft.tasks import with_minus
-from qllmft.training import Examples, TrainedHead, to_latent
+from qllmft.training import Examples, TorchHead, to_latent
 
 PER_LABEL = 80
 VALIDATION = 0.15
@@ -91,7 +91,7 @@ def scores(
     k = train.y.shape[1] if train.task.several else int(train.y.max()) + 1
     dimension = train.x.shape[1]
     network = build_classifier(config.model, dimension, k, seed=config.seed)
-    head = TrainedHead("head", network, config.train, config.seed)
+    head = TorchHead("head", network, config.train, config.seed)
     judge = partial(train.task.judge(train.y.numpy()), test.y.numpy())
     test_scores: dict[str, Any] = {}
     chosen_settings: dict[str, Any] = {}

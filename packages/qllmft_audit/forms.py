@@ -12,7 +12,7 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from qllmft.heads import ParallelEncoders
-from qllmft.heads.encoder import amplitudes, loaded_vector
+from qllmft.heads.loading import amplitudes, loaded_vector
 from qllmft.templates import Pad
 
 Floats = NDArray[np.float64]

@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from qllmft.config import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.settings import flatten_sections
 from qllmft.heads import build_classifier
+from qllmft.tasks import CLASSIFICATION, MULTILABEL
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, read_bytes, write_bytes
 
@@ -126,13 +126,13 @@ class QuantumSetFitHead(SetFitHead):  # type: ignore[misc]
                     f"labels are {int(labels.min())} to {int(labels.max())}, expected 0 to {k - 1}. Give the head as "
                     "many out_features as there are labels."
                 )
-            return cross_entropy(logits, labels)
+            return CLASSIFICATION.loss(logits, labels)
         if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
             raise UserError(
                 f"labels have the shape {tuple(labels.shape)}, expected {tuple(logits.shape)} with 0 or 1 for each "
                 "label of a text. For one label per text, give the head multitarget=False."
             )
-        return binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return MULTILABEL.loss(logits, labels)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the structure and the numbers of the head."""

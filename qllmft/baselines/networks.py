@@ -11,27 +11,25 @@ from qllmft.config import ModelConfig, RunConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import linear
 from qllmft.tasks import TASKS
-from qllmft.training.head import TrainedHead
+from qllmft.training.head import TorchHead
 from qllmft_base.randomness import torch_generator
 
 MIN_HIDDEN_UNITS = 4  # units of the smallest MLP baseline
 
 
-def _perceptron(
-    name: str, config: RunConfig, dimension: int, k: int, hidden: int = 0
-) -> TrainedHead:
+def _perceptron(name: str, config: RunConfig, dimension: int, k: int, hidden: int = 0) -> TorchHead:
     structure = ModelConfig(encoder="none", head="mlp", hidden_dim=hidden)
     model = build_classifier(structure, dimension, k, seed=config.seed)
-    return _make_trained_head(name, model, config)
+    return _make_torch_head(name, model, config)
 
 
-def _make_trained_head(name: str, model: Classifier, config: RunConfig) -> TrainedHead:
+def _make_torch_head(name: str, model: Classifier, config: RunConfig) -> TorchHead:
     converges = config.baselines.training == "converged"
-    return TrainedHead(name, model, config.train, config.seed, converges=converges)
+    return TorchHead(name, model, config.train, config.seed, converges=converges)
 
 
 @baseline("MLP", tasks=tuple(TASKS))
-def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
+def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TorchHead:
     """Return a perceptron with nearly ``n_parameters``, trained by the head's loop as ``baselines.training`` says.
 
     With fewer than 4 hidden units, a ReLU on one or two projections would lose the labels, so a linear layer replaces
@@ -51,7 +49,7 @@ def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) ->
     if 0 < hidden < MIN_HIDDEN_UNITS:
         if _lowest_rank(n_parameters, dimension, n_classes) < n_classes:
             head = low_rank.make(config, n_parameters, dimension, n_classes)
-            assert isinstance(head, TrainedHead)
+            assert isinstance(head, TorchHead)
             head.name += " for an MLP"
             return head
         hidden = 0
@@ -60,7 +58,7 @@ def mlp(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) ->
 
 
 @baseline("low rank", tasks=tuple(TASKS))
-def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TrainedHead:
+def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: int) -> TorchHead:
     """Return a linear head of the lowest rank with at least ``n_parameters``.
 
     Rank k is the linear layer itself with (D + 1)·k parameters, the largest.
@@ -78,7 +76,7 @@ def low_rank(config: RunConfig, n_parameters: int, dimension: int, n_classes: in
     first = linear(dimension, rank, generator, bias=False)
     second = linear(rank, n_classes, generator)  # the weight is a product of two matrices
     model = Classifier(None, nn.Sequential(first, second), None)
-    return _make_trained_head(f"{low_rank.label}, {rank}", model, config)
+    return _make_torch_head(f"{low_rank.label}, {rank}", model, config)
 
 
 def _lowest_rank(n_parameters: int, dimension: int, n_classes: int) -> int:
@@ -87,7 +85,7 @@ def _lowest_rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 
 @baseline("linear layer", tasks=tuple(TASKS))
-def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
+def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> TorchHead:
     """Return a linear layer, trained by the head's loop as ``baselines.training`` says.
 
     Args:

@@ -19,7 +19,7 @@ from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.tasks.calibration import best_temperature
-from qllmft.training import Examples, TrainedHead, compute_logits
+from qllmft.training import Examples, TorchHead, compute_logits
 
 Floats = NDArray[np.float64]
 RELATIVE_TOLERANCE = 1e-4  # relative, of the answers of a kept model and of the fitted one
@@ -45,7 +45,7 @@ def as_classifier(head: Head, validation: Examples, n_outputs: int) -> StoredBas
         validation: embeddings that check the classifier, and labels for the temperature.
         n_outputs: k, number of labels or targets.
     """
-    if isinstance(head, TrainedHead):
+    if isinstance(head, TorchHead):
         stored_baseline = _network_classifier(head.model, validation.x, n_outputs)
         chosen_thresholds = head.thresholds
         thresholds = None if chosen_thresholds is None else tuple(chosen_thresholds.tolist())

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from qllmft.baselines.grid import GridBaseline, grid_points, n_trained, strength_setting
 from qllmft.baselines.head import MAX_SUPPORT_VECTOR_TEXTS, Baseline, baseline
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.heads.encoder import DataMap, amplitudes
+from qllmft.heads.data_map import DataMap
+from qllmft.heads.loading import amplitudes
 from qllmft.templates import Pad
 from qllmft_base.randomness import derive_seed
 

@@ -11,7 +11,7 @@ from qllmft.baselines.grid import GridBaseline, grid_points
 from qllmft.baselines.head import FittedHead, fit_and_score
 from qllmft.heads import QuantumHead
 from qllmft.training.examples import Examples
-from qllmft.training.head import TrainedHead, to_latent
+from qllmft.training.head import TorchHead, to_latent
 from qllmft.training.search import MAX_ITERATIONS
 
 CONTROL_NAME = "linear model of the latent values"
@@ -19,7 +19,7 @@ CONTROL_STRENGTHS = [10.0**e for e in range(-2, 5)]  # of C, on latent values of
 
 
 def fit_without_circuit(
-    head: TrainedHead, train: Examples, validation: Examples, fold_controls: Sequence[Any] = ()
+    head: TorchHead, train: Examples, validation: Examples, fold_controls: Sequence[Any] = ()
 ) -> FittedHead | None:
     """Fit a linear model on the latent values of a trained head.
 

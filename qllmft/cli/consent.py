@@ -88,9 +88,9 @@ class Load:
         folder = predictor.folder
         record = RunFolder(folder).read_result() if folder and folder.is_dir() else None
         if record is not None:
-            share = record.head.load
+            share = record.head.circuit_dependence
         elif len(vectors) >= MIN_TEXTS:
-            share = predictor.compute_load(vectors, decision)
+            share = predictor.compute_circuit_dependence(vectors, decision)
         else:
             return None
         if share is None:

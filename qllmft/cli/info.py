@@ -91,8 +91,8 @@ def _describe_as_json(
         for part in description.parts
     ]
     circuit: dict[str, Any] = {}
-    if record and record.head.load is not None:
-        circuit["load"] = record.head.load
+    if record and record.head.circuit_dependence is not None:
+        circuit["circuit_dependence"] = record.head.circuit_dependence
     if record and (control := record.head.without_circuit):
         interval = list(control.gain_interval)
         circuit["gain"] = {"value": control.gain, "interval95": interval}

@@ -120,7 +120,7 @@ def train(
     from qllmft.run.compilation import start_compilation
 
     run_config = make_config()
-    if circuit.device is None:
+    if circuit.device is None:  # before torch is imported; other ways in start it with the run
         start_compilation(run_config)
     if (device := _faster_device(run_config, circuit.device)) is not None:
         run_config = make_config(device=device)

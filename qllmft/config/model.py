@@ -154,6 +154,11 @@ class ModelConfig(Section):
         return MAX_AUTO_ENCODERS if self.head == "none" else self.n_qubits
 
     @property
+    def encodings(self) -> int:
+        """Return the number of encoder circuits that are simulated for a text: an odd encoder has two."""
+        return self.most_encoders * (1 + self.odd) if self.encoder == "quantum" else 0
+
+    @property
     def encoder_outputs(self) -> int:
         """Return the number of values per encoder."""
         alone = self.head == "none"

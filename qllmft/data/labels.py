@@ -46,6 +46,12 @@ def read_labels(
         config: names the columns, and how they hold labels.
         findings: earlier ones, to which those of the labels are added.
 
+    Args:
+        frames: tables with their columns of labels, by name.
+        declared: names of the labels, by the split that declares them.
+        config: task and columns of the labels.
+        findings: of reading so far.
+
     Raises:
         UserError: for a cell that holds no label or target, or for too few or too many labels.
     """

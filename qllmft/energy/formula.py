@@ -130,17 +130,16 @@ def quantum_energies_j(model: ModelConfig, dimension: int, k: int) -> tuple[floa
     encoder = encoder_template(model)
     head = head_template(model)
     assert encoder is not None
-    n_encodings = model.most_encoders * (2 if model.odd else 1)
     n_read_values = model.n_qubits if head else model.most_encoders * model.encoder_outputs
     products_j = linear_energy_j(k, n_read_values)
     products_j += linear_energy_j(dimension, min(model.components or 0, dimension))
-    simulated_j = products_j + 1000 * n_encodings * gpu_energy_kj(count(encoder))
+    simulated_j = products_j + 1000 * model.encodings * gpu_energy_kj(count(encoder))
     if head is not None:
         gpu = model.registers * gpu_energy_kj(count(head))
         circuits, counts = machine_circuits(model)
         return simulated_j + 1000 * gpu, simulated_j + 1000 * circuits * qpu_energy_kj(counts)
     loaded_encoder = loading_template(model.latent_encoder_qubits).compose(encoder)
-    return simulated_j, products_j + 1000 * n_encodings * qpu_energy_kj(count(loaded_encoder))
+    return simulated_j, products_j + 1000 * model.encodings * qpu_energy_kj(count(loaded_encoder))
 
 
 def machine_circuits(

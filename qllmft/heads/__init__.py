@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from qllmft.heads.classifier import Classifier as Classifier
     from qllmft.heads.classifier import build_classifier as build_classifier
     from qllmft.heads.connector import AdjointConnector as AdjointConnector
-    from qllmft.heads.encoder import DataMap as DataMap
-    from qllmft.heads.encoder import ParallelEncoders as ParallelEncoders
+    from qllmft.heads.data_map import DataMap as DataMap
     from qllmft.heads.encoder import QuantumEncoder as QuantumEncoder
-    from qllmft.heads.encoder import initial_angles as initial_angles
+    from qllmft.heads.initial_weights import initial_angles as initial_angles
     from qllmft.heads.layer import noisy_circuits as noisy_circuits
     from qllmft.heads.layer import reseed as reseed
     from qllmft.heads.layer import without_noise as without_noise
+    from qllmft.heads.parallel_encoders import ParallelEncoders as ParallelEncoders
     from qllmft.heads.quantum import QuantumHead as QuantumHead
     from qllmft.heads.torch_engine import TorchEngine as TorchEngine
     from qllmft.heads.truncated import TruncatedHead as TruncatedHead

@@ -6,9 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.heads.checks import check_backend
 from qllmft.heads.classical import linear, linear_readout, perceptron
-from qllmft.heads.encoder import DataMap, ParallelEncoders, QuantumEncoder
-from qllmft.heads.quantum import QuantumHead, check_backend, sine_readout
+from qllmft.heads.data_map import DataMap
+from qllmft.heads.encoder import QuantumEncoder
+from qllmft.heads.parallel_encoders import ParallelEncoders
+from qllmft.heads.quantum import QuantumHead
+from qllmft.heads.sines import sine_readout
 from qllmft.templates import check_fits, encoder_ansatz, head_ansatz
 from qllmft_backends import Backend
 from qllmft_base.errors import UserError, check_whole_number
@@ -81,6 +85,11 @@ class Classifier(nn.Module):
         """Return the encoders of a model that has quantum ones."""
         assert isinstance(self.encoder, ParallelEncoders)
         return self.encoder
+
+    @property
+    def has_odd_encoders(self) -> bool:
+        """Return whether the latent values are those of odd encoders, linear in the loaded vector."""
+        return isinstance(self.encoder, ParallelEncoders) and self.encoder.is_odd
 
     @property
     def data_map(self) -> DataMap | None:

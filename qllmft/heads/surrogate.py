@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from qllmft.config import ModelConfig, SurrogateConfig
 from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
 from qllmft.heads.classifier import Classifier, make_data_map
-from qllmft.heads.encoder import DataMap, amplitudes, loaded_vector
+from qllmft.heads.data_map import DataMap
+from qllmft.heads.loading import amplitudes, loaded_vector
 from qllmft.heads.network import NetworkHead
 from qllmft.heads.state import StateHead
 from qllmft.heads.truncated import TruncatedHead
@@ -83,11 +84,11 @@ def build_surrogate(
     config = config.for_labels(n_classes)
     data_map = make_data_map(config, dimension)
     size = config.loaded_values(dimension)
-    if config.head == "none" and config.odd:
-        return Classifier(LoadedVector(data_map, config.pad), None, nn.Linear(size, n_classes))
     outputs = config.most_encoders * config.encoder_outputs
     encoder: nn.Module = LoadedVector(data_map, config.pad)
     if config.odd:
+        if config.head == "none":
+            return Classifier(encoder, None, nn.Linear(size, n_classes))
         encoder = nn.Sequential(encoder, nn.Linear(size, outputs, bias=False))
     else:
         size += config.pad != "zeros"

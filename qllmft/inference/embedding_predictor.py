@@ -88,7 +88,9 @@ class EmbeddingPredictor:
             probabilities, self.model.label_thresholds(decision.threshold)
         )
 
-    def compute_load(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> float | None:
+    def compute_circuit_dependence(
+        self, vectors: Vectors, decision: Decision = MOST_PROBABLE
+    ) -> float | None:
         """Return the share of answers for embeddings (N, D) that change if the measured circuits return only noise.
 
         See `Task.changed_share`. None: the model measures no circuit.

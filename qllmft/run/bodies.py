@@ -79,7 +79,7 @@ def _load_or_tune_body(setup: RunSetup, tuned_folder: Path, checkpoint: Checkpoi
         body = embed.TrainableBody(
             loaded, derive_seed(config.seed, "adapter"), config=adapter_config
         )
-        setup.classifier(body.body.dimension)  # raises if the head does not fit on the body
+        setup.prepare_classifier(body.body.dimension)  # raises if the head does not fit on the body
         setup.folder.open_for(config, setup.corpus)
         total = training.contrastive_steps(len(train), settings)
         done = checkpoint.epochs_done()
@@ -146,7 +146,7 @@ class FrozenBody:
         self.start_identity = self.head_vectors.identity
         self.dimension = self.head_vectors.dimension  # D
         self._setup = setup
-        self.classifier = setup.classifier(self.dimension)  # with its initial weights
+        self.classifier = setup.prepare_classifier(self.dimension)  # with its initial weights
         self._epochs_before = setup.folder.checkpoint.epochs_done()  # of earlier calls
 
     def announce(self, epochs_done: int) -> None:
@@ -194,7 +194,7 @@ class FrozenBody:
 
     @property
     def training_inputs(self) -> tuple[Examples, Examples]:
-        """Return the training and validation texts for `TrainedHead.fit`."""
+        """Return the training and validation texts for `TorchHead.fit`."""
         return self.head_vectors.train, self.head_vectors.validation
 
     def seconds(self, wall: float) -> float:
@@ -224,7 +224,7 @@ class LearningBody:
         self.start_identity = body_identity(start, loaded.location)
         body = embed.TrainableBody(loaded, derive_seed(setup.config.seed, "adapter"))
         self.dimension = body.body.dimension
-        self.classifier = setup.classifier(self.dimension)
+        self.classifier = setup.prepare_classifier(self.dimension)
         self.end_to_end = EndToEnd(body, self.classifier)
 
     def announce(self, epochs_done: int) -> None:
@@ -259,7 +259,7 @@ class LearningBody:
 
     @property
     def training_inputs(self) -> tuple[Table, Table]:
-        """Return the training and validation texts for `TrainedHead.fit`."""
+        """Return the training and validation texts for `TorchHead.fit`."""
         return self._setup.splits.train, self._setup.splits.validation
 
     def seconds(self, wall: float) -> float:

@@ -24,10 +24,9 @@ def functions_to_compile(config: RunConfig) -> list[tuple[str, str]]:
     Odd encoders run in float64, and so does an exact head behind them.
     """
     noise = config.noise
-    functions = []
-    if config.model.odd:
-        functions.append(("float64", REAL_GATES))
-    if not config.model.odd or not noise.is_none:
+    encoder_dtype = "float64" if config.model.odd else "float32"
+    functions = [(encoder_dtype, REAL_GATES)]
+    if encoder_dtype == "float64" and not noise.is_none:
         functions.append(("float32", REAL_GATES))
     if noise.shots and noise.shot_model == "gaussian":
         functions.append(("float32", SHOTS))

@@ -28,21 +28,14 @@ from qllmft.heads.classical import KernelMachine
 from qllmft.run.bodies import FrozenBody, make_body
 from qllmft.run.device import compile_kernels
 from qllmft.run.folder import RunFolder
+from qllmft.run.interruption import check_not_interrupted
 from qllmft.run.novelty import Novelty
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import word_vectors
-from qllmft.training import EpochMetrics, Examples, TrainedHead, compute_logits
+from qllmft.training import EpochMetrics, Examples, TorchHead, compute_logits
 from qllmft_base.errors import UserError
 
 MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
-
-
-class FoldInterruptedError(Exception):
-    """Ctrl-C or SIGTERM ended the training of a fold."""
-
-    def __init__(self, signal: int | None) -> None:
-        super().__init__()
-        self.signal = signal
 
 
 @dataclass(frozen=True)
@@ -64,11 +57,11 @@ class HeldOutResults:
 
     def choose_settings(self, head: Head) -> None:
         """Prepare a head for its training on all texts: its settings are those that are best over all folds."""
-        if isinstance(head, TrainedHead):
+        if isinstance(head, TorchHead):
             head.calibrates_in_fit = False
             if head.converges:
                 copies = [part.fitted.head for part in self.parts]
-                selections = [copy.selection for copy in copies if isinstance(copy, TrainedHead)]
+                selections = [copy.selection for copy in copies if isinstance(copy, TorchHead)]
                 head.chosen_epochs = round(
                     median(selection.epoch for selection in selections if selection)
                 )
@@ -91,7 +84,7 @@ class HeldOutResults:
         probabilities = self.probabilities
         if (
             probabilities is not None
-            and isinstance(head, TrainedHead)
+            and isinstance(head, TorchHead)
             and head.calibrates(len(train))
         ):
             head.calibrate(np.log(np.maximum(probabilities, MIN_PROBABILITY)), train.y.numpy())
@@ -102,7 +95,7 @@ class HeldOutResults:
         seconds += sum(part.fitted.seconds for part in self.parts)
         return FittedHead(head, answers, score_answers(train, answers), seconds, mean)
 
-    def control(self, head: TrainedHead, train: Examples) -> FittedHead | None:
+    def control(self, head: TorchHead, train: Examples) -> FittedHead | None:
         """Return the model of a head without its circuit, its penalty chosen over all folds."""
         fold_controls = [part.control for part in self.parts if part.control]
         if not fold_controls:
@@ -168,7 +161,7 @@ class CrossValidation:
         )
 
 
-def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossValidation:
+def cross_validate(setup: RunSetup, make: Callable[..., TorchHead]) -> CrossValidation:
     """Train the head and its baselines once for each fold, without its texts.
 
     The head of each fold continues from a checkpoint in a folder of the fold.
@@ -179,7 +172,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
 
     Raises:
         UserError: if a baseline does not choose its settings over folds.
-        FoldInterruptedError: by Ctrl-C or SIGTERM.
+        StageInterruptedError: by Ctrl-C or SIGTERM.
     """
     splits = setup.splits
     assert splits.folds is not None
@@ -208,7 +201,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
         heads = [head, *baselines]
         check_choosing(heads)
         for head_or_baseline in heads:
-            if isinstance(head_or_baseline, TrainedHead):
+            if isinstance(head_or_baseline, TorchHead):
                 head_or_baseline.calibrates_in_fit = False
         fold_models.append(
             [
@@ -226,7 +219,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TrainedHead]) -> CrossVa
 def check_choosing(heads: Sequence[Head]) -> None:
     """Raise UserError for a baseline that does not choose its settings over folds."""
     for head in heads:
-        if not isinstance(head, TrainedHead) and not hasattr(head, "choose"):
+        if not isinstance(head, TorchHead) and not hasattr(head, "choose"):
             raise UserError(
                 f"the baseline {head.name!r} has no method `choose`, which takes the settings that are best over "
                 "folds. Leave it out of baselines.names, or leave data.validation_folds out."
@@ -259,12 +252,10 @@ def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) 
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
     with stage(setup.on_event, "fitting", title):
         fitted = fit_and_score(head, train, held_out)
-    if isinstance(head, TrainedHead) and head.checkpoint is not None:  # no baseline has one
+    if isinstance(head, TorchHead) and head.checkpoint is not None:  # no baseline has one
         fitted = replace(fitted, seconds=body.seconds(fitted.seconds))
-    if head.interrupted:
-        selection = head.selection if isinstance(head, TrainedHead) else None
-        raise FoldInterruptedError(selection.signal if selection else None)
-    if isinstance(head, TrainedHead):
+    check_not_interrupted(head)
+    if isinstance(head, TorchHead):
         control = fit_without_circuit(head, train, held_out)
         return _FoldModel(fitted, control, head.probabilities(held_out.x.numpy()), None)
     stored_classifier = as_classifier(head, held_out, setup.corpus.n_classes)

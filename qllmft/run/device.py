@@ -164,8 +164,7 @@ def _circuit_sizes(model: ModelConfig) -> list[tuple[int, int]]:
     circuits = []
     encoder = encoder_template(model)
     if encoder is not None:
-        encoders = model.most_encoders * (1 + model.odd)
-        circuits += [(_count_gates(encoder), encoder.num_qubits)] * encoders
+        circuits += [(_count_gates(encoder), encoder.num_qubits)] * model.encodings
     head = head_template(model)
     if head is not None:
         circuits += [(_count_gates(head), head.num_qubits)] * model.registers

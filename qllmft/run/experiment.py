@@ -28,12 +28,12 @@ from qllmft.run.bodies import RunBody, make_body
 from qllmft.run.compilation import start_compilation
 from qllmft.run.cross_validation import (
     CrossValidation,
-    FoldInterruptedError,
     HeldOutResults,
     cross_validate,
 )
 from qllmft.run.device import compile_kernels
 from qllmft.run.folder import RunFolder, run_folder
+from qllmft.run.interruption import StageInterruptedError, check_not_interrupted
 from qllmft.run.lock import sole_use
 from qllmft.run.notes import report_choices, report_reading
 from qllmft.run.outcome import Outcome
@@ -48,7 +48,7 @@ from qllmft.training import (
     Checkpoint,
     EpochMetrics,
     Selection,
-    TrainedHead,
+    TorchHead,
 )
 from qllmft_base.errors import UserError
 
@@ -124,15 +124,6 @@ def run_experiment(
     return outcome
 
 
-class _InterruptedError(Exception):
-    """Ctrl-C or SIGTERM ended a stage of the run."""
-
-    def __init__(self, epochs_done: int, signal: int | None) -> None:
-        super().__init__()
-        self.epochs_done = epochs_done
-        self.signal = signal
-
-
 class _TrainedRow(NamedTuple):
     """Row of the trained head, and what the record says of its training."""
 
@@ -153,8 +144,10 @@ def _train_and_test(setup: RunSetup) -> Outcome:
         head = _train_head(setup, body, folds)
         epochs_done = head.selection.epochs_done
         rows = [head.row, *_fit_baselines(setup, body, baselines, folds, epochs_done)]
-    except _InterruptedError as stop:
-        return Outcome(setup.folder, None, stop.epochs_done, stop.signal)
+    except StageInterruptedError as stop:
+        in_checkpoint = setup.folder.checkpoint.epochs_done()
+        epochs_done = in_checkpoint if stop.epochs_done is None else stop.epochs_done
+        return Outcome(setup.folder, None, epochs_done, stop.signal)
     record = make_record(setup, body, head.body_identity, head.selection.epoch, rows)
     if setup.read_test:
         save_baselines(setup, body, rows[1:])
@@ -170,10 +163,7 @@ def _validate_by_folds(setup: RunSetup) -> CrossValidation | None:
     if setup.splits.folds is None:
         return None
     setup.folder.open_for(setup.config, setup.corpus)  # the folds have folders there
-    try:
-        return cross_validate(setup, partial(_make_head, setup.config))
-    except FoldInterruptedError as stop:
-        raise _InterruptedError(setup.folder.checkpoint.epochs_done(), stop.signal) from stop
+    return cross_validate(setup, partial(_make_head, setup.config))
 
 
 def _prepare_body(setup: RunSetup, folds: CrossValidation | None, *, is_new: bool) -> RunBody:
@@ -218,7 +208,7 @@ def _train_head(setup: RunSetup, body: RunBody, folds: CrossValidation | None) -
     assert selection is not None  # it was trained
     if head.interrupted:
         save_head(setup, body, head, None)
-        raise _InterruptedError(selection.epochs_done, selection.signal)
+    check_not_interrupted(head, selection.epochs_done)
     if head_results:
         fitted = head_results.calibrate_and_score(head, body.head_vectors.train, seconds)
         identity = save_head(setup, body, head, folds)
@@ -255,9 +245,7 @@ def _fit_baselines(
             vectors = word_vectors(setup) if words else body.baseline_vectors
             fold_results = folds.rows[i] if folds else None
             rows.append(_fit_baseline(baseline, vectors, fold_results, n_labels))
-        if baseline.interrupted:
-            selection = baseline.selection if isinstance(baseline, TrainedHead) else None
-            raise _InterruptedError(epochs_done, selection.signal if selection else None)
+        check_not_interrupted(baseline, epochs_done)
     return rows
 
 
@@ -275,15 +263,15 @@ def _make_head(
     body: RunBody,
     on_epoch: Callable[[EpochMetrics], None],
     checkpoint: Checkpoint | None = None,
-) -> TrainedHead:
-    """Return the run's head, not yet trained.
+) -> TorchHead:
+    """Return the run's head before its training.
 
     After a contrastive step the labels of the training texts are in their embeddings, so validation texts choose.
     """
     train = config.train
     if config.body.contrastive.switched_on and train.ridge_c == "folds":
         train = train.model_copy(update={"ridge_c": "validation"})
-    return TrainedHead(
+    return TorchHead(
         (CLASSICAL_HEAD if config.model.head == "mlp" else QUANTUM_HEAD) + body.suffix,
         body.classifier,
         train,

@@ -135,7 +135,9 @@ def _pool_model(
     """
     validation_answers = pooled.validation[name]
     fold_models = [model for record in records if (model := record.model(name))]
-    loads = [model.load for model in fold_models if model.load is not None]
+    dependences = [
+        model.circuit_dependence for model in fold_models if model.circuit_dependence is not None
+    ]
     controls = [model.without_circuit for model in fold_models if model.without_circuit]
     is_head = name == records[0].head.name  # kept are the answers of its control alone
     controlled = is_head and WITHOUT_CIRCUIT in pooled.answers and len(controls) == len(records)
@@ -150,7 +152,7 @@ def _pool_model(
         test=_pool_scores(
             pooled.task, pooled.labels, [fold.model_answers(name) for fold in folds], fold_settings
         ),
-        load=float(np.mean(loads)) if loads else None,
+        circuit_dependence=float(np.mean(dependences)) if dependences else None,
         without_circuit=_pool_control(
             name, controls, folds, pooled, validation, balanced=bool(balanced)
         )

@@ -133,10 +133,7 @@ class RunFolder:
             )
 
     def check_texts(self, corpus: Corpus) -> None:
-        """Check that what an unfinished run has trained so far was trained on these texts.
-
-        A run of an earlier version does not say on which texts it began.
-        """
+        """Check that what an unfinished run has trained so far was trained on these texts."""
         has_progress = any(self.texts_file.parent.rglob("*.safetensors"))
         if not has_progress or not self.texts_file.exists():
             return
@@ -147,10 +144,7 @@ class RunFolder:
             )
 
     def keep_body(self, identity: str) -> None:
-        """Keep the identity of the body that the head is trained on, or check that a training goes on with the same.
-
-        A run of an earlier version does not say on which body it began.
-        """
+        """Keep the identity of the body that the head is trained on, or check that a training goes on with the same."""
         if self.checkpoint.path.exists() and self.body_file.exists():
             kept_identity = self._read_start(self.body_file)
             if kept_identity != identity:

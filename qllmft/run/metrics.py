@@ -24,7 +24,7 @@ def read_metrics(file: Path) -> list[EpochMetrics]:
     content = read_bytes(file) if file.exists() else b""
     for line in content.splitlines():
         try:
-            metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
+            metrics = EpochMetrics(**parse_json(line.decode("utf-8")))
             numbers = vars(metrics).copy()
             measure = numbers.pop("measure")
             if numbers["score_exact"] is None:
@@ -33,7 +33,7 @@ def read_metrics(file: Path) -> list[EpochMetrics]:
             ordinary = all(abs(number) <= LARGEST_METRIC for number in numbers.values())
             if measure not in TASK_OF_SCORE or not ordinary:
                 break
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, TypeError):
             break
         complete_epochs.append(metrics)
     return complete_epochs

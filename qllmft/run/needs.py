@@ -16,9 +16,9 @@ from qllmft.config import RunConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.training import (
     Examples,
+    choose_strategy,
     compute_logits,
     exact_score,
-    make_ridge_loss,
     one_torch_thread,
     open_step,
 )
@@ -79,8 +79,7 @@ def check_memory(config: RunConfig, batch: int, n_classes: int) -> int:
         return 0
     model = config.model.for_labels(n_classes)
     free_bytes = int(psutil.virtual_memory().available)
-    encoders = model.most_encoders * (1 + model.odd) * (model.encoder == "quantum")
-    qubits = [model.latent_encoder_qubits] * encoders
+    qubits = [model.latent_encoder_qubits] * model.encodings
     # shots need as much again for the outcomes
     qubits += [model.register_qubits] * model.registers * (2 if config.noise.shots else 1)
     bytes_per_text = 4 * sum(1 << q for q in [*qubits, max(qubits)])
@@ -153,7 +152,7 @@ def training_step(
     model = build_classifier(config.model, dimension, n_classes, seed=config.seed, backend=backend)
     x = torch.randn(batch_size, dimension, generator=torch.Generator().manual_seed(0))
     batch = Examples(x, torch.arange(batch_size) % n_classes)
-    ridge = make_ridge_loss(model, batch.task, config.train, batch_size, 1.0)
+    ridge = choose_strategy(model, config.train).ridge(batch.task, batch_size)
     with one_torch_thread(), open_step(model, ridge=ridge) as gradient_step:
         optimizer = torch.optim.Adam(gradient_step.parameters(), lr=config.train.lr, fused=True)
         inputs = gradient_step.inputs(batch.x)

@@ -36,7 +36,7 @@ from qllmft_base.validation import faults
 FORMAT = 1
 _SPLITS = ("train", "validation", "test")
 _TEST_FIELDS = (  # fields of a model
-    *("test", "test_exact", "load", "against_head", "without_circuit"),
+    *("test", "test_exact", "circuit_dependence", "against_head", "without_circuit"),
     *("test_classes", "test_calibration"),
 )
 
@@ -96,7 +96,7 @@ class ModelResult:
     test_exact: float | None = None  # like ``validation_exact``, for the test texts
     # share of test answers that change if the measured circuits return only noise, see
     # `Task.changed_share`; None without a circuit
-    load: float | None = None
+    circuit_dependence: float | None = None
     # test score of the head minus its own: of accuracies, or of balanced accuracies if most training
     # texts have one label; None for the head itself, and without the test texts
     against_head: _DifferenceByText | None = None
@@ -107,8 +107,8 @@ class ModelResult:
     # calibration of the probabilities of the test texts; None if they were not read or the model
     # has no probabilities
     test_calibration: _Calibration | None = None
-    # whether models are compared by balanced accuracy, which the training labels decide; None in
-    # records of earlier versions, whose test labels decide
+    # whether models are compared by balanced accuracy, which the training labels decide; None: the
+    # test labels decide
     balanced: bool | None = None
     # balanced accuracy on the validation texts, in [0, 1]; None unless models are compared by it
     validation_balanced: float | None = None
@@ -169,13 +169,13 @@ class DataRecord:
     sizes: Annotated[dict[str, int], AfterValidator(_check_sizes)]
     # rows left out, duplicates, rare labels; None if there are none
     findings: Findings | None = None
-    split: str | None = None  # rule of the split, in words; None in records of earlier versions
+    split: str | None = None  # rule of the split, in words; None of pooled folds
     # of the training texts, in which they validate; None: other texts validate
     validation_folds: int | None = None
     # number of runs of which this is the pooled record; sizes are then sums over them
     folds: int | None = None
     # share of the training texts with the most frequent label, in [0, 1]; None unless a text has
-    # one label, and in records of earlier versions
+    # one label
     majority: float | None = None
 
     @property
@@ -247,8 +247,7 @@ class RunRecord:
     models: tuple[ModelResult, ...]  # the head, then its baselines
     versions: dict[str, str] = field(default_factory=dict)  # of Python and packages, by name
     noise: NoiseConfig | None = None  # of the head's circuit, or None
-    # time at which the first call of the run began, in ISO 8601 and UTC; None in records of earlier
-    # versions
+    # time at which the first call of the run began, in ISO 8601 and UTC; None if it is not known
     started: str | None = None
 
     @property

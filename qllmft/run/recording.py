@@ -31,7 +31,7 @@ from qllmft.tasks import TASKS
 from qllmft.tasks.accuracy import majority_share
 from qllmft.tasks.calibration import Calibration
 from qllmft.training import (
-    TrainedHead,
+    TorchHead,
     to_latent,
 )
 from qllmft_base.versions import versions
@@ -114,11 +114,11 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
         x = test.x.numpy()
         y = test.y.numpy()
         test_answers = answers[head.name] = collect_answers(head, test, len(names))
-        load = control_result = probabilities = None
+        circuit_dependence = control_result = probabilities = None
         if test.task.one_label and hasattr(head, "probabilities"):
             probabilities = head.probabilities(x)  # None of labels alone
-        if isinstance(head, TrainedHead):
-            load = head.load(test)
+        if isinstance(head, TorchHead):
+            circuit_dependence = head.circuit_dependence(test)
             if control and (latent := to_latent(head, test)):
                 control_answers = control.head.predict(latent.x.numpy())
                 # of the first row, the run's head
@@ -140,7 +140,7 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
             model,
             test=score_answers(test, test_answers),
             test_exact=head.exact_score(test),
-            load=load,
+            circuit_dependence=circuit_dependence,
             without_circuit=control_result,
             test_classes=task.by_class(y, test_answers, len(names)),
             test_calibration=None
@@ -157,7 +157,7 @@ def _fit_control(row: Row) -> FittedHead | None:
     """Return the model of a row without its circuit, or None if it has none."""
     head = row.fitted.head
     vectors = row.vectors
-    if not isinstance(head, TrainedHead):
+    if not isinstance(head, TorchHead):
         return None
     if row.fold_results:
         return row.fold_results.control(head, vectors.train)

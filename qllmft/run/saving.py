@@ -25,13 +25,13 @@ from qllmft.run.setup import RunSetup
 from qllmft.tasks.calibration import true_probabilities
 from qllmft.training import (
     Examples,
-    TrainedHead,
+    TorchHead,
     compute_logits,
 )
 
 
 def save_head(
-    setup: RunSetup, body: RunBody, head: TrainedHead, folds: CrossValidation | None
+    setup: RunSetup, body: RunBody, head: TorchHead, folds: CrossValidation | None
 ) -> str:
     """Save the selected model, with its body if that was trained, and return the identity of the body.
 

@@ -111,8 +111,12 @@ class RunSetup:
         """Send a line of text to the listener."""
         self.on_event(Message(text))
 
-    def classifier(self, dimension: int) -> Classifier:
-        """Build the run's head on embeddings of D values, or raise UserError if it does not fit."""
+    def prepare_classifier(self, dimension: int) -> Classifier:
+        """Compile what a new installation lacks, and build the run's head on embeddings of D values.
+
+        Raises:
+            UserError: if the head does not fit on the embeddings.
+        """
         n_classes = self.corpus.n_classes
         compile_engine(self.config, dimension, n_classes, self.splits.sizes, self.on_event)
         return build_classifier(

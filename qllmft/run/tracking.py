@@ -207,31 +207,21 @@ class TrackingListener:
 
 
 def run_tracked(
-    config: RunConfig,
-    out: Path | None,
-    on_event: OnEvent,
-    tracking: Tracking,
-    *,
-    finish: Callable[[Outcome], object] = lambda _: None,
-    pack: Pack | None = None,
-    **options: Any,
+    config: RunConfig, out: Path | None, on_event: OnEvent, tracking: Tracking, **options: Any
 ) -> Outcome:
-    """Do a run and send it to trackers.
+    """Do a run without its report, and send it to trackers.
 
     Args:
         config: of the run.
         out: the run's folder; ``runs/<identity>`` if None.
         on_event: receives the events of the run, after the trackers.
         tracking: names of the trackers, and whether they get files.
-        finish: called with the outcome of a finished run before trackers get its files.
-        pack: makes the model that trackers get; None: they get none.
         **options: those of `run_experiment`.
     """
     with TrackingListener(config, out, tracking, on_event) as trackers:
         outcome = run_experiment(config, out, trackers, **options)
         if outcome.record:
-            finish(outcome)
-            trackers.end(outcome.record, pack)
+            trackers.end(outcome.record)
         return outcome
 
 

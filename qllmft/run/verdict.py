@@ -235,10 +235,10 @@ def _limits(head: ModelResult, folds: int | None) -> str:
 
 def _circuit(head: ModelResult) -> str:
     """Return the sentence on the dependence of the predictions on the circuit, empty without one."""
-    if head.load is None:
+    if head.circuit_dependence is None:
         return ""
     task = TASK_OF_SCORE[head.validation.measure.name]
-    return f"Circuit: {task.circuit_dependence(head.load)}"
+    return f"Circuit: {task.circuit_dependence(head.circuit_dependence)}"
 
 
 def circuit_sentences(head: ModelResult) -> Iterator[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from qllmft.training.contrastive import contrastive_steps as contrastive_steps
     from qllmft.training.contrastive import fit_contrastive as fit_contrastive
     from qllmft.training.contrastive import typical_texts as typical_texts
+    from qllmft.training.end_to_end import EndToEnd as EndToEnd
+    from qllmft.training.end_to_end import fit_end_to_end as fit_end_to_end
     from qllmft.training.evaluation import checked_logits as checked_logits
     from qllmft.training.evaluation import compute_logits as compute_logits
     from qllmft.training.evaluation import compute_noise_logits as compute_noise_logits
@@ -23,19 +25,17 @@ if TYPE_CHECKING:
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import weigh_by_class as weigh_by_class
     from qllmft.training.examples import with_loss as with_loss
-    from qllmft.training.head import TrainedHead as TrainedHead
+    from qllmft.training.head import TorchHead as TorchHead
     from qllmft.training.head import to_latent as to_latent
     from qllmft.training.linear_model import choose_linear as choose_linear
     from qllmft.training.linear_model import linear_solution as linear_solution
     from qllmft.training.linear_model import low_rank_solution as low_rank_solution
-    from qllmft.training.loop import EndToEnd as EndToEnd
     from qllmft.training.loop import fit as fit
-    from qllmft.training.loop import fit_end_to_end as fit_end_to_end
-    from qllmft.training.loop import one_torch_thread as one_torch_thread
-    from qllmft.training.ridge import make_ridge_loss as make_ridge_loss
     from qllmft.training.search import LOGISTIC_STRENGTHS as LOGISTIC_STRENGTHS
     from qllmft.training.search import split_examples as split_examples
+    from qllmft.training.sines import choose_strategy as choose_strategy
     from qllmft.training.step import open_step as open_step
+    from qllmft.training.torch_threads import one_torch_thread as one_torch_thread
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = make_lazy_imports(__name__)

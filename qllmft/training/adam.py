@@ -21,3 +21,13 @@ class Adam(torch.optim.Adam):
     load_state_dict = _without_compiler("load_state_dict")
     zero_grad = _without_compiler("zero_grad")
     step = torch.no_grad()(_without_compiler("step"))
+
+    @property
+    def moments(self) -> dict[int, Any]:
+        """Return the moments and the number of steps of each parameter, by its place; empty before the first step."""
+        moments: dict[int, Any] = self.state_dict()["state"]
+        return moments
+
+    @moments.setter
+    def moments(self, moments: dict[int, Any]) -> None:
+        self.load_state_dict({**self.state_dict(), "state": moments})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
-from qllmft.tasks import CLASSIFICATION, TASK_OF_SCORE, TASKS
+from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import ScoreName
 from qllmft.tensors import read_tensors
 from qllmft_base.errors import UserError
@@ -45,21 +45,6 @@ class EpochMetrics:
     # without noise of the head's circuit; None if there is no noise
     score_exact: float | None = None
     measure: ScoreName = "accuracy"  # name of the score
-
-    @classmethod
-    def from_json(cls, line: dict[str, Any]) -> EpochMetrics:
-        """Return the metrics of a line, also of versions that wrote every score as an accuracy.
-
-        Raises:
-            KeyError: if its task is unknown.
-            TypeError: if a field is missing or unknown.
-        """
-        fields = dict(line)
-        if "validation_accuracy" in fields:
-            fields["score"] = fields.pop("validation_accuracy")
-            fields["score_exact"] = fields.pop("validation_accuracy_exact", None)
-            fields["measure"] = TASKS[fields.pop("task", CLASSIFICATION.name)].measure.name
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -194,10 +179,8 @@ class Checkpoint:
 def _read_progress(file: Any) -> dict[str, Any]:
     """Return the numbers of a `State`, or raise ValueError, KeyError or TypeError if they are none."""
     content = parse_json(file.metadata()["progress"])
-    # versions that wrote every score as an accuracy had its name
-    renamed_fields = {"best_score": content["best_accuracy"]} if "best_accuracy" in content else {}
     names = ("epoch", "best_epoch", "best_score", "best_loss")
-    numbers = {name: (renamed_fields | content)[name] for name in names}
+    numbers = {name: content[name] for name in names}
     for name, value in numbers.items():
         epoch = name.endswith("epoch")
         largest = MAX_EPOCHS if epoch else sys.float_info.max

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -112,6 +113,30 @@ class Scaling:
             shift = -self.mean / self.deviation
         dtype = next(model.parameters()).dtype
         model.rescale(factor.to(dtype), shift.to(dtype))
+
+
+@contextmanager
+def scale_targets(
+    model: nn.Module, train: Examples, validation: Examples, config: TrainConfig
+) -> Iterator[tuple[Examples, Examples]]:
+    """Give the examples of a training with scaled targets, and at the end the model the targets' own unit.
+
+    Labels stay as they are.
+
+    Args:
+        model: is trained inside, on the scaled targets.
+        train: training examples, which determine the `Scaling`.
+        validation: examples with the same unit.
+        config: the loss of real targets.
+    """
+    if not train.task.real:
+        yield train, validation
+        return
+    scaling = Scaling.from_examples(with_loss(train, config))
+    scaled_train = scaling.scale_targets(with_loss(train, config))
+    scaled_validation = scaling.scale_targets(with_loss(validation, config))
+    yield scaled_train, scaled_validation
+    scaling.restore(model)
 
 
 def _weighted_median(values: Tensor, weight: Tensor) -> Tensor:

@@ -19,11 +19,12 @@ from scipy.special import log_softmax, softmax
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
+from qllmft.heads.odd_rows import LatentMap
 from qllmft.training.checkpoint import EpochMetrics, Selection
 from qllmft.training.examples import Examples
 from qllmft.training.interruption import interruptible
 from qllmft.training.linear_start import LBFGS_MEMORY
-from qllmft.training.ridge import Floats, OddMap, RidgeLoss, Strength, loaded_vectors, ridge_factor
+from qllmft.training.ridge import Floats, RidgeLoss, Strength, loaded_vectors, ridge_factor
 
 
 class LinearObjective:
@@ -37,7 +38,7 @@ class LinearObjective:
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
         assert model.final is not None
         assert isinstance(c, float)
-        self._map = OddMap(model)
+        self._map = LatentMap(model.quantum_encoders.encoders)
         self._final = model.final
         self.x = loaded_vectors(model, examples.x)
         self._y = examples.y.numpy()
@@ -81,36 +82,30 @@ class LinearObjective:
             by_logits *= self._weights[:, None]
         by_weight = by_logits.T @ values + self._ridge * linear @ rows.T
         by_rows = (by_logits @ weight).T @ self.x + self._ridge * weight.T @ linear
-        shares = np.split(by_rows, len(self._map.odd))
-        parts = zip(self._map.odd, thetas, shares, strict=True)
-        by_theta = [odd.gradient(theta, share) for odd, theta, share in parts]
-        return loss, np.concatenate([*by_theta, by_weight.ravel(), by_logits.sum(axis=0)])
+        by_thetas = self._map.gradient(thetas, by_rows)
+        return loss, np.concatenate([by_thetas, by_weight.ravel(), by_logits.sum(axis=0)])
 
     def _split_vector(self, vector: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return angles (E, G), rows of the encoders (T, m), weight (k, T) and bias (k,)."""
         weight = self._final.weight
         bias = self._final.bias
         thetas, weights, biases = np.split(vector, [-weight.numel() - len(bias), -len(bias)])
-        thetas = thetas.reshape(len(self._map.odd), -1)
-        rows = [odd.rows(theta) for odd, theta in zip(self._map.odd, thetas, strict=True)]
-        return thetas, np.concatenate(rows), weights.reshape(weight.shape), biases
+        thetas = thetas.reshape(len(self._map.encoders), -1)
+        return thetas, self._map.rows(thetas), weights.reshape(weight.shape), biases
 
 
 class ReuploadingObjective:
     """`RidgeLoss` of N texts, as a function of one vector of all parameters.
 
     With one latent value and a linear head of slope R, the ridge is that of `LinearObjective`.
-    The model has float64 weights until `copy_to_model`.
 
     Args:
-        model: odd encoders, a quantum head and a linear layer.
+        model: odd encoders, a quantum head and a linear layer, in float64.
         examples: N embeddings, with labels or scaled targets.
         c: C.
     """
 
     def __init__(self, model: Classifier, examples: Examples, c: Strength) -> None:
-        self._dtype = next(model.parameters()).dtype
-        self._model = model.double()
         self._loss = RidgeLoss(model, examples.task, c, examples.size)
         self.x = loaded_vectors(model, examples.x)
         self._examples = examples
@@ -120,22 +115,15 @@ class ReuploadingObjective:
         """Return the model's parameters in one vector."""
         return np.concatenate([part.detach().numpy().ravel() for part in self._parameters])
 
-    def copy_to_model(self, vector: Floats) -> None:
-        """Copy the parameters in ``vector`` to the model, in its own precision."""
-        self._set_parameters(vector)
-        for parameter in self._parameters:
-            parameter.grad = None
-        self._model.to(self._dtype)
-
     @torch.no_grad()
     def logits(self, vector: Floats, x: Floats) -> Floats:
         """Return logits (N, k) of loaded vectors (N, m)."""
-        self._set_parameters(vector)
+        self.copy_to_model(vector)
         return np.asarray(self._loss.outputs(torch.from_numpy(x)).numpy())
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return the value and its gradient."""
-        self._set_parameters(vector)
+        self.copy_to_model(vector)
         loaded = torch.from_numpy(self.x)
         examples = self._examples
         loss = self._loss.loss_from_loaded(loaded, examples.y, examples.relative)
@@ -143,7 +131,8 @@ class ReuploadingObjective:
         return loss.item(), np.concatenate([part.numpy().ravel() for part in gradient])
 
     @torch.no_grad()
-    def _set_parameters(self, vector: Floats) -> None:
+    def copy_to_model(self, vector: Floats) -> None:
+        """Copy the parameters in ``vector`` to the model."""
         at = 0
         for parameter in self._parameters:
             values = vector[at : at + parameter.numel()]
@@ -178,6 +167,8 @@ def fit_full_batch(
         c: C of the ridge.
         on_epoch: called after every iteration.
     """
+    dtype = next(model.parameters()).dtype
+    model.double()
     quantum = isinstance(model.head, QuantumHead)
     objective = (ReuploadingObjective if quantum else LinearObjective)(model, train, c)
     held_out = loaded_vectors(model, validation.x)
@@ -220,4 +211,5 @@ def fit_full_batch(
         except KeyboardInterrupt:
             finished = False
     objective.copy_to_model(vector)
+    model.to(dtype)
     return Selection(done, score, done, finished, interruption.signal)

@@ -19,6 +19,7 @@ from qllmft.tasks import CLASSIFICATION, MULTILABEL, Task
 from qllmft.tasks.calibration import best_temperature
 from qllmft.tasks.multilabel import USUAL_THRESHOLD, best_thresholds
 from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection
+from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
 from qllmft.training.evaluation import (
     compute_noise_logits,
     exact_score,
@@ -26,8 +27,9 @@ from qllmft.training.evaluation import (
     latent_vectors,
 )
 from qllmft.training.examples import Examples
-from qllmft.training.loop import EndToEnd, fit, fit_end_to_end, one_torch_thread
+from qllmft.training.loop import fit
 from qllmft.training.search import judge_outputs, split_examples
+from qllmft.training.torch_threads import one_torch_thread
 from qllmft_base.randomness import derive_seed
 
 # training of a baseline to convergence: with this rate and patience, linear layers and perceptrons came within the
@@ -73,7 +75,7 @@ _NO_PREDICTION = _Prediction()
 
 
 @dataclass(eq=False)
-class TrainedHead:
+class TorchHead:
     """Torch classifier as a head in a comparison."""
 
     name: str  # as in tables
@@ -216,9 +218,7 @@ class TrainedHead:
 
     def _matching_prediction(self, x: torch.Tensor) -> _Prediction:
         """Return the results of the last prediction if it was of the same embeddings, else empty ones."""
-        last_input = self._prediction.x
-        is_same_input = last_input.data_ptr() == x.data_ptr() and last_input.shape == x.shape
-        return self._prediction if is_same_input else _NO_PREDICTION
+        return self._prediction if torch.equal(self._prediction.x, x) else _NO_PREDICTION
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         reseed(self.model, derive_seed(self.seed, "prediction noise"))
@@ -233,7 +233,7 @@ class TrainedHead:
         cached_logits = self._matching_prediction(x).logits
         return self._logits(x) if cached_logits is None else cached_logits
 
-    def load(self, examples: Examples) -> float | None:
+    def circuit_dependence(self, examples: Examples) -> float | None:
         """Return the share of answers that change if the measured circuits return only noise, see `Task.changed_share`.
 
         None: no circuit is measured.
@@ -299,7 +299,7 @@ class TrainedHead:
         return {name: value for name, value in named_settings.items() if value is not None}
 
 
-def to_latent(head: TrainedHead, examples: Examples) -> Examples | None:
+def to_latent(head: TorchHead, examples: Examples) -> Examples | None:
     """Return examples with latent values in place of embeddings, or None without an encoder."""
     latent = head.latent(examples.x)
     return None if latent is None else replace(examples, x=latent)

@@ -17,8 +17,8 @@ from torch import nn
 
 from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.heads.encoder import OddRows
-from qllmft.heads.quantum import sine_values
+from qllmft.heads.odd_rows import LatentMap, OddRows
+from qllmft.heads.sines import sine_values
 from qllmft.training.examples import Examples, weigh_classes
 from qllmft.training.linear_model import (
     LinearChoice,
@@ -27,7 +27,7 @@ from qllmft.training.linear_model import (
     low_rank_solution,
     solve_linear,
 )
-from qllmft.training.ridge import Floats, OddMap, Strength, loaded_vectors
+from qllmft.training.ridge import Floats, Strength, loaded_vectors
 from qllmft.training.search import LOGISTIC_STRENGTHS, Part, split_examples
 from qllmft_base.native_threads import one_thread
 
@@ -71,7 +71,7 @@ def start_at_linear(
 ) -> LinearStart:
     """Set encoders and final layer so that the outputs begin as those of a linear model, in place; return its choices.
 
-    A model that does not start at sines stays as it is. So does one if a label has no texts.
+    A model without such a start stays as it is. So does one if a label has no texts.
 
     Args:
         model: odd encoders with their data map fitted, a quantum head and a linear layer.
@@ -82,7 +82,7 @@ def start_at_linear(
     """
     c: Strength | None = None if isinstance(config.ridge_c, str) else config.ridge_c
     start = LinearStart(1.0 if c is None else c, examples)
-    if not starts_at_sines(model):
+    if not starts_at_linear(model):
         return start
     assert model.final is not None
     assert isinstance(model.head, QuantumHead)
@@ -168,8 +168,8 @@ def _latent_folds(
     return folds
 
 
-def starts_at_sines(model: nn.Module) -> TypeGuard[Classifier]:
-    """Return whether a model has a quantum head that starts at sines."""
+def starts_at_linear(model: nn.Module) -> TypeGuard[Classifier]:
+    """Return whether a model has a quantum head, and starts at a linear model."""
     head = model.head if isinstance(model, Classifier) else None
     return isinstance(head, QuantumHead) and head.start != "random"
 
@@ -188,7 +188,7 @@ def _load_solution(
         angle: root mean square of a latent angle at the start, in radians.
     """
     assert model.final is not None
-    odd_map = OddMap(model)
+    latent_map = LatentMap(model.quantum_encoders.encoders)
     assert isinstance(model.head, QuantumHead)
     registers = model.head.registers
     directions, readout = split_into_directions(
@@ -196,9 +196,9 @@ def _load_solution(
     )
     # a step of L-BFGS is so small that threads of BLAS take ten times its time
     with one_thread("blas"):
-        _fit_encoders(odd_map, directions)
+        _fit_encoders(latent_map, directions)
     first = 0
-    for encoder in odd_map.encoders:
+    for encoder in latent_map.encoders:
         last = first + len(encoder.engine.masks)
         target_directions = directions[first:last]
         mean_product = float(np.sqrt(np.square(x @ target_directions.T).mean()))
@@ -217,12 +217,12 @@ def _load_solution(
     model.final.bias.copy_(torch.from_numpy(solution.bias))
 
 
-def _fit_encoders(odd_map: OddMap, directions: Floats) -> None:
+def _fit_encoders(latent_map: LatentMap, directions: Floats) -> None:
     """Fit the angles of each encoder until its rows are its directions (Q, m), in place."""
     first = 0
-    for encoder, odd in zip(odd_map.encoders, odd_map.odd, strict=True):
+    for encoder, odd_rows in zip(latent_map.encoders, latent_map.encoder_rows, strict=True):
         last = first + len(encoder.engine.masks)
-        theta = fit_encoder_angles(odd, encoder.theta.double().numpy(), directions[first:last])
+        theta = fit_encoder_angles(odd_rows, encoder.theta.double().numpy(), directions[first:last])
         encoder.theta.copy_(torch.from_numpy(theta))
         first = last
 
@@ -264,14 +264,15 @@ def _are_opposite(weights: Floats) -> bool:
     return len(weights) == 2 and np.array_equal(weights[0], -weights[1])
 
 
-def fit_encoder_angles(odd: OddRows, theta: Floats, directions: Floats) -> Floats:
+def fit_encoder_angles(odd_rows: OddRows, theta: Floats, directions: Floats) -> Floats:
     """Return weights (P,) of an encoder whose rows have the largest scalar products with directions (T, m).
 
     A row has a norm of 1 at most, so that a product of 1 is the direction itself.
     """
 
     def negative_products(vector: Floats) -> tuple[float, Floats]:
-        return -float((odd.rows(vector) * directions).sum()), -odd.gradient(vector, directions)
+        product = float((odd_rows.rows(vector) * directions).sum())
+        return -product, -odd_rows.gradient(vector, directions)
 
     options: Any = {"maxiter": MAX_ENCODER_STEPS, "maxcor": LBFGS_MEMORY}
     return np.asarray(

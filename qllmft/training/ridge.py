@@ -1,20 +1,15 @@
-"""Ridge of models on odd encoders: their latent values as a linear map of the loaded vector, and a penalty on its size.
-
-With V the encoder's circuit and |c⟩ the constant's basis state, the odd value of Z is f(z) = a·z with the loaded vector
-z and a = (the entries of z in) Vᵀ Z V |c⟩, so no batch needs to be simulated.
-"""
+"""Ridge of models on odd encoders: a penalty on the size of the linear map from the loaded vector to the outputs."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, QuantumHead
-from qllmft.heads.encoder import OddRows, stackable, stacked_rows
-from qllmft.heads.quantum import slope_bound
+from qllmft.heads.odd_rows import LatentMap
+from qllmft.heads.sines import slope_bound
 from qllmft.tasks import Task
 
 Floats = NDArray[np.float64]
@@ -24,29 +19,6 @@ Strength = float | Floats  # C, or one of each output (k,)
 def loaded_vectors(model: Classifier, x: Tensor) -> Floats:
     """Return vectors (N, m) in which the odd values of embeddings (N, D) are linear."""
     return np.asarray(model.quantum_encoders.loaded_vector(x.double()).numpy())
-
-
-class OddMap:
-    """Map from the loaded vector to all latent values of odd encoders, differentiable by the encoders' parameters.
-
-    Attributes:
-        encoders: the encoders of the latent vector's parts, in their order.
-        odd: their rows.
-    """
-
-    def __init__(self, model: Classifier) -> None:
-        self.encoders = model.quantum_encoders.encoders
-        self.odd = [OddRows(encoder) for encoder in self.encoders]
-
-    def __call__(self) -> Tensor:
-        """Return B (Q, m) in float64."""
-        if stackable(self.encoders):
-            return stacked_rows(self.encoders)
-        pairs = zip(self.encoders, self.odd, strict=True)
-        return torch.cat([encoder.scale * odd(encoder.theta.double()) for encoder, odd in pairs])
-
-
-# --- the ridge
 
 
 def ridge_factor(task: Task, n_outputs: int, c: Strength) -> Strength:
@@ -112,7 +84,7 @@ class RidgeLoss:
         self._task = task
         self._c = c
         self._size = size
-        self._map = OddMap(model)
+        self._map = LatentMap(model.quantum_encoders.encoders)
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss of embeddings (B, D), labels or targets (B,), and weights (B,)."""
@@ -128,20 +100,3 @@ class RidgeLoss:
     def outputs(self, loaded: Tensor) -> Tensor:
         """Return the outputs (B, k) of loaded vectors (B, m)."""
         return self._model.from_latent(loaded @ self._map().T.to(loaded))
-
-
-def make_ridge_loss(
-    model: nn.Module, task: Task, config: TrainConfig, size: float, c: Strength
-) -> RidgeLoss | None:
-    """Return the loss with a ridge, or None if there is none.
-
-    Args:
-        model: the model. Perceptrons and low-rank layers, baselines beside a head with a ridge, have none.
-        task: gives the loss of outputs.
-        config: whether there is a ridge.
-        size: N, the number of training texts.
-        c: C of scikit-learn, or one of each output.
-    """
-    if not config.ridge or not isinstance(model, Classifier) or model.encoder is None:
-        return None
-    return RidgeLoss(model, task, c, size)

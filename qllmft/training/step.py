@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qllmft.config import TrainConfig
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.tasks import CLASSIFICATION, Task
 from qllmft.training.examples import Examples, with_noise
 from qllmft.training.ridge import RidgeLoss
+from qllmft_base.randomness import torch_generator
 from qllmft_engine import AdjointEngine
 from qllmft_engine.compiled import layers
 
@@ -24,7 +26,7 @@ Real = NDArray[np.float32]
 
 
 class TrainingStep:
-    """TrainingStep of any model, by autograd, with a ridge or without."""
+    """Step of any model by autograd, with a ridge or without."""
 
     def __init__(
         self, model: nn.Module, task: Task = CLASSIFICATION, ridge: RidgeLoss | None = None
@@ -64,7 +66,7 @@ class TrainingStep:
 
 
 class DirectStep(TrainingStep):
-    """TrainingStep of a quantum encoder and head on the project's engine, without autograd.
+    """Step of a quantum encoder and head on the project's engine, without autograd.
 
     At 10 qubits the circuits take a quarter of a millisecond, and autograd's path between them twice as long. Between
     them are a few small compiled products: latent z = s·⟨Z⟩ of the encoders, angles A_x z + A_θ θ + a of the head's
@@ -199,7 +201,7 @@ def can_step(model: nn.Module) -> TypeGuard[Classifier]:
     """Return whether `DirectStep` supports a model: on the project's engine and the CPU, and all of it trainable."""
     if not isinstance(model, Classifier) or not isinstance(model.encoder, ParallelEncoders):
         return False
-    if any(encoder.odd or not encoder.is_plain for encoder in model.encoder.encoders):
+    if model.has_odd_encoders or not all(e.is_plain for e in model.encoder.encoders):
         return False
     if not isinstance(model.head, QuantumHead) or not model.head.connector.is_plain:
         return False
@@ -232,20 +234,23 @@ def train_epoch(
     step: TrainingStep,
     optimizer: torch.optim.Adam,
     train: Examples,
+    config: TrainConfig,
+    seed: int,
+    epoch: int,
     batches: list[Tensor],
-    embedding_noise: float,
-    noise: torch.Generator,
 ) -> float:
     """Train on every batch of an epoch, and return the sum of the losses of its examples.
 
     Args:
-        step: of the model that is trained.
-        optimizer: of the parameters of ``step``.
-        train: embeddings, labels and weights of the training texts.
-        batches: indices of the rows of each batch, in their order.
-        embedding_noise: standard deviation of noise on the embeddings, see `with_noise`.
-        noise: source of this noise.
+        step: gives the gradient of a batch.
+        optimizer: moves the parameters of the step.
+        train: N training examples.
+        config: noise on embeddings.
+        seed: seed of the training, from which the noise of the epoch is derived.
+        epoch: number of the epoch, from 1.
+        batches: rows (B,) of the training examples, batch by batch.
     """
+    noise = torch_generator(seed, "embedding noise", epoch)
     total = 0.0
     weights = train.relative
     # inputs of many batches are prepared at once
@@ -253,7 +258,7 @@ def train_epoch(
         block_batches = batches[first_batch : first_batch + BATCHES_AT_ONCE]
         sizes = [len(rows) for rows in block_batches]
         block = torch.cat(block_batches)
-        x = with_noise(train.x[block], embedding_noise, noise, sizes)
+        x = with_noise(train.x[block], config.embedding_noise, noise, sizes)
         parts: Sequence[Tensor | None] = [None] * len(sizes)
         if weights is not None:
             parts = torch.split(weights[block], sizes)

@@ -14,7 +14,7 @@ VARIABLE = "QLLMFT_TESTS_PERTURB"  # the seed, for the processes that tests star
 PERTURBED = {  # by module, the functions whose results have noise
     "qllmft.embed.body": ("Body.encode",),
     "qllmft.heads.classical": ("linear", "linear_readout"),
-    "qllmft.heads.encoder": ("initial_angles",),
+    "qllmft.heads.initial_weights": ("initial_angles",),
 }
 
 

@@ -67,7 +67,7 @@ CHECKS = (
     AuditCheck("QA304", "each input has an effect", states.idle_inputs),
     AuditCheck("QA305", "each qubit has an effect", states.idle_qubits),
     AuditCheck("QA306", "at most 1 % of different rows share a state", states.collisions),
-    AuditCheck("QA401", "5 % of labels or more need the circuit (load)", states.load),
+    AuditCheck("QA401", "5 % of labels or more need the circuit", states.circuit_dependence),
     AuditCheck("QA402", "a gradient is above shot noise", states.gradient),
     AuditCheck("QA403", "95 % of labels or more stay at these shots", states.labels_at_shots),
 )

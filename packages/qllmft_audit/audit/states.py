@@ -21,7 +21,7 @@ NO_EFFECT = 1e-9  # of a derivative, or of an expectation value
 SAME_STATE_FIDELITY = 1 - 1e-6  # fidelity of equal states
 COPY_DISTANCE = 1e-3  # of rows that are copies but for rounding, in the extent of the training rows
 MAX_COLLISION_SHARE = 0.01  # share of training rows
-MIN_LOAD = 0.05  # share of the labels
+MIN_CIRCUIT_DEPENDENCE = 0.05  # share of the labels
 MAX_FLIPPED_SHARE = 0.05  # share of the labels that shots may change
 N_SHOT_DRAWS = 5  # of shots
 NO_GRADIENT = 1e-6  # ratio to the noise that rounding alone gives
@@ -155,12 +155,12 @@ def collisions(case: Case) -> AuditFinding:
     )
 
 
-def load(case: Case) -> AuditFinding:
+def circuit_dependence(case: Case) -> AuditFinding:
     """Check that labels change if the circuit returns only noise: all operators have the mixed state's value."""
     noise_label = case.readout.labels(case.circuit.noise_values[None, :])[0]
     share = float((case.answers != noise_label).mean())
     return AuditFinding.from_condition(
-        share >= MIN_LOAD,
+        share >= MIN_CIRCUIT_DEPENDENCE,
         f"{100 * share:.1f} % of labels",
         "These labels change if the device returns only noise.",
         "Almost no label changes if the device returns only noise: the readout's constants decide, not the circuit.",

@@ -172,7 +172,7 @@ class ServedModel:
             return facts
         temperature = row.settings.get("temperature")  # of the logits
         calibrated = float(temperature) if isinstance(temperature, int | float) else None
-        facts |= {"temperature": calibrated, "load": row.load}
+        facts |= {"temperature": calibrated, "circuit_dependence": row.circuit_dependence}
         if row.test is not None:
             test = row.test
             facts["tested"] = f"{test} {test.measure.name} on {test.total:,} test texts"

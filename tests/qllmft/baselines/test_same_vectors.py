@@ -10,7 +10,7 @@ from qllmft.baselines import BASELINES
 from qllmft.config import parse_config
 from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads.loading import amplitudes
 from qllmft.training import Examples
 
 D, AXES = 12, 7

@@ -56,7 +56,7 @@ def announced(circuits, jobs, known=0, shots=1000):
 
 
 def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
-    load = result_of(job.path)["models"][0]["load"]
+    load = result_of(job.path)["models"][0]["circuit_dependence"]
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
         assert output.splitlines()[-3:] == [
@@ -270,7 +270,7 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
     """The record says that 1 % of the test labels depend on the circuit."""
     file = job.path / "result.json"
     record = json.loads(file.read_text())
-    record["models"][0]["load"] = 0.01
+    record["models"][0]["circuit_dependence"] = 0.01
     file.write_text(json.dumps(record))
     said = (
         "Effect of the device: 1.0 % of predicted labels change if it returns pure noise. "

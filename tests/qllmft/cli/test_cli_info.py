@@ -170,7 +170,7 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     other = best.predict(x["test"].numpy())
     right = (given == y["test"]) * 1 - (other == y["test"])
     shown = cli.json("info", run.path)
-    assert shown["load"] == pytest.approx((given != noise).mean())
+    assert shown["circuit_dependence"] == pytest.approx((given != noise).mean())
     assert shown["gain"]["value"] == pytest.approx(right.mean())
     control = run.result["models"][0]["without_circuit"]
     assert control["test"]["right"] == (other == y["test"]).sum()

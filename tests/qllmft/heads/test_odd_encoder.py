@@ -11,7 +11,8 @@ from qiskit_reference import z_values
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import QuantumEncoder, build_classifier
-from qllmft.heads.encoder import OddRows, amplitudes
+from qllmft.heads.loading import amplitudes
+from qllmft.heads.odd_rows import OddRows
 from qllmft.templates import describe
 from qllmft.training import Examples, fit
 from qllmft.training.evaluation import evaluate

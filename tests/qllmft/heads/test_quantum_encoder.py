@@ -10,7 +10,7 @@ from qiskit_reference import central_differences, z_values
 from reference_circuits import jacobian_by_shifts, z_string
 
 from qllmft.heads import ParallelEncoders, QuantumEncoder
-from qllmft.heads.encoder import amplitudes
+from qllmft.heads.loading import amplitudes
 from qllmft_base.errors import UserError
 from qllmft_circuits import AnsatzOptions, encoder_circuit
 from qllmft_engine import AdjointEngine

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from qllmft.config import SurrogateConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.encoder import OddRows
-from qllmft.heads.quantum import sine_values, value_slope_bounds
+from qllmft.heads.odd_rows import OddRows
+from qllmft.heads.sines import sine_values, value_slope_bounds
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.templates import describe
 from qllmft_backends import create

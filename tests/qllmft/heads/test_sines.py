@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.heads.quantum import slope_bound, value_slope_bounds
+from qllmft.heads.sines import slope_bound, value_slope_bounds
 from qllmft.tasks import CLASSIFICATION
 from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear

@@ -10,7 +10,8 @@ from stopped_runs import same_bits
 
 from qllmft.config import BodyConfig, TrainConfig
 from qllmft.embed import TrainableBody
-from qllmft.training import Checkpoint, fit_end_to_end, loop
+from qllmft.training import Checkpoint, fit_end_to_end
+from qllmft.training import end_to_end as training
 from qllmft.training.adam import Adam
 from qllmft.training.evaluation import evaluate
 from qllmft_base.errors import UserError
@@ -94,7 +95,7 @@ def whole_trainings(tiny_bert, tmp_path_factory):
     """By head, a training that nothing stopped and the file of its checkpoints; tests do not change them."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
+        patch.setattr(training, "BODY_CHECKPOINT_EVERY_S", -1.0)
         return {
             head: (trained(tiny_bert, folder / head, head=head), folder / head) for head in HEADS
         }
@@ -105,7 +106,7 @@ def whole_trainings(tiny_bert, tmp_path_factory):
 def test_continued_from_any_epoch_it_ends_in_the_same_bits(
     whole_trainings, tiny_bert, tmp_path, monkeypatch, head, done
 ):
-    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(training, "BODY_CHECKPOINT_EVERY_S", -1.0)
     whole, whole_file = whole_trainings[head]
     file = tmp_path / "state.safetensors"
     stopped, _, before = trained(tiny_bert, file, head=head, stop_at=done + 1)

@@ -22,7 +22,7 @@ from qllmft.heads import build_classifier
 from qllmft.inference import Predictor
 from qllmft.model import load_model
 from qllmft.run import run_experiment
-from qllmft.training import Checkpoint, EndToEnd, fit_end_to_end, loop
+from qllmft.training import Checkpoint, EndToEnd, end_to_end, fit_end_to_end
 from qllmft_audit.verification import verify_run
 from qllmft_base.errors import UserError
 
@@ -117,7 +117,7 @@ def test_loaded_again_from_anywhere_it_gives_the_same_labels(finished, tmp_path)
 def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     finished, corpus, tiny_bert, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr(end_to_end, "BODY_CHECKPOINT_EVERY_S", -1.0)
     config = run_config(corpus, tiny_bert, body__trainable="lora", body__lora=LORA)
     assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
     with safe_open(tmp_path / "run" / "checkpoint" / "state.safetensors", framework="pt") as file:

@@ -10,7 +10,7 @@ from qllmft.config import ModelConfig, NoiseConfig
 from qllmft.heads import build_classifier, noisy_circuits, reseed, without_noise
 from qllmft.training import (
     Checkpoint,
-    TrainedHead,
+    TorchHead,
     compute_logits,
     exact_score,
     fit,
@@ -201,7 +201,7 @@ def test_the_encoder_is_noiseless():
 def test_predictions_follow_the_seed():
     x = examples(300).x.numpy()
     noise = NoiseConfig(gates="explicit", one_qubit_rate=0.3, two_qubit_rate=0.3, shots=10)
-    first, second = (TrainedHead("noisy", model(noise), SETTINGS, seed) for seed in (1, 2))
+    first, second = (TorchHead("noisy", model(noise), SETTINGS, seed) for seed in (1, 2))
     labels = first.predict(x)
     assert (first.predict(x) == labels).all()
     assert (second.predict(x) != labels).any()
@@ -246,7 +246,7 @@ def test_it_learns_through_noise(name):
 @pytest.mark.parametrize("name", NOISES)
 def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch):
     data = examples(1100, seed=3)  # more than one batch of an evaluation
-    head = TrainedHead("head", model(NOISES[name]), SETTINGS, SEED)
+    head = TorchHead("head", model(NOISES[name]), SETTINGS, SEED)
     reseed(head.model, derive_seed(SEED, "prediction noise"))
     noisy, exact = compute_logits(head.model, data.x), exact_score(head.model, data)
     asked, encoder = [], head.model.encoder.encoders[0]

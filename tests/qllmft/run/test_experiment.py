@@ -30,7 +30,7 @@ from qllmft.heads import build_classifier
 from qllmft.model import load_model
 from qllmft.run import RunFolder, run_experiment, vectors
 from qllmft.tasks.accuracy import Accuracy
-from qllmft.training import TrainedHead, compute_logits
+from qllmft.training import TorchHead, compute_logits
 from qllmft_base.errors import UserError
 from qllmft_base.versions import versions
 
@@ -41,7 +41,7 @@ TEST_SIZE = 2 * 35 - 2 * PER_LABEL
 def predictions(monkeypatch) -> list[tuple[str, int]]:
     """(event, number of examples) of every head's fit and predict, in their order."""
     events: list[tuple[str, int]] = []
-    for kind in (TrainedHead, GridBaseline):
+    for kind in (TorchHead, GridBaseline):
         for name in ("fit", "predict"):
             real = getattr(kind, name)
 
@@ -104,7 +104,9 @@ def test_the_record_of_a_run(corpus, finished, body):
     for row in result["models"]:
         more = {"test_calibration"} if row["name"] != "SVC" else set()
         assert set(row) == keys | more | (
-            {"load", "without_circuit"} if row["name"] == "quantum head" else {"against_head"}
+            {"circuit_dependence", "without_circuit"}
+            if row["name"] == "quantum head"
+            else {"against_head"}
         )
         assert (row["validation"]["total"], row["test"]["total"]) == (6, TEST_SIZE)
         assert row["test"] == Accuracy(row["test"]["right"], TEST_SIZE).as_dict()

@@ -159,20 +159,6 @@ def test_metrics_end_at_a_value_that_is_no_finite_number(folder, value):
     assert folder.metrics() == [epoch(1)]
 
 
-def test_metrics_of_versions_that_called_every_score_an_accuracy(folder):
-    old = {"epoch": 1, "train_loss": 0.7, "validation_loss": 0.6, "lr": 0.01, "seconds": 0.1}
-    lines = [
-        old | {"validation_accuracy": 0.75, "validation_accuracy_exact": 0.8},
-        old | {"validation_accuracy": -0.5, "task": "regression"},
-    ]
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = [(m.score, m.score_exact, m.measure) for m in folder.metrics()]
-    assert found == [(0.75, 0.8, "accuracy"), (-0.5, None, "R²")]
-    folder.keep_metrics_until(1)
-    assert json.loads(folder.metrics_file.read_text("utf-8").splitlines()[1])["measure"] == "R²"
-
-
 def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_dropped(folder):
     assert folder.metrics() == []
     folder.path.mkdir()

@@ -7,12 +7,12 @@ import pytest
 from stopped_runs import Stop
 from tiny_runs import config, settings
 
-from qllmft.api import train
+from qllmft.api import train, train_and_report
 from qllmft.config.settings import flat
 from qllmft.events import Message, ignore
 from qllmft.plugins import register
 from qllmft.run import Tracking, run_experiment, run_tracked, tracking
-from qllmft.run.tracking import TrackerWarning
+from qllmft.run.tracking import TrackerWarning, TrackingListener
 from qllmft.trackers import TRACKERS, Tracker
 from qllmft_base.errors import UserError
 from qllmft_studies.local import execute_run
@@ -105,12 +105,15 @@ def test_a_run_that_was_finished_before_is_told_once_as_a_whole(corpus, out, not
     assert noted.calls == [("start", None), *EPOCHS, ("end", True, [])]
 
 
-def test_a_run_that_ended_before_its_tracker_was_told_is_told_later(corpus, out, noted):
+def test_a_run_that_ended_before_its_tracker_was_told_is_told_later(
+    corpus, out, noted, monkeypatch
+):
     def stop(_):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):  # while the report is written
-        run_tracked(tracked(corpus), out, ignore, Tracking.from_names("noted"), finish=stop)
+    monkeypatch.setattr("qllmft.report.write_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_report(tracked(corpus), out, ignore, Tracking.from_names("noted"))
     for _ in range(2):
         run_tracked(tracked(corpus), out, ignore, Tracking.from_names("noted"))
     assert noted.calls == [
@@ -178,6 +181,11 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
         def model(self, folder):
             self._note("model", [file.name for file in folder.iterdir()])
 
+    def track_with_model(folder, on_event, tracking, pack):
+        config = tracked(corpus)
+        with TrackingListener(config, folder, tracking, on_event) as trackers:
+            trackers.end(run_experiment(config, folder, trackers).record, pack)
+
     def pack(run, folder):
         assert run == out
         folder.mkdir()
@@ -189,15 +197,13 @@ def test_a_tracker_that_takes_models_gets_one_if_files_are_asked_for(corpus, out
     register("tracker", "models", Models)
     try:
         sent = Tracking.from_names("models", files=True)
-        run_tracked(tracked(corpus), out, ignore, sent, pack=pack)
+        track_with_model(out, ignore, sent, pack)
         assert [call[0] for call in Models.calls[-2:]] == ["model", "end"]
         assert Models.calls[-2] == ("model", ["model.json"])
         events = []
-        run_tracked(tracked(corpus), tmp_path / "b", events.append, sent, pack=fail)
+        track_with_model(tmp_path / "b", events.append, sent, fail)
         assert Message("The model is not logged: the body is gone.") in events
-        run_tracked(
-            tracked(corpus), tmp_path / "c", ignore, Tracking.from_names("models"), pack=pack
-        )
+        track_with_model(tmp_path / "c", ignore, Tracking.from_names("models"), pack)
         assert [call[0] for call in Models.calls].count("model") == 1
     finally:
         TRACKERS.unregister("models")

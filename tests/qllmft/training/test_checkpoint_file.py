@@ -129,18 +129,6 @@ WRONG = [{name: value} for name in NUMBERS for value in (10**400, float("nan"), 
 WRONG += [{"epoch": 1e308}, {"best_epoch": 2.5}, {"measure": "loss"}]
 
 
-def test_a_file_that_called_every_score_an_accuracy_is_continued(file):
-    with safe_open(file, framework="pt") as opened:
-        progress = json.loads(opened.metadata()["progress"])
-    assert progress.pop("measure") == "accuracy"
-    progress["best_accuracy"] = progress.pop("best_score")
-    state = loaded(file)[0]
-    save_file(load_file(file), file, {"progress": json.dumps(progress)})
-    found = loaded(file)[0]
-    assert (found.epoch, found.best_epoch) == (state.epoch, state.best_epoch)
-    assert (found.best_score, found.best_loss) == (state.best_score, state.best_loss)
-
-
 @pytest.mark.parametrize(
     "progress",
     [

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
-from qllmft.heads.encoder import OddRows
+from qllmft.heads.odd_rows import OddRows
 from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.full_batch import LinearObjective
 from qllmft_backends import create

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from qllmft.config import TrainConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import build_classifier
+from qllmft.heads.odd_rows import LatentMap
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.regression import HUBER_DELTA, ROBUST
 from qllmft.training import Examples, compute_logits, fit
@@ -22,7 +23,7 @@ from qllmft.training.linear_model import (
     solve_linear,
 )
 from qllmft.training.linear_start import start_at_linear
-from qllmft.training.ridge import OddMap, penalty, ridge_factor
+from qllmft.training.ridge import penalty, ridge_factor
 
 RANDOM = np.random.default_rng(5)
 N, M = 90, 5
@@ -194,7 +195,7 @@ def test_the_ridge_at_the_start_is_that_of_the_linear_model(n_labels):
     net.data_map.fit(data.x)
     start = start_at_linear(net, data, config.train)
     with torch.no_grad():
-        found = float(penalty(net, data.task, OddMap(net)(), start.c, len(x)))
+        found = float(penalty(net, data.task, LatentMap(net.encoder.encoders)(), start.c, len(x)))
     labels = data.y.numpy().astype(np.float64)
     linear = linear_solution(data.task, x - x.mean(axis=0), labels, None, 1.0)
     if n_labels > 7:

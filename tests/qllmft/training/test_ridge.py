@@ -7,7 +7,7 @@ import torch
 from qllmft.config import ModelConfig, TrainConfig
 from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION
-from qllmft.training import Examples, fit, make_ridge_loss
+from qllmft.training import Examples, choose_strategy, fit
 from qllmft.training.full_batch import LinearObjective
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends import create
@@ -109,6 +109,6 @@ def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
 def test_a_model_without_odd_encoders_has_no_ridge():
     perceptron = build_classifier(ModelConfig(encoder="none", head="mlp"), D, K)
     config = TrainConfig(ridge=True)
-    assert make_ridge_loss(perceptron, CLASSIFICATION, config, N, 1.0) is None
-    assert make_ridge_loss(model(head="none"), CLASSIFICATION, TrainConfig(), N, 1.0) is None
-    assert make_ridge_loss(model(head="none"), CLASSIFICATION, config, N, 1.0) is not None
+    assert choose_strategy(perceptron, config).ridge(CLASSIFICATION, N) is None
+    assert choose_strategy(model(head="none"), TrainConfig()).ridge(CLASSIFICATION, N) is None
+    assert choose_strategy(model(head="none"), config).ridge(CLASSIFICATION, N) is not None

@@ -18,7 +18,7 @@ from qllmft.heads import build_classifier
 from qllmft.run.predictions import Predictions
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 from qllmft.tasks.statistics import ALPHA, holm
-from qllmft.training import Examples, TrainedHead, compute_logits, to_latent
+from qllmft.training import Examples, TorchHead, compute_logits, to_latent
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
     MAX_FOLDED_TEXTS,
@@ -47,9 +47,9 @@ def small_run(task: str, seed: int = 0, **settings: object) -> RunConfig:
     return load_preset("sines").config({**SMALL, "data.task": task, "seed": seed, **settings})
 
 
-def fit_head(config: RunConfig, train: Examples, validation: Examples, k: int) -> TrainedHead:
+def fit_head(config: RunConfig, train: Examples, validation: Examples, k: int) -> TorchHead:
     network = build_classifier(config.model, train.x.shape[1], k, seed=config.seed)
-    head = TrainedHead("quantum head", network, config.train, config.seed)
+    head = TorchHead("quantum head", network, config.train, config.seed)
     head.fit(train, validation)
     return head
 

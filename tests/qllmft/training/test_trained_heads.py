@@ -12,7 +12,7 @@ from qllmft.config.run import BaselinesConfig
 from qllmft.heads import build_classifier
 from qllmft.tasks import MULTILABEL
 from qllmft.tasks.multilabel import best_thresholds
-from qllmft.training import Checkpoint, Examples, TrainedHead, compute_logits, fit
+from qllmft.training import Checkpoint, Examples, TorchHead, compute_logits, fit
 from qllmft.training.head import until_converged
 from qllmft.training.search import split_examples
 from qllmft_backends import create
@@ -33,7 +33,7 @@ def quantum() -> torch.nn.Module:
 def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):
     epochs = []
     file = tmp_path / "state.safetensors"
-    head = TrainedHead(
+    head = TorchHead(
         "a name", quantum(), CONFIG, 7, checkpoint=Checkpoint(file), on_epoch=epochs.append
     )
     assert head.selection is None
@@ -126,7 +126,7 @@ def test_its_name_says_its_shape(target, name, size):
 
 
 def test_its_weights_and_its_training_follow_the_seed():
-    def weights(baseline: TrainedHead) -> torch.Tensor:
+    def weights(baseline: TorchHead) -> torch.Tensor:
         return torch.cat([p.detach().flatten().clone() for p in baseline.model.parameters()])
 
     as_head = BaselinesConfig(training="head")
@@ -144,11 +144,11 @@ def test_its_weights_and_its_training_follow_the_seed():
     assert not torch.equal(weights(first), weights(other))
 
 
-def trained(**structure) -> TrainedHead:
+def trained(**structure) -> TorchHead:
     model = build_classifier(
         ModelConfig(encoder_layers=2, reuploads=2, **{"n_qubits": 3} | structure), 6, 2
     )
-    head = TrainedHead("a name", model, CONFIG.model_copy(update={"epochs": 30}), 7)
+    head = TorchHead("a name", model, CONFIG.model_copy(update={"epochs": 30}), 7)
     head.fit(examples(), examples(12, 1))
     return head
 
@@ -164,25 +164,25 @@ def test_the_load_is_the_share_of_labels_that_a_machine_of_noise_changes():
     assert values.abs().max() < 0.25  # 1 / 20 is the error of a mean of 400 signs
     labels = head.predict(texts.x.numpy())
     constant = int(head.model.final.bias.argmax())
-    assert head.load(texts) == (labels != constant).mean() > 0.2
+    assert head.circuit_dependence(texts) == (labels != constant).mean() > 0.2
 
 
 def test_a_circuit_beside_a_skip_can_have_no_load():
     head, texts = trained(n_qubits=4, readout="latent"), examples(60, 2)
     with torch.no_grad():
         head.model.final.weight[:, 4:] = 0
-    assert head.load(texts) == 0
+    assert head.circuit_dependence(texts) == 0
     assert len(np.unique(head.predict(texts.x.numpy()))) == 2
 
 
 def test_a_model_without_a_circuit_has_no_load_and_encoders_alone_have_one():
-    assert trained(encoder="none", head="mlp").load(examples()) is None
+    assert trained(encoder="none", head="mlp").circuit_dependence(examples()) is None
     head, texts = trained(head="none", n_qubits=4, encoder_qubits=4), examples()
     constant = int(head.model.final.bias.argmax())
-    assert head.load(texts) == (head.predict(texts.x.numpy()) != constant).mean()
+    assert head.circuit_dependence(texts) == (head.predict(texts.x.numpy()) != constant).mean()
 
 
-def test_the_load_of_several_labels_and_of_targets():
+def test_the_circuit_dependence_of_several_labels_and_of_targets():
     """By hand: texts with another set of labels, and the share of the variance, which is all of it."""
     texts = examples(60, 2)
     flags = np.stack([texts.y.numpy(), 1 - texts.y.numpy()], axis=1)
@@ -191,10 +191,10 @@ def test_the_load_of_several_labels_and_of_targets():
     head.fit(several, several)
     leads = head.predict(several.x.numpy())
     without = 1 / (1 + np.exp(-head.model.final.bias.detach().numpy())) >= 0.5
-    assert head.load(several) == ((leads >= 0) != without).any(axis=1).mean()
+    assert head.circuit_dependence(several) == ((leads >= 0) != without).any(axis=1).mean()
     targets = Examples.from_arrays(texts.x.numpy(), texts.x.numpy()[:, :2].astype(np.float64))
     head.fit(targets, targets)
-    assert head.load(targets) == pytest.approx(1.0)
+    assert head.circuit_dependence(targets) == pytest.approx(1.0)
 
 
 def unit_vectors(n: int, task: str, seed: int) -> Examples:
@@ -249,7 +249,7 @@ def test_thresholds_are_chosen_on_answers_of_models_that_did_not_learn_the_texts
         return build_classifier(ModelConfig(encoder="none", head="mlp", hidden_dim=0), 48, 3)
 
     config = TrainConfig(epochs=8, batch_size=8, lr=0.3, thresholds="auto")
-    head = TrainedHead("a name", untrained(), config, 7)
+    head = TorchHead("a name", untrained(), config, 7)
     head.fit(train, validation)
     last = config.model_copy(update={"epochs": head.selection.epoch, "select": "last"})
     assert last.epochs < config.epochs
@@ -269,7 +269,7 @@ def test_folds_choose_the_epochs_of_a_baseline_that_converges():
     train = unit_vectors(200, "regression", 1)
     config = RunConfig(train=TrainConfig(epochs=3, batch_size=20))
     head = linear_layer.make(config, 0, 48, 1)
-    assert isinstance(head, TrainedHead)
+    assert isinstance(head, TorchHead)
     assert head.converges
     head.chosen_epochs = 7
     head.fit(train, train)

@@ -44,7 +44,7 @@ def test_the_objectives_of_all_texts_are_those_of_copies(rows, copies, head):
         objective = (
             LinearObjective(net, data, 0.7)
             if head == "none"
-            else ReuploadingObjective(net, data, 0.7)
+            else ReuploadingObjective(net.double(), data, 0.7)
         )
         found.append(objective(objective.parameters()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
