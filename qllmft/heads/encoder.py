@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
+from qllmft.heads.autograd import expectations
+from qllmft.heads.layer import NoisyCircuit, on_rows
 from qllmft.heads.transforms import (
     refuse_batched_cotangent,
     refuse_second_derivative,
     transforms_active,
 )
 from qllmft.templates import Pad, check_amplitudes
-from qllmft_backends import UnsupportedGateError
 from qllmft_base.errors import UserError, check_number, check_whole_number
 from qllmft_circuits import Ansatz, encoder_circuit
 from qllmft_engine import (
@@ -29,7 +29,7 @@ from qllmft_engine import (
     AdjointEngine,
     Engine,
     Program,
-    lower,
+    try_lower,
 )
 
 CONSTANT_LENGTH_RATIO = 8.0  # length of the constant amplitude over that of a usual embedding
@@ -291,15 +291,14 @@ def check_ansatz(ansatz: Ansatz | None) -> None:
 
 def encoder_program(circuit: QuantumCircuit) -> Program:
     """Lower an encoder's circuit for the engine, or raise UserError."""
-    try:
-        return lower(circuit)
-    except UnsupportedGateError as error:
-        # no other backend runs encoders, so the remedy of the engine does not help
-        fault = str(error).partition(" The adjoint engine runs ")[0]
-        raise UserError(
-            f"{fault} Encoders run {', '.join(SUPPORTED_GATES)}. Choose another ansatz for them "
-            "(model.encoder_ansatz), such as 'paper', or set model.encoder to 'mlp'."
-        ) from error
+    program = try_lower(circuit)
+    if isinstance(program, Program):
+        return program
+    # no other backend runs encoders, so the remedy of the engine does not help
+    raise UserError(
+        f"{program.fault} Encoders run {', '.join(SUPPORTED_GATES)}. Choose another ansatz for them "
+        "(model.encoder_ansatz), such as 'paper', or set model.encoder to 'mlp'."
+    )
 
 
 class ParallelEncoders(nn.Module):

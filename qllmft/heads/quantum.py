@@ -25,6 +25,7 @@ from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
+from qllmft.config.model import MAX_QUBITS
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.encoder import check_ansatz, initial_angles
 from qllmft.heads.operators import Observable, measured_operators
@@ -43,9 +44,7 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
-from qllmft_engine import lower
-from qllmft_engine.interface import MAX_QUBITS
-from qllmft_engine.program import lower_complex
+from qllmft_engine import is_supported
 
 # where the weights of a head begin
 Start: TypeAlias = Literal["random", "linear", "sines"]
@@ -342,14 +341,9 @@ def exact_backend(
     circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32"
 ) -> Backend:
     """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks an operation."""
-    try:
-        lower(circuit)
-    except UnsupportedGateError:
-        try:
-            lower_complex(circuit)
-        except UnsupportedGateError:
-            return create("aer_statevector")
-    return create("adjoint", {"dtype": dtype})
+    if is_supported(circuit):
+        return create("adjoint", {"dtype": dtype})
+    return create("aer_statevector")
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]

@@ -205,9 +205,16 @@ def _undo_pairs(pair, add_sums, s, c, step, coefficients, by_lane):
 
 @part
 def undo_on_lanes(s, c, step, coefficients, by_lane):
-    """Undo `apply_to_lanes` (see `undo_matrix`).
+    """Undo `apply_to_lanes`.
 
     A lane whose bit is set adds to Y with the other sign, which is left to `add_derivatives`.
+
+    Args:
+        s: see `undo_matrix`, as the others.
+        c: the same.
+        step: the same.
+        coefficients: the same.
+        by_lane: the same.
     """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])
@@ -235,7 +242,15 @@ def undo_on_lanes(s, c, step, coefficients, by_lane):
 
 @part
 def undo_phase(s, c, step, coefficients, by_lane):
-    """Undo `apply_phase` (see `undo_matrix`). Only K has terms of this gate."""
+    """Undo `apply_phase`. Only K has terms of this gate.
+
+    Args:
+        s: see `undo_matrix`, as the others.
+        c: the same.
+        step: the same.
+        coefficients: the same.
+        by_lane: the same.
+    """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])
     identity_sum = load(by_lane, 3 * width * step[1])

@@ -57,7 +57,14 @@ def _scatter(s, begin, places, count, part):
 
 @part
 def run_forward(s, plan, coefficients, is_full):
-    """Run all steps on a chunk ``s``."""
+    """Run all steps on a chunk.
+
+    Args:
+        s: (2^(Q+1) · L,) initial state of a chunk; the final one afterwards.
+        plan: `ComplexPlanArrays`.
+        coefficients: (8·N·width,) registers of the gates, see `spread_matrices`.
+        is_full: (N,) bool, see `spread_matrices`.
+    """
     row = 2 * count_lanes(s)
     largest = 1 << plan.strides.shape[1]
     part = aligned_empty(s, largest * row)

@@ -16,13 +16,12 @@ from qllmft_engine.compiled.complex_gates import (
     undo_on_lanes,
     undo_phase,
 )
-from qllmft_engine.compiled.complex_turns import (
-    apply_turn,
+from qllmft_engine.compiled.complex_turn_pairs import (
     apply_two_turns,
     run_as_one,
-    undo_turn,
     undo_two_turns,
 )
+from qllmft_engine.compiled.complex_turns import apply_turn, undo_turn
 from qllmft_engine.compiled.parts import part
 from qllmft_engine.program.turns import GradientSums
 
@@ -64,7 +63,14 @@ def _undo_step(s, c, step, needed_sums, coefficients, is_full, by_lane):
 
 @part
 def forward_steps(s, steps, coefficients, is_full):
-    """Run steps of `ComplexPlan` on the rows ``s``. The last two are those of `spread_matrices`."""
+    """Run steps of `ComplexPlan` on rows.
+
+    Args:
+        s: state of a whole chunk or of a gathered block, contiguous rows of two registers; changed in place.
+        steps: (n, 10) int64 rows of `ComplexPlan.steps`.
+        coefficients: (8·N·width,) registers of the gates, see `spread_matrices`.
+        is_full: (N,) bool, see `spread_matrices`.
+    """
     n = 0
     while n < steps.shape[0]:
         group = steps[n : n + steps[n, 8]]

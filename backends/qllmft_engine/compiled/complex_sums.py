@@ -34,18 +34,19 @@ def store_sums(by_lane, place, sums):
 
 
 # Each function adds the terms of one row of a pair.
-#
-# Args:
-#     sums: K, X and Y so far.
-#     own: the row of the co-state.
-#     other: the co-state's other row of the pair.
-#     row: the row of the state.
-#     is_second: whether it is the pair's second row, where the qubit is 1.
 
 
 @inlined_part
 def add_k(sums, own, other, row, is_second):
-    """Add to K."""
+    """Add to K.
+
+    Args:
+        sums: K, X and Y so far.
+        own: the row of the co-state.
+        other: the co-state's other row of the pair.
+        row: the row of the state.
+        is_second: whether it is the pair's second row, where the qubit is 1.
+    """
     if is_second:
         return add(sums[0], imaginary(own, row)), sums[1], sums[2]
     return sums
@@ -53,13 +54,29 @@ def add_k(sums, own, other, row, is_second):
 
 @inlined_part
 def add_cross(sums, own, other, row, is_second):
-    """Add to X."""
+    """Add to X.
+
+    Args:
+        sums: see `add_k`, as the others.
+        own: the same.
+        other: the same.
+        row: the same.
+        is_second: the same.
+    """
     return sums[0], add(sums[1], imaginary(other, row)), sums[2]
 
 
 @inlined_part
 def add_turn(sums, own, other, row, is_second):
-    """Add to Y."""
+    """Add to Y.
+
+    Args:
+        sums: see `add_k`, as the others.
+        own: the same.
+        other: the same.
+        row: the same.
+        is_second: the same.
+    """
     if is_second:
         return sums[0], sums[1], add(sums[2], real(other, row))
     return sums[0], sums[1], sub(sums[2], real(other, row))
@@ -67,11 +84,27 @@ def add_turn(sums, own, other, row, is_second):
 
 @inlined_part
 def add_k_and_turn(sums, own, other, row, is_second):
-    """Add to K and Y."""
+    """Add to K and Y.
+
+    Args:
+        sums: see `add_k`, as the others.
+        own: the same.
+        other: the same.
+        row: the same.
+        is_second: the same.
+    """
     return add_turn(add_k(sums, own, other, row, is_second), own, other, row, is_second)
 
 
 @inlined_part
 def add_all(sums, own, other, row, is_second):
-    """Add to all three."""
+    """Add to all three.
+
+    Args:
+        sums: see `add_k`, as the others.
+        own: the same.
+        other: the same.
+        row: the same.
+        is_second: the same.
+    """
     return add_cross(add_k_and_turn(sums, own, other, row, is_second), own, other, row, is_second)

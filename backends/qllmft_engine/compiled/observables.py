@@ -130,7 +130,15 @@ def write_weights(weights, start, batch, lane_signs, out):
 
 @part
 def sum_lanes(by_lane, lane_signs, t, sample, batch):
-    """Return the sum of a string's lanes that belong to a sample, with the signs of the qubits inside registers."""
+    """Return the sum of a string's lanes that belong to a sample, with the signs of the qubits inside registers.
+
+    Args:
+        by_lane: (T·width,) sums of the strings.
+        lane_signs: (T·width,) signs of the strings on the qubits inside registers.
+        t: number of the string.
+        sample: number of the sample in its chunk.
+        batch: L.
+    """
     width = count_lanes(by_lane)
     total = 0.0
     for lane in range(t * width + sample, (t + 1) * width, batch):

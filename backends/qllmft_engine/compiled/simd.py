@@ -111,7 +111,17 @@ def element_pointer(context, builder, array_type, array, index):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def _pointer(context, builder, array_type, array, index, vector_type):
+def vector_pointer(context, builder, array_type, array, index, vector_type):
+    """Return a pointer to a vector that begins at ``array[index]``, in generated code.
+
+    Args:
+        context: see `element_pointer`, as all but the last.
+        builder: the same.
+        array_type: the same.
+        array: the same.
+        index: the same.
+        vector_type: `VectorType` of what is there.
+    """
     pointer = element_pointer(context, builder, array_type, array, index)
     return builder.bitcast(pointer, context.get_value_type(vector_type).as_pointer())
 
@@ -132,7 +142,7 @@ def _make_load(array, vector):
             The LLVM value of the result.
         """
         value = builder.load(
-            _pointer(context, builder, signature.args[0], args[0], args[1], vector)
+            vector_pointer(context, builder, signature.args[0], args[0], args[1], vector)
         )
         value.align = array.dtype.bitwidth // 8
         return value
@@ -174,7 +184,7 @@ def store(typingctx, array, index, value):
     """
 
     def codegen(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], value)
+        pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], value)
         builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -205,6 +215,12 @@ def build_multiply_add(builder, x, y, z):
 
     LLVM may contract a product and a sum, but does so on some processors and not on others. Here it has to, so that
     their bits are the same.
+
+    Args:
+        builder: llvmlite's, at the place of the code.
+        x: LLVM value of a register.
+        y: the same.
+        z: the same.
     """
     if not has_fused_multiply_add():
         return builder.fadd(builder.fmul(x, y), z)
@@ -278,84 +294,6 @@ def _lanewise(name):
 
 square_root = _lanewise("sqrt")
 nearest_integer = _lanewise("rint")  # of two equally near ones the even one
-
-
-@intrinsic
-def load_samples(typingctx, table, column, start, batch):
-    """Return float64 numbers of a column by sample: lane i has row ``start`` + i mod L, the last row past the end.
-
-    Args:
-        typingctx: numba's typing context, not used.
-        table: (B, G) float64, contiguous. If B is 1, the row is that of all samples.
-        column: index of the column; it is not checked.
-        start: first sample.
-        batch: L, a power of two up to the lanes of a register of float64.
-    """
-    vector = VectorType(table.dtype)
-
-    def codegen(context, builder, signature, args):
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        rows, columns = cgutils.unpack_tuple(builder, array.shape)
-        one = ir.Constant(rows.type, 1)
-        last_row = builder.sub(rows, one)
-        last_sample = builder.sub(args[3], one)
-        value = ir.Constant(context.get_value_type(vector), ir.Undefined)
-        for lane in range(vector.lanes):
-            sample = builder.and_(ir.Constant(rows.type, lane), last_sample)
-            row = builder.add(args[2], sample)
-            is_inside = builder.icmp_signed("<", row, rows)
-            row = builder.select(is_inside, row, last_row)
-            index = builder.add(builder.mul(row, columns), args[1])
-            number = builder.load(builder.gep(array.data, [index]))
-            value = builder.insert_element(value, number, ir.Constant(ir.IntType(32), lane))
-        return value
-
-    return vector(table, types.intp, types.intp, types.intp), codegen
-
-
-def _fill_lanes(builder, vector, x):
-    """Return a ``vector`` with the float64 numbers of ``x``, rounded to its type, and repeated to fill its lanes."""
-    if isinstance(vector.element, ir.DoubleType):
-        return x
-    narrow = builder.fptrunc(x, ir.VectorType(vector.element, x.type.count))
-    order = [lane % x.type.count for lane in range(vector.count)]
-    return builder.shuffle_vector(
-        narrow, narrow, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), order)
-    )
-
-
-@intrinsic
-def store_samples(typingctx, array, index, by_sample):
-    """Write a register of float64 of `load_samples` to ``array[index:index + lanes]``, lane i for sample i mod L.
-
-    Args:
-        typingctx: numba's typing context, not used.
-        array: float32 or float64, contiguous, of one dimension.
-        index: of the first number, see `store`.
-        by_sample: the register, which is rounded to the array's dtype.
-    """
-    vector = VectorType(array.dtype)
-
-    def codegen(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], vector)
-        value = _fill_lanes(builder, context.get_value_type(vector), args[2])
-        builder.store(value, pointer).align = array.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, by_sample), codegen
-
-
-@intrinsic
-def round_as(typingctx, array, x):
-    """Return a register of float64 with the numbers that ``array`` can hold: rounded to its dtype."""
-
-    def codegen(context, builder, signature, args):
-        if array.dtype == types.float64:
-            return args[1]
-        narrow = ir.VectorType(ir.FloatType(), args[1].type.count)
-        return builder.fpext(builder.fptrunc(args[1], narrow), args[1].type)
-
-    return x(array, x), codegen
 
 
 @intrinsic

@@ -1,6 +1,7 @@
 """Turns among a program's matrices: which gates run as one, the sums that they need, and which run two in one pass.
 
-See `compiled.complex_matrices` for what a turn is, and `compiled.complex_turns` for the passes.
+See `compiled.complex_matrices` for what a turn is, and `compiled.complex_turns` and `compiled.complex_turn_pairs`
+for the passes.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ def choose_turns(
     """Return the places with the form of a turn where a wire's next matrix can take in the phase that a turn leaves.
 
     A real matrix or R_X behind a turn becomes one, too, or a general matrix.
+
+    Args:
+        gates: of the program.
+        places: of the gates.
+        free_wires: wires on which the final state may have any phase diag(1, p).
+        half_register: lanes of half a register.
     """
     takes_phase = dict.fromkeys(free_wires, True)
     leaves_phase = [False] * len(gates)

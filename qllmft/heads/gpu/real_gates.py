@@ -31,7 +31,15 @@ _SIGNS = tl.constexpr(SIGNS)
 
 @triton.jit
 def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of a target within LANES, by a shuffle."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target within LANES, by a shuffle.
+
+    Args:
+        x: amplitudes.
+        target: qubit, of stride below LANES.
+        S: samples.
+        L: qubits.
+        LANES: amplitudes of a line, which a warp holds.
+    """
     lines: tl.constexpr = (S << L) // LANES
     lane = tl.broadcast_to(tl.arange(0, LANES)[None, :] ^ (1 << target), (lines, LANES))
     return tl.reshape(tl.gather(tl.reshape(x, (lines, LANES)), lane, 1), (S << L,))
@@ -39,14 +47,28 @@ def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constex
 
 @triton.jit
 def warp_partners(x, target, S: tl.constexpr, L: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of a target, through shared memory."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of a target, through shared memory.
+
+    Args:
+        x: amplitudes.
+        target: qubit.
+        S: samples.
+        L: qubits.
+    """
     # a sum over warps would write to the same banks of shared memory with all threads of a warp
     return tl.gather(x, tl.arange(0, S << L) ^ (1 << target), 0)
 
 
 @triton.jit
 def register_partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr):
-    """Return for each amplitude of (S·2^L,) the one with the other value of target T, which its thread holds too."""
+    """Return for each amplitude of (S·2^L,) the one with the other value of target T, which its thread holds too.
+
+    Args:
+        x: amplitudes.
+        T: qubit.
+        S: samples.
+        L: qubits.
+    """
     whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
     bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
     other = tl.sum(bits, axis=2, keep_dims=True) - bits  # exact: integers wrap around
@@ -66,7 +88,15 @@ def gate_row(rows, g):
 
 @triton.jit
 def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
-    """Return cos and sin of half the angle of a slot, 1 and 0 without one."""
+    """Return cos and sin of half the angle of a slot, 1 and 0 without one.
+
+    Args:
+        cos: pointer to a sample's cosines of half the angles, (S,) of several.
+        sin: the same of the sines.
+        slot: of the angle, -1 without one.
+        in_batch: whether the samples are there.
+        S: samples.
+    """
     mask = slot >= 0
     if S > 1:
         mask = tl.where(in_batch, slot, -1) >= 0
@@ -77,7 +107,15 @@ def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
 
 @triton.jit
 def half_angles(cos, sin, row, in_batch, S: tl.constexpr):
-    """Return cos and sin of half the angle of a row's slot, and of the one before."""
+    """Return cos and sin of half the angle of a row's slot, and of the one before.
+
+    Args:
+        cos: see `half_angle`.
+        sin: see `half_angle`.
+        row: of `gate_row`.
+        in_batch: whether the samples are there.
+        S: samples.
+    """
     _kind, _control, _target, slot, slot_before = row
     c, s = half_angle(cos, sin, slot, in_batch, S)
     c_before, s_before = half_angle(cos, sin, slot_before, in_batch, S)
@@ -94,7 +132,15 @@ def signs(target, MIDDLE: tl.constexpr):
 def factors(angles, on, side, kind, S: tl.constexpr, INVERSE: tl.constexpr):
     """Return what an amplitude and its partner are multiplied with, in the shape of ``on``.
 
-    ``side`` is the sign of the target's value. R_Y X and R_Y Z are their own inverses.
+    R_Y X and R_Y Z are their own inverses.
+
+    Args:
+        angles: of `half_angles`.
+        on: whether the control of an amplitude is 1.
+        side: sign of the target's value.
+        kind: of the row.
+        S: samples.
+        INVERSE: whether the gate is undone.
     """
     c, s, c_before, s_before = angles
     if S > 1:
@@ -301,7 +347,16 @@ def undo_gates(
 
 @triton.jit
 def store_sums(out, sums, in_batch, S: tl.constexpr, WARPS: tl.constexpr, THREADS: tl.constexpr):
-    """Store half the sum of each warp's threads, of (S, THREADS)."""
+    """Store half the sum of each warp's threads.
+
+    Args:
+        out: pointers to the first sum of each sample and warp, (S, WARPS).
+        sums: (S, THREADS).
+        in_batch: whether the samples are there.
+        S: samples.
+        WARPS: warps of a sample.
+        THREADS: threads of a sample.
+    """
     total = tl.sum(tl.reshape(sums, (S, WARPS, THREADS // WARPS)), axis=2)
     if S > 1:
         tl.store(out, 0.5 * total, mask=tl.reshape(in_batch, (S, 1)))

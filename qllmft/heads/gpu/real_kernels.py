@@ -92,7 +92,12 @@ def string_weights(
     L: tl.constexpr,
     LOW: tl.constexpr,
 ):
-    """Return the co-states 2 x Σ_t cotangent_t · sign_t (S·2^L,) (see `string_sums`)."""
+    """Return the co-states 2 x Σ_t cotangent_t · sign_t (S·2^L,).
+
+    Args:
+        x, cotangent: amplitudes, and pointers to each sample's first cotangent.
+        low, middle, top, n_strings, in_batch, S, L, LOW: see `string_sums`.
+    """
     columns = tl.arange(0, 1 << LOW)
     lines = tl.arange(0, 1 << (L - LOW))
     weights = tl.zeros((S, 1 << (L - LOW), 1 << LOW), x.dtype)
@@ -130,7 +135,17 @@ def small_forward(
     LOW: tl.constexpr,
     WARPS: tl.constexpr,
 ):
-    """Run all gates on S whole states, and store the expectation values and, if ``stores``, the final states."""
+    """Run all gates on S whole states, and store the expectation values and, the final states.
+
+    Args:
+        rows, last: table of gates, see `real_gates`, and the row after the last gate.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        loads, amplitudes, width: whether (B, D) amplitudes are loaded, from where, and D.
+        stores, states: whether (B, 2^L) final states are stored, and where.
+        values, samples: (B, T), and B.
+        low, middle, top, n_strings, S, L, LOW: see `string_sums`.
+        WARPS: warps of a program.
+    """
     b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
     x = first_amplitudes(index, loads, amplitudes + batch * width, width, amplitude_in_batch)
     x = apply_gates(
@@ -166,7 +181,16 @@ def small_back(
     WARPS: tl.constexpr,
     THREADS: tl.constexpr,
 ):
-    """Sweep back through all gates on S whole states; if ``stores``, store the gradient of the amplitudes too."""
+    """Sweep back through all gates on S whole states.
+
+    Args:
+        rows, last: table of gates, see `real_gates`, and the row after the last gate.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        states, cotangent, samples: (B, 2^L) final states, (B, T), and B.
+        by_angle, n_angles, WARPS, THREADS: (B, WARPS, G) parts of the gradient, and the threads of all parts.
+        stores, by_amplitude, width: whether the gradient of the amplitudes is stored, where, and D.
+        low, middle, top, n_strings, S, L, LOW: see `string_sums`.
+    """
     b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
     x = tl.load(states + (batch << L) + index, mask=amplitude_in_batch, other=0.0)
     y = string_weights(
@@ -196,7 +220,12 @@ def small_back(
 
 @triton.jit
 def first_amplitudes(index, loads, amplitudes, width, in_batch):
-    """Return the amplitudes before the first gate: those in memory if it ``loads``, else |0...0>."""
+    """Return the amplitudes before the first gate: those in memory if it ``loads``, else |0...0>.
+
+    Args:
+        index, in_batch: of the amplitudes in a state, and whether the samples are there.
+        loads, amplitudes, width: 0 or 1, pointers to each sample's first one, and D.
+    """
     x = tl.where(index == 0, 1.0, 0.0).to(amplitudes.dtype.element_ty)
     if loads != 0:
         x = tl.load(amplitudes + index, mask=in_batch & (index < width), other=0.0)
@@ -212,7 +241,12 @@ def sample_and_block(outside):
 
 @triton.jit
 def place(local, block, places, outside, L: tl.constexpr):
-    """Return the indices in a whole state of a block's amplitudes, whose bits go to the places of a table."""
+    """Return the indices in a whole state of a block's amplitudes, whose bits go to the places of a table.
+
+    Args:
+        local, block: bits of the amplitudes inside of the block, and outside.
+        places, outside, L: (Q,) place of each bit, those inside first, and the number of bits outside and inside.
+    """
     index = local * 0
     for k in tl.static_range(L):
         index += ((local >> k) & 1) << tl.load(places + k)
@@ -238,7 +272,15 @@ def pass_forward(
     L: tl.constexpr,
     WARPS: tl.constexpr,
 ):
-    """Run the gates of one pass on 2^L amplitudes of one state, at the places of their bits."""
+    """Run the gates of one pass on 2^L amplitudes of one state, at the places of their bits.
+
+    Args:
+        rows, first, last: table of gates, see `real_gates`, its row of the first gate, and the one after the last.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        places, outside, L, WARPS: see `place`, and the warps of a program.
+        loads, source, width: whether amplitudes are loaded, from where, and their number of a sample.
+        states: (B, 2^Q) states behind the pass.
+    """
     b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     index = place(local, block, places, outside, L)
@@ -273,7 +315,16 @@ def pass_back(
     WARPS: tl.constexpr,
     THREADS: tl.constexpr,
 ):
-    """Sweep back through one pass; without anything before it, only the gradient of the amplitudes is stored."""
+    """Sweep back through one pass; without anything before it, only the gradient of the amplitudes is stored.
+
+    Args:
+        rows, first, last: table of gates, see `real_gates`, its row of the first gate, and the one after the last.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        places, outside, L: see `place`.
+        states, costates: (B, 2^Q) each, changed in place.
+        by_angle, n_angles, WARPS, THREADS: parts (B, blocks · WARPS, G) of the gradient, and the threads of a block.
+        stores, by_amplitude, width: whether the gradient of the amplitudes is stored, where, and D.
+    """
     b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
     offset = (b << (L + outside)) + place(local, block, places, outside, L)
@@ -310,7 +361,12 @@ def pass_back(
 def read_strings(
     states, sums, low, middle, top, n_strings, outside, L: tl.constexpr, LOW: tl.constexpr
 ):
-    """Store a block's part of the expectation values of one state."""
+    """Store a block's part of the expectation values of one state.
+
+    Args:
+        states, sums, outside: (B, 2^Q) final states, (B, blocks, T), and the number of bits outside of a block.
+        low, middle, top, n_strings, L, LOW: see `string_sums`.
+    """
     b, block = sample_and_block(outside)
     x = tl.load(states + (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L))
     out = sums + tl.program_id(0).to(tl.int64) * n_strings
@@ -330,7 +386,12 @@ def make_costates(
     L: tl.constexpr,
     LOW: tl.constexpr,
 ):
-    """Store a block of the co-states of one state."""
+    """Store a block of the co-states of one state.
+
+    Args:
+        states, cotangent, costates, outside: (B, 2^Q), (B, T), (B, 2^Q) to write, and see `read_strings`.
+        low, middle, top, n_strings, L, LOW: see `string_sums`.
+    """
     b, block = sample_and_block(outside)
     offset = (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L)
     x = tl.load(states + offset)
