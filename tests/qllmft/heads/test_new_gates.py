@@ -58,18 +58,21 @@ def test_a_new_complex_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # no
     assert_right(engine, "twist", circuit, operators)
 
 
-@pytest.mark.parametrize("name", ["hopping", "cry"])
-@pytest.mark.parametrize(
-    "make_head", [StateHead, lambda config: TruncatedHead(config, bond=8)], ids=["state", "chain"]
-)
-def test_heads_compute_a_new_real_gate(make_head, name, monkeypatch):
+def make_request(name, monkeypatch):
+    """Return a configuration whose head has the circuit of a new gate, the circuit, values and which are weights."""
     add_row(monkeypatch, name)
     circuit = make_circuit(name)
     monkeypatch.setattr(state, "head_template", lambda config: circuit)
-    head = make_head(ModelConfig(n_qubits=3, readout="all")).double()
     values = np.random.default_rng(2).uniform(-3, 3, (1, circuit.num_parameters))
     names = [parameter.name for parameter in circuit.parameters]
     is_weight = np.array([parameter.startswith("theta") for parameter in names])
+    return ModelConfig(n_qubits=3, readout="all"), circuit, values, is_weight
+
+
+@pytest.mark.parametrize("name", ["hopping", "cry"])
+def test_the_state_vector_of_a_head_has_a_new_real_gate(name, monkeypatch):
+    config, circuit, values, is_weight = make_request(name, monkeypatch)
+    head = StateHead(config).double()
     head.theta.data = torch.from_numpy(values[0, is_weight])
     latent = torch.from_numpy(values[:, ~is_weight]).requires_grad_()
     answers = head(latent)
@@ -82,3 +85,15 @@ def test_heads_compute_a_new_real_gate(make_head, name, monkeypatch):
     gradient = np.einsum("bo,bop->bp", weights, jacobian)[0]
     np.testing.assert_allclose(head.theta.grad, gradient[is_weight], atol=1e-12)
     np.testing.assert_allclose(latent.grad[0], gradient[~is_weight], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["hopping", "cry"])
+@torch.no_grad()
+def test_the_chain_of_a_head_has_a_new_real_gate(name, monkeypatch):
+    config, circuit, values, is_weight = make_request(name, monkeypatch)
+    head = TruncatedHead(config, bond=8).double()
+    head.theta.data = torch.from_numpy(values[0, is_weight])
+    answers, bounds = head.values_with_bounds(torch.from_numpy(values[:, ~is_weight]))
+    expected = expectations_by_statevector(circuit, values, list(readout_observables(3)))
+    np.testing.assert_allclose(answers, expected, atol=1e-12)
+    assert bounds.max() < 1e-12
