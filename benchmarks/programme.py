@@ -15,7 +15,7 @@ from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.run import SharedInputs, run_experiment
-from qllmft_studies.file import load_space
+from qllmft_studies.search_space import load_space
 from qllmft_studies.sweep import estimate_epoch_times, make_sweep
 
 from run import machine_facts

@@ -26,11 +26,11 @@ from qllmft_studies.study_plan import study_runs
 from run import machine_facts
 
 PARTS = {  # function of each part; its calls are included
-    "circuits_forward": ("adjoint/compiled/passes.py", "forward"),
-    "circuits_backward": ("adjoint/compiled/passes.py", "backward"),
+    "circuits_forward": ("adjoint/engine.py", "_run"),
+    "circuits_backward": ("adjoint/engine.py", "_sweep"),
     "training": ("training/loop.py", "run"),
-    "classical_fit": ("baselines/classical.py", "fit"),
-    "test": ("run/experiment.py", "_tested"),
+    "classical_fit": ("baselines/head.py", "fit_and_score"),
+    "test": ("run/recording.py", "test_models"),
 }
 
 
@@ -56,9 +56,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     study = load_study("table2").in_small()
-    runs = study_runs(
-        study, {"data": {"source": arguments.data}, "body": {"model": arguments.body}}
-    )
+    runs = study_runs(study, {"data.source": arguments.data, "body.model": arguments.body})
     runs_of_seed = {run.config.identity: run for run in runs if run.config.seed == arguments.seed}
     rows: dict[str, dict[str, float]] = {}
     for run in runs_of_seed.values():
@@ -69,6 +67,8 @@ def main() -> None:
             flush=True,
         )
     total = {name: sum(row[name] for row in rows.values()) for name in ("core_s", *PARTS)}
+    if missing_parts := [name for name, seconds in total.items() if not seconds]:
+        parser.error(f"no function ran of {', '.join(missing_parts)}. Correct PARTS.")
     print("all", {name: round(seconds, 1) for name, seconds in total.items()})
     record = {
         "machine": machine_facts(1),

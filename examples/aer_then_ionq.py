@@ -13,9 +13,10 @@ from pathlib import Path
 from qiskit import qasm3
 
 from qllmft.api import train
-from qllmft.inference import Predictor, model_circuits
+from qllmft.inference import Predictor
 from qllmft_backends import create
 from qllmft_machines.sandbox import MockServer
+from qllmft_machines.trust import MeasuredModel, model_circuits
 
 REVIEWS = [
     ("I laughed until the very last scene.", "good"),
@@ -70,15 +71,17 @@ def main() -> None:
             "poll_interval_s": 0.1,
         }
         machine = create("ionq_forte", {**options, "shots": SHOTS})
-        model = Predictor.load(run, machine)
+        model = Predictor.load(run)
+        measured_model = MeasuredModel(model, machine)
         vectors = model.embed(NEW)
-        answers = model.answer(vectors)  # the encoder runs here, the head's circuit on the machine
+        # the encoder runs here, the head's circuit on the machine
+        answers = measured_model.answer(vectors)
         for answer in model.predictions(NEW, answers):
             sure = f"{answer.probabilities[answer.label]:.2f} ± {answer.standard_error:.2f}"
             print(
                 f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}"
             )
-        print(model.agreement(vectors, answers))
+        print(measured_model.agreement(vectors, answers))
 
         circuits = model_circuits(model.model.classifier, vectors)
         # the head for the first text

@@ -60,7 +60,7 @@ def main() -> None:
     for comparison in qllmft.compare(record):
         low, high = comparison.difference.interval
         print(
-            f"{comparison.subject} minus {comparison.baseline}: {100 * comparison.difference.mean:+.1f} points "
+            f"{comparison.subject} minus {comparison.baseline}: {100 * comparison.difference.value:+.1f} points "
             f"[{100 * low:+.1f}, {100 * high:+.1f}], {RESULTS.get(comparison.outcome, comparison.outcome)}"
         )
 

@@ -15,7 +15,8 @@ from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
 from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.noise import GateNoise
-from qllmft_backends.primitives import BackendEstimator, BackendSampler, refuse_added_gates
+from qllmft_backends.pauli_expectations import refuse_added_gates
+from qllmft_backends.primitives import BackendEstimator, BackendSampler
 from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
 from qllmft_backends.requests import (
     ROUND_SEED_STEP,

@@ -19,7 +19,8 @@ from qiskit_machine_learning.gradients import (
 
 from qllmft_backends.definitions import bind_numbers, numeric_parameters
 from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.primitives import BackendEstimator, defer_to_gates, run_expectations
+from qllmft_backends.pauli_expectations import defer_to_gates, run_expectations
+from qllmft_backends.primitives import BackendEstimator
 from qllmft_backends.protocol import Evaluator, Floats, Operators
 from qllmft_backends.requests import check_values, request_seed
 

@@ -1,21 +1,19 @@
 """A backend as Qiskit's V2 primitives, an estimator and a sampler, for EstimatorQNN and others that take these.
 
-A backend takes gates and perhaps Z strings only; the primitives take any circuit and any Pauli observables.
+The primitives take any circuit and any Pauli observables (see `pauli_expectations`).
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseEstimatorV2,
     BaseSamplerV2,
@@ -28,18 +26,18 @@ from qiskit.primitives import (
 )
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
-from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.consent import consent_to_calls
-from qllmft_backends.deferral import DeferredCircuit, defer
+from qllmft_backends.deferral import defer
 from qllmft_backends.definitions import bind_numeric_rows
-from qllmft_backends.errors import BackendError, UnsupportedGateError
-from qllmft_backends.layouts import check_placed_observables, refuse_sampler_network
-from qllmft_backends.protocol import Evaluator, Expectations, Floats, Operators
+from qllmft_backends.errors import BackendError
+from qllmft_backends.layouts import refuse_sampler_network
+from qllmft_backends.pauli_expectations import split_into_calls, sum_calls
+from qllmft_backends.protocol import Evaluator, Expectations
 from qllmft_backends.requests import (
     bound_values,
     check_values,
-    compute_expectations,
     make_generator,
     number_of_shots,
     seed_option,
@@ -50,149 +48,6 @@ from qllmft_backends.requests import (
 DEFAULT_SHOTS = 1024  # Qiskit's
 # where EstimatorQNN's gradient calls an estimator
 _SLOW_GRADIENT = "qiskit_machine_learning.gradients.param_shift.param_shift_estimator_gradient"
-
-
-def run_expectations(
-    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
-) -> Expectations:
-    """Return expectation values of Pauli observables, also for a circuit with measurements and resets.
-
-    A backend that measures Z strings only gets one circuit per basis, in which H, or S† and H, end on the qubits of X
-    and Y. Strings of one basis come from the same shots, and the variances of the bases add up.
-
-    Args:
-        backend: runs the circuits.
-        circuit: Q qubits and P parameters.
-        values: (B, P) parameter values in radians, in the order of ``circuit.parameters``.
-        observables: O operators on Q qubits with real coefficients.
-
-    Returns:
-        Values and standard errors (B, O).
-
-    Raises:
-        UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
-    """
-    calls = _split_into_calls(backend, circuit, check_values(circuit, values), observables)
-    with consent_to_calls(backend, [(call.circuit, call.values) for call in calls]):
-        return _sum_calls(backend, calls, (len(values), len(observables)))
-
-
-def _sum_calls(backend: Evaluator, calls: Sequence[_Call], shape: tuple[int, int]) -> Expectations:
-    """Return the values and standard errors (B, O) to which calls add up."""
-    if len(calls) == 1:
-        return compute_expectations(
-            backend, calls[0].circuit, calls[0].values, calls[0].observables
-        )
-    means = np.zeros(shape)
-    variances = np.zeros(shape)
-    for call in calls:
-        answer = compute_expectations(backend, call.circuit, call.values, call.observables)
-        means[call.rows] += answer.values
-        variances[call.rows] += answer.standard_errors**2
-    return Expectations(means, np.sqrt(variances))
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call of a backend, for some rows of values and the parts of all observables in one basis."""
-
-    rows: NDArray[np.int64]  # (b,)
-    circuit: QuantumCircuit
-    values: Floats  # (b, p)
-    observables: Operators
-
-
-def _split_into_calls(
-    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
-) -> list[_Call]:
-    """Return the calls whose values and variances add up to those of `run_expectations`."""
-    check_placed_observables(circuit, observables)
-    calls = []
-    for rows, bound_circuit, row_values in bind_numeric_rows(circuit, values):
-        gates, operators = defer_to_gates(backend, bound_circuit, observables)
-        has_x_or_y = any(operator.paulis.x.any() for operator in operators)
-        if backend.capabilities.paulis or not has_x_or_y:
-            calls.append(_Call(rows, gates, row_values, operators))
-            continue
-        for rotated, parts in _rotate_to_z(gates, operators):
-            calls.append(_Call(rows, rotated, row_values, parts))
-    return calls
-
-
-def _rotate_to_z(
-    circuit: QuantumCircuit, observables: Operators
-) -> Iterator[tuple[QuantumCircuit, list[SparsePauliOp]]]:
-    """Yield for each basis the circuit with rotations to Z at its end, and the parts of all observables in it."""
-    for basis, parts in _split_by_basis(observables):
-        rotated = circuit.copy()  # ends with the rotations from the basis to that of Z
-        for qubit in np.flatnonzero(basis.x).tolist():
-            if basis.z[qubit]:
-                rotated.sdg(qubit)
-            rotated.h(qubit)
-        yield rotated, parts
-
-
-def defer_to_gates(
-    backend: Evaluator, circuit: QuantumCircuit, observables: Operators
-) -> tuple[QuantumCircuit, Operators]:
-    """Return a circuit of gates and observables with the expectation values of a circuit with measurements.
-
-    Raises:
-        UnsupportedGateError: for measurements that cannot be deferred, or complex coefficients.
-        BackendError: if the backend has noise, and deferring adds gates.
-    """
-    deferred = defer(circuit)
-    refuse_added_gates(backend, deferred)
-    if deferred.circuit is circuit:
-        return circuit, observables
-    return deferred.circuit, [_map_to_wires(observable, deferred) for observable in observables]
-
-
-def refuse_added_gates(backend: Evaluator, deferred: DeferredCircuit) -> None:
-    """Refuse deferred measurements that add gates to a circuit on a noisy backend or a machine."""
-    if deferred.adds_gates and (backend.capabilities.noisy or backend.capabilities.remote):
-        raise BackendError(
-            f"circuit {deferred.circuit.name!r} has measurements, resets or conditions in the middle. {backend.name} "
-            "would add gates for them, and each gate has noise. Use create('aer_forte').sampler(), in which Qiskit Aer "
-            "runs the circuit as it is written, or a backend without noise."
-        )
-
-
-def _map_to_wires(observable: SparsePauliOp, deferred: DeferredCircuit) -> SparsePauliOp:
-    """Return an observable of the original qubits on the wires. X and Y of a measured qubit are 0."""
-    wires = list(deferred.wires)
-    if observable.num_qubits != len(wires):
-        raise UnsupportedGateError(
-            f"an observable acts on {observable.num_qubits} qubits, expected {len(wires)}, the circuit's number."
-        )
-    z, x = np.zeros((2, len(observable), deferred.circuit.num_qubits), bool)
-    z[:, wires] = observable.paulis.z
-    x[:, wires] = observable.paulis.x
-    is_lost = x[:, sorted(deferred.measured)].any(axis=1)
-    coefficients = np.where(is_lost, 0.0, observable.coeffs)
-    z[is_lost] = False
-    x[is_lost] = False
-    return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
-
-
-def _split_by_basis(observables: Operators) -> Iterator[tuple[Pauli, list[SparsePauliOp]]]:
-    """Yield bases, and for each one the parts of all observables in it, as sums of Z strings."""
-    labels = [observable.paulis.to_labels() for observable in observables]
-    distinct = PauliList(
-        sorted({label for observable_labels in labels for label in observable_labels})
-    )
-    for group in distinct.group_commuting(qubit_wise=True):
-        group_labels = set(group.to_labels())
-        parts = []
-        for observable, term_labels in zip(observables, labels, strict=True):
-            group_terms = observable[np.array([label in group_labels for label in term_labels])]
-            acts_on = group_terms.paulis.z | group_terms.paulis.x
-            terms = PauliList.from_symplectic(acts_on, np.zeros_like(acts_on))
-            zero_operator = SparsePauliOp("I" * observable.num_qubits, 0.0)
-            parts.append(
-                SparsePauliOp(terms, group_terms.coeffs) if len(group_terms) else zero_operator
-            )
-        yield Pauli((np.logical_or.reduce(group.z), np.logical_or.reduce(group.x))), parts
 
 
 def _coerce(kind: Any, pub: Any, accuracy: float | None) -> Any:
@@ -306,13 +161,13 @@ class BackendEstimator(BaseEstimatorV2):  # type: ignore[misc]
             operators = [SparsePauliOp.from_list(list(terms)) for terms in column_by_terms]
             circuit = pubs[members[0]].circuit
             values = check_values(circuit, rows[members[0]])
-            calls = _split_into_calls(backend, circuit, values, operators)
+            calls = split_into_calls(backend, circuit, values, operators)
             requests.append((backend, members, calls, (len(values), len(operators))))
         all_calls = [(call.circuit, call.values) for _, _, calls, _ in requests for call in calls]
         results: dict[int, PubResult] = {}
         with consent_to_calls(own_backend, all_calls):
             for backend, members, calls, shape in requests:
-                answer = _sum_calls(backend, calls, shape)
+                answer = sum_calls(backend, calls, shape)
                 for m in members:
                     results[m] = self._result(backend, pubs[m], columns[m], answer)
         return PrimitiveResult([results[i] for i in range(len(pubs))], metadata={"version": 2})

@@ -215,11 +215,17 @@ def with_precision(backend: Evaluator, precision: float) -> Evaluator:
     return backend
 
 
-def compute_expectations(
-    backend: Evaluator, circuit: QuantumCircuit, values: Floats, observables: Operators
-) -> Expectations:
-    """Return a backend's expectation values (B, O), or raise `BackendError` for what cannot be some."""
-    answer = backend.expectations(circuit, values, observables)
+def check_expectations(
+    backend: Evaluator, answer: Expectations, values: Floats, observables: Operators
+) -> None:
+    """Raise `BackendError` if a backend's answer cannot be expectation values (B, O).
+
+    Args:
+        backend: gave the answer.
+        answer: of its method `expectations`, which may be of any type.
+        values: (B, P) parameter values of the call.
+        observables: O of the call.
+    """
     remedy = "Correct its method expectations."
     if not isinstance(answer, Expectations):
         raise BackendError(
@@ -237,7 +243,7 @@ def compute_expectations(
                 f"backend {backend.name!r} answered numbers of the type {numbers.dtype}, expected real ones. {remedy}"
             )
     if not np.isfinite(values).all():
-        return answer
+        return
     if not np.isfinite(answer.values).all():
         raise BackendError(
             f"backend {backend.name!r} answered values that are no finite numbers, for finite parameter values. "
@@ -247,13 +253,19 @@ def compute_expectations(
         raise BackendError(
             f"backend {backend.name!r} answered standard errors that are negative or no numbers. {remedy}"
         )
-    return answer
 
 
 def check_outcomes(
     backend: Evaluator, outcomes: Ints, expected_shape: tuple[int, int], n_qubits: int
 ) -> None:
-    """Raise `BackendError` if a backend's answer cannot be outcomes (B, S) of so many qubits."""
+    """Raise `BackendError` if a backend's answer cannot be outcomes of measurements.
+
+    Args:
+        backend: gave the answer.
+        outcomes: of its method `outcomes`; bit q is qubit q.
+        expected_shape: (B, S), rows of parameter values and shots.
+        n_qubits: number of measured qubits.
+    """
     remedy = "Correct its method outcomes."
     if outcomes.shape != expected_shape:
         raise BackendError(

@@ -18,7 +18,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from qllmft_backends import Backend, create
 from qllmft_backends.definitions import bind_numeric_rows
 from qllmft_backends.layouts import undo_layout
-from qllmft_backends.primitives import run_expectations
+from qllmft_backends.pauli_expectations import run_expectations
 from qllmft_backends.requests import real_values
 from qllmft_base.errors import UserError, check_whole_number
 from qllmft_circuits.names import listed_names

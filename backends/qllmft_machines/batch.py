@@ -151,8 +151,8 @@ class CircuitBatch:
         size = self.job_size
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
-    def estimate(self) -> CostEstimate:
-        """Return the cost of sending the missing circuits, without a price."""
+    def count_circuits(self) -> CostEstimate:
+        """Return the numbers of circuits and jobs of a call, without a price."""
         n_missing = len(self.missing)
         n_jobs = len(self.missing_rows_by_job())
         places = [place for place in self.places if place is not None]

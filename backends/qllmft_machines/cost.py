@@ -184,7 +184,7 @@ class LedgerCharges:
             duplicates = len(chunk.duplicates)
             circuits += chunk.circuits_sent
             # a duplicate is charged also if the chunk's own job failed, which is free
-            duplicate_price = 0.0 if chunk.setup.free else chunk.price or chunk.estimate
+            duplicate_price = 0.0 if chunk.setup.free else chunk.price or chunk.estimated_price
             for jobs, job_price in ((1, chunk.price), (duplicates, duplicate_price)):
                 if jobs == 0 or job_price == 0.0:
                     continue

@@ -10,13 +10,12 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from qllmft_backends.errors import CostRefusedError, LedgerError
-from qllmft_backends.requests import MIN_CHECKED_SHOTS
 from qllmft_base.versions import installed_version
 from qllmft_machines.batch import (
     CircuitBatch,
@@ -25,6 +24,7 @@ from qllmft_machines.batch import (
     check_answers,
     missing_results_text,
 )
+from qllmft_machines.check_circuits import decide_on_check_circuits
 from qllmft_machines.collect import OnProgress, collect, poll
 from qllmft_machines.cost import (
     Announce,
@@ -51,9 +51,6 @@ from qllmft_machines.send import check_patience, resolve_doubtful_chunk, send
 
 # fields of a `CostEstimate`; ``price_each`` is the price
 PriceFunction = Callable[[Setup, Template], dict[str, Any]]
-
-# the circuit with a known answer adds more than a tenth to the price of a job of fewer
-_MIN_CHECKED_CIRCUITS = 10
 
 
 class Jobs:
@@ -156,7 +153,7 @@ class Jobs:
             retry_wrong=self._retries_wrong,
         )
 
-    def estimate(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
+    def price_call(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, with the reason for which the call would fail."""
         estimate = self.with_call_refusal(self._price_batch(batch, price_function), batch.setup.url)
         if estimate.refusal or not estimate.lost:
@@ -205,7 +202,7 @@ class Jobs:
             self.announce(estimate)
 
     def submit(self, batch: CircuitBatch) -> Submission:
-        """Send the circuits that the ledger lacks.
+        """Send the circuits that the ledger lacks, after consent to their price.
 
         Raises:
             CostRefusedError: see `authorize`; nothing was sent.
@@ -213,9 +210,27 @@ class Jobs:
                 was sent.
             RemoteError: if sending failed; accepted jobs are in the ledger.
         """
+        estimate = self._consent_to_call(batch)
+        if batch.missing:
+            with self.route.until(Deadline(self.options.deadline_s)):
+                self._find_accepted_jobs(batch)
+                index = self.index
+                with self._open_session(batch, estimate) as session:
+                    for number, rows in enumerate(batch.missing_rows_by_job()):
+                        chunk = self._plan(batch, rows, estimate)
+                        send(index, chunk, batch, session)
+                        for i, row in enumerate(rows):
+                            batch.places[row] = (chunk, i)
+                        if number == 0 and batch.missing:
+                            self._await_answers([chunk])
+        ids = tuple(chunk.job_id for chunk in batch.chunks if chunk.job_id)
+        return Submission(estimate, ids)
+
+    def _consent_to_call(self, batch: CircuitBatch) -> CostEstimate:
+        """Return the cost of what a call sends, with consent to it, or raise what `submit` raises."""
         self._resolve_doubtful(batch)
         check_answers(batch.chunks, self.ledger)
-        estimate = batch.estimate()
+        estimate = batch.count_circuits()
         if batch.missing and estimate.lost:
             raise JobFailedError(
                 f"{missing_results_text(batch, estimate.lost)} Nothing of this call was sent."
@@ -228,11 +243,62 @@ class Jobs:
             self._ask(estimate)
         else:
             consent.take(estimate)
-        if batch.missing:
-            with self.route.until(Deadline(self.options.deadline_s)):
-                self._send_missing(batch, estimate)
-        ids = tuple(chunk.job_id for chunk in batch.chunks if chunk.job_id)
-        return Submission(estimate, ids)
+        return estimate
+
+    def _find_accepted_jobs(self, batch: CircuitBatch) -> None:
+        """Give the missing circuits their places if the server holds them under our client tokens.
+
+        Raises:
+            LedgerError: if the server holds jobs of this ledger that it lacks.
+            RemoteError: if the machine cannot run the circuits, or the server cannot be asked.
+        """
+        route = self.route
+        ledger = self.ledger
+        setup = batch.setup
+        if not self._machine_checked:
+            route.check(setup)
+            self._machine_checked = True
+        index = self.index
+        if index.searches:
+            check_patience(route, setup)
+        if index.searches and not ledger.fresh:
+            index.refresh(complete=any(c.attempts and not c.job_id for c in ledger.chunks.values()))
+            if index.reconcile():
+                self.find(batch)
+        planned_values = [batch.values[rows] for rows in batch.missing_rows_by_job()]
+        index.check_orphans(ledger.tokens(setup, planned_values, batch.checked))
+
+    @contextmanager
+    def _open_session(self, batch: CircuitBatch, estimate: CostEstimate) -> Iterator[str | None]:
+        """Open a session for the missing circuits if the options have caps, and end it when no job is under way.
+
+        Jobs of earlier calls are awaited first, whose check circuits may stop the call.
+        """
+        if not batch.missing:  # the server had all of it
+            yield None
+            return
+        self._await_answers(batch.chunks)
+        session = self.route.open_session(batch.setup.backend, estimate.unit)
+        try:
+            yield session
+        finally:
+            if not isinstance(sys.exception(), KeyboardInterrupt):  # which waits for no server
+                self.route.end_sessions(self.ledger, [session])
+
+    def _plan(self, batch: CircuitBatch, rows: Sequence[int], estimate: CostEstimate) -> Chunk:
+        """Write a job of missing circuits into the ledger, and return it as a chunk to send."""
+        facts = {  # for people
+            "circuit_name": batch.template.circuit.name,
+            "one_qubit_gates": batch.template.one_qubit_gates,
+            "two_qubit_gates": batch.template.two_qubit_gates,
+            "price_each": estimate.price_each,
+            "known_price": estimate.known_price,
+            "price_unit": estimate.unit,
+            "versions": {name: installed_version(name) for name in self.route.packages},
+        }
+        chunk = self.ledger.plan(batch.setup, batch.values[rows], checked=batch.checked, **facts)
+        self._sent_chunk_ids.add(chunk.id)
+        return chunk
 
     def collect(self, batch: CircuitBatch) -> None:
         """Wait for the jobs of a batch, check their known answers, and look for duplicates.
@@ -280,8 +346,9 @@ class Jobs:
     def _price_batch(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
         price = price_function(batch.setup, batch.template)
-        self._set_known_answers(batch)
-        estimate = replace(batch.estimate(), **price)
+        is_mock = self._current_route is not None and self._current_route.is_mock
+        decide_on_check_circuits(batch, self.options, self.ledger, is_mock=is_mock)
+        estimate = replace(batch.count_circuits(), **price)
         if not batch.checked or batch.known_answer_template is None:
             return estimate
         known_answer_template = batch.known_answer_template(0)
@@ -295,91 +362,9 @@ class Jobs:
             )
         return replace(estimate, known_price=known_answer_price["price_each"])
 
-    def _set_known_answers(self, batch: CircuitBatch) -> None:
-        """Set whether a circuit with a known answer goes first in each job of a call, and why not."""
-        batch.checked = False
-        batch.check_note = ""
-        if not (
-            isinstance(self.options, KnownAnswerOptions)
-            and batch.known_answer_template
-            and batch.missing
-        ):
-            return
-        reason = self._reason_for_no_check(batch, self.options)
-        if reason is None:
-            batch.checked = True
-            return
-        batch.check_note = f"No check circuit is sent: {reason}."
-        if batch.most_circuits > 1:
-            shots = batch.setup.shots
-            batch.check_note += f" Set known_answer_shots = {shots} to add one to each job."
-
-    def _reason_for_no_check(self, batch: CircuitBatch, options: KnownAnswerOptions) -> str | None:
-        """Return why no circuit with a known answer goes first in the jobs of a call, None if one does."""
-        if options.known_answer_shots is not None:
-            return None if options.known_answer_shots else "known_answer_shots is 0"
-        if any(
-            c.attempts and c.state == "planned" and c.checked and c.setup == batch.setup
-            for c in self.ledger.chunks.values()
-        ):  # sent again as they were, so that the server can recognise them by their client tokens
-            return None
-        if self._current_route is not None and self._current_route.is_mock:
-            return "the mock server needs none"
-        if batch.most_circuits <= 1:
-            return f"{batch.machine} takes one circuit per job"
-        if batch.setup.shots < MIN_CHECKED_SHOTS:
-            return f"by default only circuits of {MIN_CHECKED_SHOTS} shots or more have one"
-        if len(batch.values) < _MIN_CHECKED_CIRCUITS:
-            return f"by default only calls of {_MIN_CHECKED_CIRCUITS} circuits or more have one"
-        return None
-
     @property
     def _retries_wrong(self) -> bool:
         return isinstance(self.options, KnownAnswerOptions) and self.options.retry_wrong
-
-    def _send_missing(self, batch: CircuitBatch, estimate: CostEstimate) -> None:
-        """Send the missing circuits, unless the server holds them under our client tokens."""
-        route = self.route
-        ledger = self.ledger
-        setup = batch.setup
-        if not self._machine_checked:
-            route.check(setup)
-            self._machine_checked = True
-        index = self.index
-        if index.searches:
-            check_patience(route, setup)
-        if index.searches and not ledger.fresh:
-            index.refresh(complete=any(c.attempts and not c.job_id for c in ledger.chunks.values()))
-            if index.reconcile():
-                self.find(batch)
-        rows_by_job = batch.missing_rows_by_job()
-        planned_values = [batch.values[rows] for rows in rows_by_job]
-        index.check_orphans(ledger.tokens(setup, planned_values, batch.checked))
-        if not rows_by_job:  # the server had all of it
-            return
-        self._await_answers(batch.chunks)
-        facts = {  # for people
-            "circuit_name": batch.template.circuit.name,
-            "one_qubit_gates": batch.template.one_qubit_gates,
-            "two_qubit_gates": batch.template.two_qubit_gates,
-            "price_each": estimate.price_each,
-            "known_price": estimate.known_price,
-            "price_unit": estimate.unit,
-            "versions": {name: installed_version(name) for name in route.packages},
-        }
-        session = route.open_session(setup.backend, estimate.unit)
-        try:
-            for number, rows in enumerate(rows_by_job):
-                chunk = ledger.plan(setup, batch.values[rows], checked=batch.checked, **facts)
-                self._sent_chunk_ids.add(chunk.id)
-                send(index, chunk, batch, session)
-                for i, row in enumerate(rows):
-                    batch.places[row] = (chunk, i)
-                if number == 0 and len(rows_by_job) > 1:
-                    self._await_answers([chunk])
-        finally:
-            if not isinstance(sys.exception(), KeyboardInterrupt):  # which waits for no server
-                route.end_sessions(ledger, [session])
 
     def _await_answers(self, chunks: Iterable[Chunk]) -> None:
         """Wait for the chunks that are under way with a known answer, and check their answers."""

@@ -12,7 +12,8 @@ from typing import Any, Self
 from qiskit import QuantumCircuit
 
 from qllmft_backends.backend import Backend
-from qllmft_backends.protocol import Floats
+from qllmft_backends.observables import ZObservables, expectations
+from qllmft_backends.protocol import Expectations, Floats, Operators
 from qllmft_backends.requests import ROUND_SEED_STEP
 from qllmft_machines.batch import CircuitBatch, check_answers, results_from_ledger
 from qllmft_machines.collect import OnProgress
@@ -43,14 +44,37 @@ class JobsBackend(Backend):
         """Return the server's address in the ledger."""
 
     @abstractmethod
+    def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
+        """Return the circuits of a call, checked and compiled, with their places in the ledger."""
+
     def estimate(
         self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> CostEstimate:
-        """Return the cost of a call (see `RemoteBackend.estimate`)."""
+        """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written."""
+        assert self.jobs is not None
+        with self.jobs.reading():
+            return self._price_call(self._batch(circuit, values), offline=offline)
 
-    @abstractmethod
-    def _batch(self, circuit: QuantumCircuit, values: Floats) -> CircuitBatch:
-        """Return the circuits of a call, checked and compiled, with their places in the ledger."""
+    def _price_call(self, batch: CircuitBatch, *, offline: bool) -> CostEstimate:
+        """Return the cost of a call by the route's prices, or by published ones if ``offline``."""
+        del offline
+        assert self.jobs is not None
+        return self.jobs.price_call(batch, self.jobs.route.price)
+
+    def expectations(
+        self, circuit: QuantumCircuit, values: Floats, observables: Operators
+    ) -> Expectations:
+        """Send the circuits that the ledger lacks, wait for all, and return the values (see `Backend.expectations`)."""
+        z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
+        batch, results = self._run_circuits(circuit, values)
+        return self._derive_expectations(batch, results, z_observables)
+
+    def _derive_expectations(
+        self, batch: CircuitBatch, results: list[Probabilities], z_observables: ZObservables
+    ) -> Expectations:
+        """Return the expectation values that follow from the result of each circuit of a batch."""
+        del batch
+        return expectations(results, self.options.shots, z_observables)
 
     def _run_circuits(
         self, circuit: QuantumCircuit, values: Floats

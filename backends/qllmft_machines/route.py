@@ -167,7 +167,7 @@ class Route(DeadlineMixin, ABC):
         """Return the price of one circuit as fields of `CostEstimate`, ``price_each`` among them."""
 
     @abstractmethod
-    def post(
+    def send(
         self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send bound, measured circuits as one job, once, and return the job's id.

@@ -213,12 +213,16 @@ def duplicate_row(row: Job, chunk: Chunk, job_id: str) -> Job:
 
 def _job_price(chunk: Chunk) -> float | None:
     """Return the estimated price of one job of a chunk, or None if unknown."""
-    return 0.0 if chunk.setup.free else chunk.estimate
+    return 0.0 if chunk.setup.free else chunk.estimated_price
 
 
 def duplicate_text(chunk: Chunk, job_id: str) -> str:
     """Return a note about a duplicate, with the command that cancels it."""
-    price = "" if chunk.estimate is None else f", about {amount_text(chunk.estimate, chunk.unit)}"
+    price = (
+        ""
+        if chunk.estimated_price is None
+        else f", about {amount_text(chunk.estimated_price, chunk.unit)}"
+    )
     cancel = (
         "cancel it with the provider's own tools"
         if chunk.setup.url == PROVIDERS_URL

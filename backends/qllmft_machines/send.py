@@ -115,8 +115,15 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
             ledger.record_sending(chunk, route.server_time())
             index.adopt(chunk, matching_jobs[0])
             return
-        failure = _post(index, chunk, token, batch, session)
-        if failure is None:
+        circuits = batch.circuits(chunk, token)
+        ledger.record_sending(chunk, route.server_time(), session)
+        try:
+            job_id = route.send(circuits, chunk.setup, token, ledger.identity.id, session)
+            _check_new_job(ledger, chunk, job_id)
+        except RemoteError as error:
+            failure = error
+        else:
+            ledger.record_submission(chunk, job_id, token, sandbox=route.is_mock)
             return
         if failure.unsent:
             ledger.record("refused", chunk.id, client_token=token, reason=str(failure))
@@ -142,26 +149,14 @@ def send(index: JobIndex, chunk: Chunk, batch: CircuitBatch, session: str | None
         index.refresh()
 
 
-def _post(
-    index: JobIndex, chunk: Chunk, token: str, batch: CircuitBatch, session: str | None
-) -> RemoteError | None:
-    """Send a planned chunk once, and return the error, or None if it was accepted."""
-    route = index.route
-    ledger = index.ledger
-    circuits = batch.circuits(chunk, token)
-    ledger.record_sending(chunk, route.server_time(), session)
-    try:
-        job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)
-    except RemoteError as error:
-        return error
+def _check_new_job(ledger: Ledger, chunk: Chunk, job_id: str) -> None:
+    """Raise `RemoteTransientError` if the server answered a chunk with the id of another chunk's job."""
     if (other_chunk := ledger.find_holder(job_id)) is not None:
-        return RemoteTransientError(
+        raise RemoteTransientError(
             f"POST jobs for chunk {chunk.id} answered the id of another job, that of {other_chunk.label}.",
             transient=True,
             ambiguous=True,
         )
-    ledger.record_submission(chunk, job_id, token, sandbox=route.is_mock)
-    return None
 
 
 def _record_refusals(ledger: Ledger, chunk: Chunk, reason: str) -> None:

@@ -144,7 +144,7 @@ def twins(name: str, body: str, data: Path, run: Path) -> dict[str, Any]:
         "twins": {
             "run": {"test": RunFolder(run).require_record().head.tested.as_dict()},
             **{
-                twin_name: {"test": twin.test.as_dict(), "difference": twin.difference.as_dict()}
+                twin_name: {"test": twin.test.as_dict(), "difference": twin.discordant.as_dict()}
                 for twin_name, twin in trained_twins.items()
             },
         },

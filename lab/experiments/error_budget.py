@@ -24,8 +24,9 @@ from lab.experiments.machines import (
     mock_machine,
     train_head,
 )
-from qllmft.inference import LabelledTexts, error_budget, evaluate
+from qllmft.inference import LabelledTexts, evaluate
 from qllmft_backends import Backend, create
+from qllmft_machines.trust import MeasuredModel, error_budget
 
 SEEDS = (0, 2)
 
@@ -39,9 +40,8 @@ def row(
     sampled = []
     differ = []
     for backend in backends:
-        predictor.backend = backend
-        predictor.known_texts = 0
-        result = evaluate(predictor, texts)
+        measured_model = MeasuredModel(predictor, backend, known_texts=0)
+        result = evaluate(predictor, texts, measured_model=measured_model)
         assert result.agreement
         sampled.append(result.accuracy.right)
         differ.append(result.agreement.flips)

@@ -42,21 +42,19 @@ from lab.experiments.machines import (
     mock_machine,
     train_head,
 )
-from qllmft.inference import (
-    LabelledTexts,
-    LabelProbabilities,
-    Rounds,
-    Subset,
-    decide_by_known_texts,
-    leads,
-    measure,
-    measure_in_rounds,
-    texts_of_run,
-)
+from qllmft.inference import LabelledTexts, LabelProbabilities, Subset, leads, texts_of_run
 from qllmft.tasks import percent
 from qllmft_backends import Backend, Capabilities, create
 from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Expectations, Floats, Operators
+from qllmft_machines.trust import (
+    Rounds,
+    decide_by_known_texts,
+    measure,
+    measure_exactly,
+    measure_in_rounds,
+    model_circuits,
+)
 
 BODIES: dict[str, dict[str, Any]] = {
     "frozen": {},
@@ -203,8 +201,8 @@ def call(
     predictor: qllmft.Predictor, texts: Texts, backend: Backend, rounds: Rounds | None
 ) -> dict[str, Any]:
     """Return what each rule decides of one call."""
-    circuits = predictor.circuits(texts.vectors)
-    exact = predictor.exact(texts.vectors)
+    circuits = model_circuits(predictor.model.classifier, texts.vectors)
+    exact = measure_exactly(circuits)
     new = texts.kinds == 0
     mean = float(SHOTS)
     if rounds is None:
@@ -241,7 +239,8 @@ def lead_quantiles(predictor: qllmft.Predictor, text_draws: list[Texts]) -> dict
     """Return the lowest tenth, the median and the highest tenth of the exact leads of each kind of text."""
     leads_by_kind: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in KINDS}
     for texts in text_draws:
-        least = predictor.exact(texts.vectors).least_lead
+        circuits = model_circuits(predictor.model.classifier, texts.vectors)
+        least = measure_exactly(circuits).least_lead
         for place, kind in enumerate(KINDS):
             leads_by_kind[kind].append(least[texts.kinds == place])
     return {

@@ -15,18 +15,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 from lab.experiments.common import keep, options
 from lab.experiments.machines import BACKENDS, TEXTS, train_head
-from qllmft.inference import (
+from qllmft_backends import create
+from qllmft_machines.trust import (
     Rounds,
-    benjamini_hochberg,
     find_machine_errors,
     logit_moments,
     machine_variance,
+    measure_exactly,
+    model_circuits,
     p_values,
 )
-from qllmft_backends import create
 
 Floats = NDArray[np.float64]
 CALLS = 150
@@ -74,7 +76,7 @@ def calls(lead: Floats, variance: Floats, true: Floats) -> Iterator[dict[str, An
                     p = p_values(
                         (np.abs(measured_lead) / scale)[new_rows], (over / scale)[known_rows]
                     )
-                    decided = benjamini_hochberg(p, 0.05)
+                    decided = false_discovery_control(p) <= 0.05 + 1e-12
                     share = (wrong[new_rows] & decided).sum() / max(1, decided.sum())
                     yield {"shots": way, "known": n_known, "scale": name} | {
                         "decided": float(decided.mean()),
@@ -109,8 +111,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         predictor = train_head(arguments.sst2, Path(place, "run"))
         vectors = predictor.embed([lines[i].split("\t", 1)[1] for i in order.tolist()])
-    circuits = predictor.circuits(vectors)
-    exact = predictor.exact(vectors).logits
+    circuits = model_circuits(predictor.model.classifier, vectors)
+    exact = measure_exactly(circuits).logits
     assert exact is not None
     rows = []
     for name, (kind, settings) in BACKENDS.items():

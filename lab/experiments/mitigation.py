@@ -18,6 +18,7 @@ from qllmft import Predictor
 from qllmft.inference import LabelledTexts, LabelProbabilities, Subset
 from qllmft_backends import Backend, create
 from qllmft_backends.mitigation import MitigatedBackend
+from qllmft_machines.trust import MeasuredModel, measure_exactly, model_circuits
 
 TOTALS = (3000, 30000)
 READOUT = (0.005, 0.02, 0.05)
@@ -62,13 +63,12 @@ def main() -> None:
     arguments = parser.parse_args()
     predictor = Predictor.load(arguments.run)
     texts = LabelledTexts.load(predictor, arguments.run, subset=Subset(arguments.texts, seed=0))
-    exact = predictor.exact(texts.vectors)
+    exact = measure_exactly(model_circuits(predictor.model.classifier, texts.vectors))
     rows = []
     bare = np.zeros(0)
     for method, total, readout_error in cases():
-        predictor.known_texts = 0
-        predictor.backend = make_backend(method, total, readout_error)
-        answers = predictor.answer(texts.vectors)
+        backend = make_backend(method, total, readout_error)
+        answers = MeasuredModel(predictor, backend, known_texts=0).answer(texts.vectors)
         text_errors = errors(answers, exact)
         bare = text_errors if method == "none" else bare
         row = {

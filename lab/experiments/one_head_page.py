@@ -20,7 +20,6 @@ from qllmft.tasks import (
     MeanInterval,
     PairedDifference,
     judge_differences,
-    outcome,
 )
 
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
@@ -42,7 +41,7 @@ def difference_cells(difference: PairedDifference, measure: Any) -> list[str]:
     """Return the cells of `compare_seeds`."""
     least = difference.detectable(0.05)
     return [
-        measure.with_sign(difference.mean, 2 if measure.in_percent else 3),
+        measure.with_sign(difference.value, 2 if measure.in_percent else 3),
         measure.brackets(difference.interval, 2 if measure.in_percent else 3),
         "–" if least is None else f"{measure.factor * least:.{2 if measure.in_percent else 3}f}",
     ]
@@ -51,7 +50,7 @@ def difference_cells(difference: PairedDifference, measure: Any) -> list[str]:
 def folds() -> list[list[str]]:
     """Return the rows of the comparison in five folds, the last cell from Holm's correction over all of them."""
     lines: list[list[str]] = []
-    differences: list[PairedDifference] = []
+    differences: list[tuple[str, str, PairedDifference]] = []
     margins: list[float] = []
     for (task, body), rows in by_keys(read_record("one-head"), "task", "body").items():
         names = [name for name in rows[0]["scores"] if name != HEAD]
@@ -72,12 +71,12 @@ def folds() -> list[list[str]]:
                 difference = PairedDifference.from_values(ours, theirs)
                 cells = difference_cells(difference, measure)
                 lines.append([task, body, f"{rival}{score_note}", str(len(rows)), value, *cells])
-                differences.append(difference)
+                differences.append((HEAD, rival, difference))
                 margins.append(measure.margin / measure.factor)
-    rows_with_tests = zip(lines, differences, judge_differences(differences, margins), strict=True)
+    comparisons = judge_differences(differences, margins)
     return [
-        [*line, RESULTS[outcome(difference.mean, p, equal_p)]]
-        for line, difference, (p, equal_p, _) in rows_with_tests
+        [*line, RESULTS[comparison.outcome]]
+        for line, comparison in zip(lines, comparisons, strict=True)
     ]
 
 

@@ -27,6 +27,7 @@ from qllmft.config import BodyConfig
 from qllmft.embed import published_name
 from qllmft.inference import LabelledTexts
 from qllmft_backends import create
+from qllmft_machines.trust import MeasuredModel
 
 SHOTS = 1000
 ONLY_NOISE = {"noise": "explicit", "one_qubit_rate": 1.0, "two_qubit_rate": 1.0, "shots": SHOTS}
@@ -61,10 +62,9 @@ def answer_on_backend(run: Path, backend: str, options: dict[str, Any]) -> dict[
     """Return the answers of a run's model to its test texts on a backend, beside the exact ones."""
     predictor = Predictor.load(run)
     texts = LabelledTexts.load(predictor, run, None, None, None)
-    exact = predictor.exact(texts.vectors).labels
-    predictor.known_texts = 0
-    predictor.backend = create(backend, options)
-    answers = predictor.answer(texts.vectors).labels
+    measured_model = MeasuredModel(predictor, create(backend, options), known_texts=0)
+    exact = measured_model.exact(texts.vectors).labels
+    answers = measured_model.answer(texts.vectors).labels
     labels = np.asarray(texts.labels)
     recall = [float((answers[labels == k] == k).mean()) for k in np.unique(labels)]
     return {

@@ -177,7 +177,7 @@ def compare_heads(record: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "data": name,
                 "baseline": best,
-                "mean": difference.mean,
+                "mean": difference.value,
                 "interval95": difference.interval,
                 "p": difference.p,
             }

@@ -14,7 +14,7 @@ from lab.experiments.common import DOCS, facts, table, write_page
 from lab.field.head import Head, table_heads
 from lab.field.plan import Plan
 from lab.field.records import Record, read_record
-from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference, judge_differences, outcome
+from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference, judge_differences
 
 PAGE = DOCS / "results" / "field.md"
 RESULTS = {"better": "better", "worse": "worse", "equal": "equivalent", "open": "inconclusive"}
@@ -84,14 +84,11 @@ class Answers:
         for table_name, first, second, title in tests:
             tasks = self.plan.tables[table_name].compared[title]
             values = (self.accuracies(first, tasks), self.accuracies(second, tasks))
-            differences.append(PairedDifference.from_values(*values))
+            differences.append((first, second, PairedDifference.from_values(*values)))
         margin = ACCURACY.margin / ACCURACY.factor
-        judged = judge_differences(differences, margin)
         return [
-            Comparison(*test, difference, RESULTS[outcome(difference.mean, p, equal_p)], detectable)
-            for test, difference, (p, equal_p, detectable) in zip(
-                tests, differences, judged, strict=True
-            )
+            Comparison(*test, judged.difference, RESULTS[judged.outcome], judged.detectable)
+            for test, judged in zip(tests, judge_differences(differences, margin), strict=True)
         ]
 
     def compare(
@@ -117,7 +114,7 @@ def difference_cell(comparison: Comparison | None) -> str:
     """Return a difference in points with its interval and the mark of its result, a dash for the table's subject."""
     if comparison is None:
         return "–"
-    mean = ACCURACY.with_sign(comparison.difference.mean)
+    mean = ACCURACY.with_sign(comparison.difference.value)
     interval = ACCURACY.brackets(comparison.difference.interval)
     return f"{mean} {interval}{MARKS[comparison.result]}"
 

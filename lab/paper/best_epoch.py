@@ -106,9 +106,9 @@ def table(record: dict[str, Any]) -> str:
     for name, values in results.items():
         mean = MeanInterval.from_values(values)
         paired = PairedDifference.from_values(values, first)
-        low, high = paired.interval or (paired.mean, paired.mean)
+        low, high = paired.interval or (paired.value, paired.value)
         difference = (
-            f"{100 * paired.mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+            f"{100 * paired.value:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
             if values is not first
             else ""
         )

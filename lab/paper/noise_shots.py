@@ -19,6 +19,7 @@ from qllmft.inference import LabelledTexts, Subset, evaluate
 from qllmft.run import RunFolder
 from qllmft.tasks import ACCURACY, MeanInterval, PairedDifference
 from qllmft_backends import create
+from qllmft_machines.trust import MeasuredModel
 
 MEASUREMENTS = ("per_shot", "same")
 RATES = {"paper_low": "1e-4 and 1e-3", "paper_high": "2e-4 and 2e-3"}
@@ -32,16 +33,15 @@ def measure_run(run: Path, sample: int) -> dict[str, Any] | None:
     config = RunFolder(run).read_config()
     if config.noise.gates == "none":
         return None
-    predictor = Predictor.load(run, create("adjoint"))
+    predictor = Predictor.load(run)
     texts = LabelledTexts.load(predictor, run, subset=Subset(sample, seed=0))
     row: dict[str, Any] = {"qubits": config.model.n_qubits, "gates": config.noise.gates}
     row |= {"seed": config.seed, "epochs": config.train.epochs, "texts": len(texts.labels)}
     for name in MEASUREMENTS:
         options = config.noise.backend_options | {"shot_test": name}
-        predictor.known_texts = 0
-        predictor.backend = create("adjoint", options)
+        measured_model = MeasuredModel(predictor, create("adjoint", options), known_texts=0)
         started = perf_counter()
-        evaluation = evaluate(predictor, texts)
+        evaluation = evaluate(predictor, texts, measured_model=measured_model)
         seconds = round(perf_counter() - started, 1)
         assert evaluation.agreement is not None
         row[name] = {"right": evaluation.accuracy.right, "flips": evaluation.agreement.flips}
@@ -59,12 +59,12 @@ def table(rows: list[dict[str, Any]]) -> str:
             name: [row[name]["right"] / row["texts"] for row in heads] for name in MEASUREMENTS
         }
         paired = PairedDifference.from_values(share["per_shot"], share["same"])
-        low, high = (ACCURACY.with_sign(end, 2) for end in paired.interval or (paired.mean,) * 2)
+        low, high = (ACCURACY.with_sign(end, 2) for end in paired.interval or (paired.value,) * 2)
         total = sum(row["texts"] for row in heads)
         flips = [100 * sum(row[name]["flips"] for row in heads) / total for name in MEASUREMENTS]
         cells = [str(qubits), RATES[gates]]
         cells += [ACCURACY.mean(MeanInterval.from_values(share[name])) for name in MEASUREMENTS]
-        cells += [f"{ACCURACY.with_sign(paired.mean, 2)} [{low}, {high}]"]
+        cells += [f"{ACCURACY.with_sign(paired.value, 2)} [{low}, {high}]"]
         cells += [f"{flip:.2f} %" for flip in flips]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qllmft.data.splits import Splits
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.heads import Classifier, ParallelEncoders, QuantumHead
 from qllmft.inference import Predictor
 from qllmft.inference.run_texts import texts_of_run
 from qllmft.run import RunFolder
 from qllmft.run.record import RunRecord
+from qllmft.training import Examples
 from qllmft_audit.certificate import Certificate, certify
 from qllmft_audit.entanglement import BondResult, States, head_states, meyer_wallach
 from qllmft_audit.forms import FormsResult
@@ -85,14 +87,9 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         UserError: if the run is not finished, its texts or its body have changed, nothing in it is quantum, its folder
             cannot be written, or has twins with other settings.
     """
-    predictor = Predictor.load(run)
-    predictor.check_one_label("an analysis is about")
+    predictor = _load_quantum_model(run)
     classifier = predictor.model.classifier.double()
     model = predictor.model.config
-    if model.head == "mlp":
-        raise UserError(
-            "the model is classical: there is no circuit to analyse. Give a run with a quantum head."
-        )
     record = RunFolder(run).require_record()
     config, _, splits = texts_of_run(run)
     twins = twin_configs(config) if twin else {}
@@ -101,12 +98,7 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         raise UserError(
             f"the folder {run} cannot be written, and its analysis goes into it. Analyse a copy of the folder."
         )
-    if splits.folds is not None:
-        text = "kernels are trained without the first fold of the training texts, which chooses their C"
-        on_event(Message(text))
-        splits = splits.take_fold(0)
-    tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
-    train, validation, test = predictor.embed_tables(tables, on_event)
+    train, validation, test = _embed_splits(predictor, splits, on_event)
     encoder = classifier.encoder
     head = classifier.head
     on_event(Message("analysing the encoder's forms and the head's states"))
@@ -150,6 +142,27 @@ def analyse(run: Path, on_event: OnEvent = ignore, *, twin: bool = True) -> Anal
         gradients=gradients,
         twins=train_twins(run, twins, on_event),
     )
+
+
+def _load_quantum_model(run: Path) -> Predictor:
+    """Return the model of a run, or raise UserError if it has several labels per text or no circuit."""
+    predictor = Predictor.load(run)
+    predictor.check_one_label("an analysis is about")
+    if predictor.model.config.head == "mlp":
+        raise UserError(
+            "the model is classical: there is no circuit to analyse. Give a run with a quantum head."
+        )
+    return predictor
+
+
+def _embed_splits(predictor: Predictor, splits: Splits, on_event: OnEvent) -> list[Examples]:
+    """Return the vectors and labels of the training, validation and test texts."""
+    if splits.folds is not None:
+        text = "kernels are trained without the first fold of the training texts, which chooses their C"
+        on_event(Message(text))
+        splits = splits.take_fold(0)
+    tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
+    return predictor.embed_tables(tables, on_event)
 
 
 @torch.no_grad()

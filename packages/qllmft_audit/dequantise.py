@@ -205,12 +205,8 @@ def make_surrogate_pair(
     return surrogate_model, Pair(classifier, surrogate, reference, errors, model.config.reuploads)
 
 
-def check_onnx(bond: int | None) -> None:
-    """Raise UserError if the package onnx is not installed, or the head is truncated."""
-    if bond is not None:
-        raise UserError(
-            f"got --bond {bond} with --onnx. ONNX has no singular value decomposition. Give one of both."
-        )
+def check_onnx() -> None:
+    """Raise UserError if the package onnx is not installed."""
     if find_spec("onnx") is None:
         raise UserError(
             "an ONNX file is written with the package onnx, which is not installed: pip install '.[export]'"

@@ -71,7 +71,14 @@ def kernel_svm(
 def select_svm(
     kernel: Floats, labels: Ints, held_out_kernel: Floats, truth: Ints
 ) -> tuple[SVC, Accuracy]:
-    """Return the SVM on a kernel (N, N) with the C that is best on other rows (M, N) of it, and its accuracy there."""
+    """Return the SVM with the C that is best on other rows, and its accuracy there.
+
+    Args:
+        kernel: (N, N) of the training rows.
+        labels: (N,) of them.
+        held_out_kernel: (M, N) of the other rows with the training rows.
+        truth: (M,) labels of the other rows.
+    """
     machines = [SVC(C=c, kernel="precomputed").fit(kernel, labels) for c in C_GRID]
     scores = [
         Accuracy.from_answers(truth, machine.predict(held_out_kernel)) for machine in machines

@@ -32,7 +32,7 @@ def write_analysis(run: Path, analysis: Analysis, figures: Path | None = None) -
         named_figures = analysis_figures(analysis).items()
         figure_svgs = {name: style.as_svg(figure, name) for name, figure in named_figures}
     page = render_template(
-        "qllmft.report",
+        "qllmft_audit",
         "analysis.html.j2",
         verdict=analysis.certificate.sentence,
         found=analysis,

@@ -15,7 +15,8 @@ from qllmft.events import OnEvent
 from qllmft.run import RunFolder, run_experiment
 from qllmft.run.predictions import Predictions
 from qllmft.tasks import ACCURACY
-from qllmft.tasks.accuracy import Accuracy, BalancedDifference, TextDifference
+from qllmft.tasks.accuracy import Accuracy, DiscordantTexts, balanced_difference
+from qllmft.tasks.comparison import PairedDifference
 from qllmft.tasks.statistics import p_value
 from qllmft_base.errors import UserError
 
@@ -29,14 +30,14 @@ class Twin:
     """Result of a twin, on the same test texts as the run."""
 
     test: Accuracy
-    difference: TextDifference  # of the run and the twin
-    # the same of balanced accuracies, by which a run with uneven labels is compared; else None
-    balanced: BalancedDifference | None = None
+    discordant: DiscordantTexts  # which only the run, or only the twin got right
+    # of balanced accuracies of run and twin, by which a run with uneven labels is compared; else None
+    balanced: PairedDifference | None = None
 
     @property
     def difference_text(self) -> str:
         """Return the difference in words: ``+5.00 points [−4.46, +13.98] (McNemar's test, p = 0.50)``."""
-        difference = self.balanced or self.difference
+        difference = self.balanced or self.discordant.difference
         scale = "balanced points" if self.balanced else "points"
         test = (
             p_value(difference.p) if self.balanced else f"McNemar's test, {p_value(difference.p)}"
@@ -50,7 +51,7 @@ class Twin:
         """Return the result as JSON values."""
         values: dict[str, Any] = {
             "test": self.test.as_dict(),
-            "difference": self.difference.as_dict(),
+            "difference": self.discordant.as_dict(),
         }
         if self.balanced is not None:
             values["balanced"] = self.balanced.as_dict()
@@ -187,7 +188,7 @@ def train_twins(run: Path, twins: Mapping[str, RunConfig], on_event: OnEvent) ->
         answers = ours.labels, run_answers, twin_answers
         twin_results[name] = Twin(
             Accuracy.from_answers(theirs.labels, twin_answers),
-            TextDifference.from_answers(*answers),
-            BalancedDifference.from_answers(*answers) if uneven else None,
+            DiscordantTexts.from_answers(*answers),
+            balanced_difference(*answers) if uneven else None,
         )
     return twin_results

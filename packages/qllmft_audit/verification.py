@@ -14,7 +14,7 @@ from qllmft.inference.items import ItemVectors
 from qllmft.model import load_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.predictions import Predictions
-from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult, RunRecord
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft_base.errors import UserError
 from qllmft_base.files import json_values, read_bytes
 from qllmft_base.text import format_count
@@ -161,11 +161,11 @@ def _check_scores(model: ModelResult, head: ModelResult, answers: Predictions) -
         _check_part(model, "test_classes", answers.by_class(model.name), model.test_classes)
     if model.against_head is not None:
         difference = answers.against_head(model.name, balanced=head.uneven is not None)
-        recomputed = AgainstHead(difference.value, difference.interval, difference.p)
-        _check_part(model, "against_head", recomputed, model.against_head)
+        _check_part(model, "against_head", difference, model.against_head)
     control = model.without_circuit
     if control is not None and model is head:
         gain = answers.against_head(WITHOUT_CIRCUIT, balanced=bool(head.balanced))
+        assert gain.interval is not None  # it is paired by text
         test = score_answers(answers.labels, answers.model_answers(WITHOUT_CIRCUIT))
         recomputed_control = replace(
             control, test=test, gain=gain.value, gain_interval=gain.interval

@@ -8,6 +8,7 @@ so that such a process starts quickly.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+NO_MEMORY_CODE = 12  # exit code of a process that got no more memory
 
 _LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 # threads and pools reserve memory that counts as used
@@ -65,6 +68,19 @@ def _is_trusted(path: str) -> bool:
     return True
 
 
+def open_exchange() -> tuple[BinaryIO, BinaryIO, Any]:
+    """Return the file in the place of this process's standard error, its standard output, and the file's JSON.
+
+    What a library prints from now on goes nowhere, as it is no answer.
+    """
+    exchange = os.fdopen(os.dup(2), "r+b")
+    output = os.fdopen(os.dup(1), "r+b")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    return exchange, output, json.loads(exchange.read())
+
+
 def limit_resources(
     seconds: int,
     memory_bytes: int,
@@ -107,4 +123,5 @@ def is_out_of_time(returncode: int) -> bool:
 
 def is_out_of_memory(returncode: int, messages: Sequence[str] = ()) -> bool:
     """Return whether a process ended in the way of one that gets no more memory, or says so."""
-    return returncode < 0 or any("emory" in message for message in messages)
+    is_killed = returncode < 0 or returncode == NO_MEMORY_CODE
+    return is_killed or any("emory" in message for message in messages)

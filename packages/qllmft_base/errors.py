@@ -15,7 +15,14 @@ class UserError(ValueError):
 
 
 def check_whole_number(argument: str, value: Any, least: int, hint: str = "") -> None:
-    """Raise `UserError` for the value of an argument that is no whole number from ``least`` on."""
+    """Raise `UserError` for the value of an argument that is no whole number from ``least`` on.
+
+    Args:
+        argument: its name in the message.
+        value: of the argument; True and False are no numbers.
+        least: smallest value that it may have.
+        hint: end of the message, such as ", the number of labels".
+    """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise UserError(f"{argument} is {value!r}, expected a whole number from {least}{hint}.")
 

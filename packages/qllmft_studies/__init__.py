@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
+    from qllmft.tasks.comparison import Comparison as Comparison
     from qllmft.tasks.statistics import ALPHA as ALPHA
-    from qllmft_studies.comparison import Comparison as Comparison
     from qllmft_studies.comparison import Trend as Trend
     from qllmft_studies.comparison import better_than_every as better_than_every
     from qllmft_studies.comparison import compare as compare

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.comparison import Comparison, PairedDifference, judge_differences
 from qllmft.tasks.measure import ACCURACY, Measure
-from qllmft.tasks.statistics import (
-    BootstrapDifference,
-    MeanInterval,
-    Outcome,
-    PairedDifference,
-    holm,
-    judge_differences,
-    outcome,
-)
+from qllmft.tasks.statistics import MeanInterval, holm
 from qllmft_studies.file import select_pairs
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.published import paper_numbers
@@ -29,27 +22,6 @@ from qllmft_studies.runs import best
 
 # numbers of qubits of a series; its upper half then has three, so that the slope has a residual
 MIN_POINTS_FOR_HALVES = 5
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Comparison of one subject with one baseline."""
-
-    subject: str  # label of its row
-    baseline: str  # label of its row
-    # subject minus baseline, by seed, of test scores; balanced accuracies if labels are uneven
-    difference: PairedDifference
-    # after Holm's correction over all comparisons; None if the test is not defined
-    p_holm: float | None
-    # of the test that the difference is within the margin, after Holm's correction
-    p_equal: float | None = None
-    # least true difference found with 80 % power at 5 % / number of comparisons
-    detectable: float | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome for the subject; see `qllmft.tasks.statistics.outcome`."""
-        return outcome(self.difference.mean, self.p_holm, self.p_equal)
 
 
 def compare(record: StudyRecord) -> list[Comparison]:
@@ -74,16 +46,14 @@ def compare_pairs(
     ``margin``, as the measure shows it, is that within which two heads count as equal.
     """
     differences = [
-        PairedDifference.from_values(subject.compared, baseline.compared)
+        (
+            subject.label,
+            baseline.label,
+            PairedDifference.from_values(subject.compared, baseline.compared),
+        )
         for subject, baseline in pairs
     ]
-    test_results = judge_differences(differences, margin / measure.factor)
-    return [
-        Comparison(subject.label, baseline.label, difference, *tests)
-        for (subject, baseline), difference, tests in zip(
-            pairs, differences, test_results, strict=True
-        )
-    ]
+    return judge_differences(differences, margin / measure.factor)
 
 
 def better_than_every(points: Sequence[Sequence[Comparison]]) -> list[float | None]:
@@ -94,7 +64,7 @@ def better_than_every(points: Sequence[Sequence[Comparison]]) -> list[float | No
     Holm's correction is over the points. A head below the mean of a baseline has p = 1.
     """
     p_values = [
-        [c.difference.p if c.difference.mean > 0 else 1.0 for c in point_comparisons]
+        [c.difference.p if c.difference.value > 0 else 1.0 for c in point_comparisons]
         for point_comparisons in points
     ]
     return holm(
@@ -118,11 +88,11 @@ def find_leaders(record: StudyRecord) -> tuple[RowResult, RowResult]:
 
 def differences_by_seed(
     predictions: StudyPredictions, subject: RowResult, baseline: RowResult
-) -> dict[int, TextDifference | BootstrapDifference]:
-    """Return the difference of a subject and a baseline on the test texts of each seed."""
+) -> dict[int, dict[str, Any]]:
+    """Return the difference of a subject and a baseline on the test texts of each seed, as JSON values."""
     row_labels = subject.label, baseline.label
     return {
-        seed: predictions.answers["test", seed].paired_difference(*row_labels)
+        seed: predictions.answers["test", seed].difference_as_dict(*row_labels)
         for seed in predictions.seeds
     }
 
@@ -149,7 +119,7 @@ class Gain:
         """Return mean and 95 % interval as shares of `papers_margin`, or the mean alone for one seed."""
         difference = self.difference
         margin = papers_margin()
-        return tuple(gain / margin for gain in (difference.mean, *(difference.interval or ())))
+        return tuple(gain / margin for gain in (difference.value, *(difference.interval or ())))
 
 
 def papers_margin() -> float:

@@ -139,7 +139,14 @@ def share_threads(children: int) -> Iterator[int]:
 
 
 def work_on_plan(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
-    """Work on a plan in the child ``number``, which this reports after its imports, and then messages and runs."""
+    """Work on a plan in a child process: report its number after its imports, then messages and runs.
+
+    Args:
+        number: of the child.
+        plan: the runs.
+        runs: folder of their folders.
+        tracking: services that follow the runs.
+    """
     # this process may be the one that embeds the texts
     lines = MinuteLines(lambda text: report(Message(text)))
 

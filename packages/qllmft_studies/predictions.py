@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from tokenize import TokenError
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from qllmft.config import DataConfig, parse_config
 from qllmft.config.settings import with_settings
@@ -28,10 +28,17 @@ from qllmft.tasks.measure import ScoreName
 from qllmft_base.errors import UserError
 from qllmft_base.files import read_bytes, write_bytes
 from qllmft_base.validation import faults
+from qllmft_studies.prediction_arrays import (
+    FORMAT,
+    Arrays,
+    Header,
+    read_array,
+    read_choosing_mask,
+    read_labels,
+)
 from qllmft_studies.record import StudyRecord
 
 FILE_NAME = "predictions.npz"
-FORMAT = 1
 MAX_BYTES = 512 * 2**20  # of all arrays, once decompressed
 CURVE_UNIT = 1e-4  # of losses and of scores
 
@@ -43,22 +50,6 @@ _READ_ERRORS = (
 _LONGEST_REASON = 200  # characters of a fault; numpy repeats a whole header
 
 Split = Literal["validation", "test"]
-Arrays = Mapping[str, NDArray[Any]]  # of the file, by name
-
-
-class _Header(BaseModel):
-    """Array ``about`` of the file, in JSON."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    format: Literal[1]
-    rows: tuple[str, ...]
-    seeds: tuple[int, ...]
-    # number of labels of one per text, which are kept as differences; 1 for other scores
-    labels: Annotated[int, Field(ge=1, le=2**16)]
-    settings: dict[str, dict[str, Any]]
-    curves: tuple[str, ...]
-    score: ScoreName = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -160,14 +151,14 @@ class StudyPredictions:
     @classmethod
     def _from_arrays(cls, arrays: Arrays) -> StudyPredictions:
         try:
-            about = _Header.model_validate_json(arrays["about"].tobytes())
+            about = Header.model_validate_json(arrays["about"].tobytes())
         except ValidationError as error:
             raise ValueError(f"its array 'about': {faults(error)[0]}") from None
         for name in ("rows", "seeds", "curves"):
             entries = getattr(about, name)
             if len(set(entries)) < len(entries):  # each would be read again and again
                 raise ValueError(f"its array 'about' has an entry of {name} twice")
-        labels = _read_labels(arrays, about)
+        labels = read_labels(arrays, about)
         hashes = arrays["hashes"]
         if hashes.shape != labels.shape[:1] or hashes.dtype != np.uint64:
             raise ValueError(
@@ -180,7 +171,7 @@ class StudyPredictions:
                     arrays, about, labels, f"{split}-{seed}"
                 )
         curves = {
-            row: _read_array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
+            row: read_array(arrays, f"curve-{i}", 2, "iu").cumsum(axis=1)
             for i, row in enumerate(about.curves)
         }
         if any(len(curve) != 2 for curve in curves.values()):
@@ -194,7 +185,7 @@ class StudyPredictions:
             about.settings,
             curves,
             about.score,
-            _read_choosing_mask(arrays, len(hashes)),
+            read_choosing_mask(arrays, len(hashes)),
         )
 
     def recompute(self, record: StudyRecord) -> StudyRecord:
@@ -355,11 +346,11 @@ def text_keys(table: Table) -> list[tuple[int, Any]]:
     return list(zip(table.text_hashes, labels, strict=True))
 
 
-def _read_answers(arrays: Arrays, about: _Header, labels: NDArray[Any], name: str) -> SplitAnswers:
+def _read_answers(arrays: Arrays, about: Header, labels: NDArray[Any], name: str) -> SplitAnswers:
     """Return the answers of every row to the texts of a split and a seed."""
     one_label = labels.ndim == 1
-    texts = _read_array(arrays, f"{name}-steps", 1, "iu").cumsum()
-    stacked_answers = _read_array(arrays, name, 2 if one_label else 3, "iu" if one_label else "f")
+    texts = read_array(arrays, f"{name}-steps", 1, "iu").cumsum()
+    stacked_answers = read_array(arrays, name, 2 if one_label else 3, "iu" if one_label else "f")
     shape = (len(texts), len(about.rows), *labels.shape[1:])
     if stacked_answers.shape != shape or not len(texts) or texts.min() < 0:
         raise ValueError(f"its array {name!r} has answers of shape {stacked_answers.shape}")
@@ -368,46 +359,3 @@ def _read_answers(arrays: Arrays, about: _Header, labels: NDArray[Any], name: st
         stacked_answers = (stacked_answers + true_labels[:, None]) % about.labels
     by_row = dict(zip(about.rows, np.moveaxis(stacked_answers, 1, 0), strict=True))
     return SplitAnswers(TASK_OF_SCORE[about.score], true_labels, by_row, texts)
-
-
-def _read_choosing_mask(arrays: Arrays, n_texts: int) -> NDArray[np.bool_] | None:
-    """Return which texts were drawn for choosing settings (N,), None if none were."""
-    if "drawn" not in arrays:
-        return None
-    packed = _read_array(arrays, "drawn", 1, "u")
-    if arrays["drawn"].dtype != np.uint8 or len(packed) != -(-n_texts // 8):
-        raise ValueError(f"its array 'drawn' has the shape {packed.shape}")
-    choosing_mask = np.unpackbits(arrays["drawn"], count=n_texts).astype(bool)
-    if choosing_mask.all():
-        raise ValueError("its array 'drawn' marks every text, which leaves none to test on")
-    return choosing_mask
-
-
-def _read_labels(arrays: Arrays, about: _Header) -> NDArray[Any]:
-    """Return the true labels of the texts, or raise ValueError if they are not of the score's kind."""
-    if about.score == "accuracy":
-        labels = _read_array(arrays, "labels", 1, "iu")
-        largest_label = about.labels - 1
-    else:
-        raw_labels = _read_array(arrays, "labels", 2, "f")
-        largest_label = 1
-        if about.score == "R²":
-            return raw_labels
-        labels = raw_labels.astype(np.int64)
-        if not np.array_equal(labels, raw_labels):
-            raise ValueError("its labels are neither 0 nor 1")
-    if len(labels) and not 0 <= labels.min() <= labels.max() <= largest_label:
-        raise ValueError(
-            f"its labels are {labels.min()} to {labels.max()}, expected 0 to {largest_label}"
-        )
-    return labels
-
-
-def _read_array(arrays: Arrays, name: str, axes: int, kinds: str) -> NDArray[Any]:
-    """Return an array of integers or of finite real numbers, or raise ValueError if it is of another kind."""
-    array = arrays[name]
-    if array.ndim != axes or array.dtype.kind not in kinds:
-        raise ValueError(f"its array {name!r} has the shape {array.shape} and type {array.dtype}")
-    if kinds == "f" and not np.isfinite(array).all():
-        raise ValueError(f"its array {name!r} has numbers that are not finite")
-    return array if kinds == "f" else array.astype(np.int64)

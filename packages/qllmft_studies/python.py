@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qllmft_studies import study as runs_of_study
 from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study
 from qllmft_studies.plan_file import PlanFile
 from qllmft_studies.record import StudyRecord
 from qllmft_studies.report import finish_study
+from qllmft_studies.study import execute_study
 
 
 def run_study(
@@ -43,8 +43,6 @@ def run_study(
     if plan_file is None:
         is_there = study.path is not None and study.path.is_file()
         plan_file = PlanFile.find(str(study.path) if is_there else study.name, study.name)
-    record = runs_of_study.run_study(
-        study, folder, settings, command, executor, registered, plan_file
-    )
+    record = execute_study(study, folder, settings, command, executor, registered, plan_file)
     finish_study(folder, record)
     return record

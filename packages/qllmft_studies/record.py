@@ -66,7 +66,7 @@ class RowResult:
     epochs: tuple[int, ...] = ()  # the selected ones; empty for a baseline
     # balanced test accuracy, in [0, 1]; empty unless a label has over 60 % of the training texts
     balanced: tuple[_Share, ...] = ()
-    # balanced validation accuracy; empty unless ``balanced`` is there, or in records of earlier versions
+    # balanced validation accuracy; empty unless ``balanced`` is there
     validation_balanced: tuple[_Share, ...] = ()
     constant: bool = False  # whether every test text got the same answer, with every seed
     # whether this is a baseline whose hyperparameters are searched
@@ -150,10 +150,10 @@ class StudyRecord:
     score: ScoreName = "accuracy"  # by which rows are compared
     # share of a seed's test texts that a choosing seed drew; () if these are not marked
     test_drawn: tuple[_Share, ...] = ()
-    # share of its test texts that a seed has in common with another one, the mean; None for one seed, or of old records
+    # share of its test texts that a seed has in common with another one, the mean; None for one seed, or if not kept
     test_shared: _Share | None = None
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # fewest and most epochs of a row's runs; None if all rows have the same number, and in old records
+    # fewest and most epochs of a row's runs; None if all rows have the same number
     epochs_range: tuple[int, int] | None = None
 
     @property
@@ -214,24 +214,7 @@ _ADAPTER = TypeAdapter(StudyRecord)
 
 def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> Path:
     """Write ``study.json`` and return its path. ``derived`` is for people who read the file."""
-    hidden_fields: dict[str, Any] = {} if record.contrasts else {"contrasts": True}
-    hidden_row_fields: set[str] = set()
-    if record.score == "accuracy":  # as in records that know no other score
-        hidden_fields = {**hidden_fields, "score": True}
-        hidden_row_fields = {"others"}
-    if not record.test_drawn:  # as in records without choosing seeds
-        hidden_fields = {**hidden_fields, "test_drawn": True}
-        hidden_row_fields = {*hidden_row_fields, "test_apart"}
-    if record.test_shared is None:
-        hidden_fields = {**hidden_fields, "test_shared": True}
-    if record.epochs_range is None:
-        hidden_fields = {**hidden_fields, "epochs_range": True}
-    if not record.presets:
-        hidden_fields = {**hidden_fields, "presets": True}
-    if not any(row.validation_balanced for row in record.rows):
-        hidden_row_fields = {*hidden_row_fields, "validation_balanced"}
-    hidden_fields["rows"] = {"__all__": hidden_row_fields}
-    record_tree = _ADAPTER.dump_python(record, mode="json", exclude=hidden_fields)
+    record_tree = _ADAPTER.dump_python(record, mode="json")
     content = {"format": FORMAT, **derived, **record_tree}
     write_text(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return folder / FILE

@@ -13,7 +13,8 @@ from typing import Any
 from qllmft.embed import published_name
 from qllmft.run import SharedInputs
 from qllmft.tasks import TASKS
-from qllmft.tasks.statistics import ALPHA, PairedDifference
+from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks.statistics import ALPHA
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, read_text, reading, write_json
 from qllmft_base.text import format_count

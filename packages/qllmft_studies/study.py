@@ -56,7 +56,7 @@ class _FinishedRow:
     result: SeededResult  # of the row's model in each run
 
 
-def run_study(
+def execute_study(
     study: Study,
     folder: Path,
     settings: Mapping[str, Any],
@@ -67,7 +67,7 @@ def run_study(
 ) -> StudyRecord:
     """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
 
-    `qllmft_studies.python.run_study` writes the record, the tables and the page too.
+    `qllmft_studies.python.run_study` calls it, and writes the record, the tables and the page too.
 
     Args:
         study: the study.

@@ -11,9 +11,10 @@ from qllmft.config import RunConfig
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
 from qllmft_base.randomness import draw_indices
-from qllmft_studies.file import STUDY_SETTINGS, Row, SettingsByName, Study, load_space
+from qllmft_studies.file import STUDY_SETTINGS, Row, SettingsByName, Study
 from qllmft_studies.grid import check_size, grid, point_text
 from qllmft_studies.runs import FinishedRuns, PlannedRun, best, collect
+from qllmft_studies.search_space import load_space
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from qllmft.run.vectors import embed_tables
 from qllmft_base.errors import UserError
 from qllmft_base.randomness import derive_seed
 from qllmft_base.versions import import_extra
-from qllmft_studies.file import Space
 from qllmft_studies.grid import Parameter, Point, check_size, grid, grid_size, point_text
 from qllmft_studies.runs import FinishedRuns, Plan, PlannedRun
+from qllmft_studies.search_space import Space
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

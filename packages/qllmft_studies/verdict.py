@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qllmft.run.comparison import RESULTS
 from qllmft.run.verdict import capitalize
+from qllmft.tasks.comparison import RESULTS, Comparison, PairedDifference
 from qllmft.tasks.measure import ACCURACY, percent
-from qllmft.tasks.statistics import PairedDifference, interval_side, p_value
+from qllmft.tasks.statistics import interval_side, p_value
 from qllmft_base.text import format_count
 from qllmft_studies.comparison import (
-    Comparison,
     Gain,
     best_of_group,
     compare,
@@ -112,7 +111,7 @@ def _contrasts_facts(
     """Yield the largest significant difference, and the tests."""
     significant = [c for c in comparisons if c.outcome in ("better", "worse")]
     if significant:
-        largest = max(significant, key=lambda c: abs(c.difference.mean))
+        largest = max(significant, key=lambda c: abs(c.difference.value))
         yield "largest significant difference", _names_difference(largest)
         yield "difference", _difference_text(largest.difference, record)
     seeds = format_count(len(record.seeds), "seed")
@@ -172,7 +171,7 @@ def _gain_text(gain: Gain) -> str:
 def gain_points(gain: Gain) -> str:
     """Return ``+3.9 [+2.5, +5.3]``, in points, or the mean alone for one seed."""
     difference = gain.difference
-    return ACCURACY.difference(difference.mean, difference.interval)
+    return ACCURACY.difference(difference.value, difference.interval)
 
 
 def gain_share(gain: Gain) -> str:
@@ -189,7 +188,7 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
     if subject.constant:
         return _first_short(f"{name} gives every text the same answer" for name, _ in pairs)
     if comparison.outcome in ("better", "worse"):
-        size = record.measure.size(comparison.difference.mean)
+        size = record.measure.size(comparison.difference.value)
         result = f"{size} {record.scale} {comparison.outcome} than"
         statements = [
             f"{name}{joint} {result} {other}" for name, other in pairs for joint in (" is", ":")
@@ -223,7 +222,7 @@ def _leaning_headline(
     record: StudyRecord, comparison: Comparison, side: int, pairs: Sequence[tuple[str, str]]
 ) -> str:
     """Return the title of a difference whose interval excludes 0 and whose p after correction does not."""
-    size = f"{record.measure.size(comparison.difference.mean)} {record.scale}"
+    size = f"{record.measure.size(comparison.difference.value)} {record.scale}"
     result = f"{size} {'above' if side > 0 else 'below'}"
     titles = [
         f"{name}{joint} {result} {other}, but not significantly"
@@ -306,7 +305,7 @@ def _names_difference(comparison: Comparison) -> str:
 
 def _difference_text(difference: PairedDifference, record: StudyRecord) -> str:
     """Return ``−1.8 points, 95 % CI [−2.3, −1.2]``, without an interval if the seeds do not give one."""
-    text = f"{record.measure.with_sign(difference.mean)} {record.scale}"
+    text = f"{record.measure.with_sign(difference.value)} {record.scale}"
     if difference.deviation is None:
         return text
     return f"{text}, 95 % CI {record.measure.brackets(difference.interval)}"

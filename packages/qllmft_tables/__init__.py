@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
+    from qllmft_tables.blocks import Fault as Fault
     from qllmft_tables.columns import Columns as Columns
-    from qllmft_tables.separated import Fault as Fault
     from qllmft_tables.tables import SUFFIXES as SUFFIXES
     from qllmft_tables.tables import FileTable as FileTable
     from qllmft_tables.tables import open_table as open_table

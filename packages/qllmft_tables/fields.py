@@ -137,7 +137,14 @@ class Grammar:
     def columns_in(
         self, content: str, n_lines: int, newline: str, count: int
     ) -> ColumnsOfLines | None:
-        """Return the ``count`` columns of the lines in a content, or None if a line may be blank or not sound."""
+        """Return the columns of the lines in a content, or None if a line may be blank or not sound.
+
+        Args:
+            content: whole lines.
+            n_lines: number of these lines.
+            newline: end of a line.
+            count: number of columns.
+        """
         if not self.has_quote(content):
             content = content.removesuffix(newline)
             lines = content.split(newline)

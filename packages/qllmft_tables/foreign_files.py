@@ -22,7 +22,7 @@ from qllmft_base.bounded_process import is_out_of_memory, is_out_of_time, run_py
 from qllmft_base.errors import UserError
 from qllmft_tables.bounds import MAX_BYTES, MAX_LINE, ReadingLimits, limit_reading
 from qllmft_tables.file_bytes import DataFile, file_size, open_file
-from qllmft_tables.foreign_reader import FULL_DISK_CODE, NO_MEMORY_CODE
+from qllmft_tables.foreign_reader import FULL_DISK_CODE
 from qllmft_tables.line_check import LineBounds
 from qllmft_tables.spool import Spool
 
@@ -136,7 +136,7 @@ def _failure(returncode: int, limits: ReadingLimits) -> str:
         return f" cannot be unpacked: the disk of {tempfile.gettempdir()} is full. Make room there."
     if is_out_of_time(returncode):
         return f": reading it takes more than {limits.seconds:,} s of computing. Save it as .csv in UTF-8."
-    if returncode == NO_MEMORY_CODE or is_out_of_memory(returncode):
+    if is_out_of_memory(returncode):
         megabytes = limits.memory_bytes // 1_000_000
         return f": reading it takes more than {megabytes:,} MB of memory. Save it as .csv in UTF-8."
     return f" cannot be read: the process that reads it ended with exit code {returncode}. Save it as .csv."

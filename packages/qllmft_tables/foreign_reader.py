@@ -12,25 +12,19 @@ import os
 import sys
 from typing import Any, BinaryIO, TypeAlias
 
-from qllmft_base.bounded_process import limit_resources
+from qllmft_base.bounded_process import NO_MEMORY_CODE, limit_resources, open_exchange
 from qllmft_tables.formats import HEAD_BYTES, ContentError, find_format
 from qllmft_tables.line_check import LineBounds
 
 Settings: TypeAlias = dict[str, Any]
 
 FULL_DISK_CODE = 28  # exit code
-NO_MEMORY_CODE = 12
 _FULL_DISK = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def main() -> None:
     """Read the file, and write its content and the answer."""
-    exchange = os.fdopen(os.dup(2), "r+b")
-    output = os.fdopen(os.dup(1), "r+b")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):  # what a library prints is no answer
-        os.dup2(nowhere, number)
-    settings = json.loads(exchange.read())
+    exchange, output, settings = open_exchange()
     try:
         answer = _read(os.fdopen(0, "rb"), output, settings)
         output.flush()

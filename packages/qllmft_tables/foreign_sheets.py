@@ -19,7 +19,20 @@ _ZIP = b"PK"
 
 
 def write_sheets(content: BinaryIO, output: BinaryIO, max_rows: int, name: str) -> dict[str, Any]:
-    """Write the rows of each sheet that are not blank, with their numbers, and return the places of the sheets."""
+    """Write the rows of each sheet that are not blank, with their numbers, and return the places of the sheets.
+
+    Args:
+        content: of the workbook.
+        output: gets the rows in blocks, see `encode_cells`.
+        max_rows: of all sheets together.
+        name: of the file, whose suffix is in a message.
+
+    Returns:
+        ``sheets``: title of each sheet, byte of ``output`` where its blocks begin, and number of blocks.
+
+    Raises:
+        ContentError: for a workbook that is damaged, has a password or too many rows.
+    """
     import python_calamine
 
     try:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from operator import eq
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
+from qllmft_tables.blocks import Block, Fault
 from qllmft_tables.bounds import MAX_LINE, MAX_TEXT
 from qllmft_tables.cells import check_columns, is_number
 from qllmft_tables.columns import Columns, are_names, plain
@@ -30,21 +28,6 @@ _SURE = 3  # fields that a line seldom has by chance
 _ROWS_A_LABEL = 3  # at least, of a column that has the part of the labels
 _RULE = re.compile(r":?([-=~_])\1{2,}:?")
 _QUOTES = "Write a quote within quotes twice"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Line of a table that is no row."""
-
-    line: int
-    reason: str  # what was got, and what was expected
-
-
-class Block(NamedTuple):
-    """Rows that follow each other."""
-
-    numbers: NDArray[np.int64]  # (N,) where each begins
-    cells: list[list[Any]]  # of each column that is read, N each
 
 
 class SeparatedTable:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from qllmft_base.errors import UserError
+from qllmft_tables.blocks import Fault
 from qllmft_tables.cell_codec import decode_cells
 from qllmft_tables.cells import SHEET_ERRORS, check_columns
 from qllmft_tables.columns import (
@@ -20,7 +21,6 @@ from qllmft_tables.columns import (
 )
 from qllmft_tables.file_bytes import DataFile
 from qllmft_tables.foreign_files import ForeignContent
-from qllmft_tables.separated import Fault
 
 _MAX_BLANK = 10_000  # blank rows between two others
 

@@ -12,6 +12,7 @@ import numpy as np
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
 from qllmft_tables import bounds
+from qllmft_tables.blocks import Block, Fault
 from qllmft_tables.bounds import MAX_LINE
 from qllmft_tables.cell_codec import decode_cells
 from qllmft_tables.columns import Columns, no_column
@@ -19,7 +20,7 @@ from qllmft_tables.content import read_content
 from qllmft_tables.file_bytes import DataFile
 from qllmft_tables.foreign_files import ForeignContent
 from qllmft_tables.records import ABSENT, RecordTable
-from qllmft_tables.separated import Block, Fault, SeparatedTable
+from qllmft_tables.separated import SeparatedTable
 from qllmft_tables.spreadsheet import SheetTable
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from qllmft_base.errors import UserError
+from qllmft_tables.blocks import Block, Fault
 from qllmft_tables.bounds import MAX_TEXT
 from qllmft_tables.cells import SHEET_ERRORS, is_blank, python_text, unusual_places
 from qllmft_tables.columns import Columns
@@ -20,7 +21,7 @@ from qllmft_tables.content import detect_kind
 from qllmft_tables.file_bytes import DataFile, is_file
 from qllmft_tables.formats import MARK
 from qllmft_tables.records import ABSENT, RecordTable
-from qllmft_tables.separated import Block, Fault, SeparatedTable
+from qllmft_tables.separated import SeparatedTable
 from qllmft_tables.tables import SUFFIXES, RowSource, open_table, table_suffix
 
 Report = Callable[[str], None]
@@ -44,7 +45,14 @@ class TextColumns:
 def read_columns(
     file: DataFile, wanted: TextColumns, report: Report = lambda _: None, most: int | None = None
 ) -> Iterator[str | tuple[str, str]]:
-    """Return the texts or pairs of a file, see `read_texts` and `read_pairs`."""
+    """Return the texts or pairs of a file, see `read_texts` and `read_pairs`.
+
+    Args:
+        file: with one text per line, or a table.
+        wanted: columns of the texts, and how a table is written.
+        report: gets a line about how a table is read, before its rows.
+        most: number of bytes of a table when it is unpacked; None: any, as it is read lazily.
+    """
     settings = (wanted.delimiter, report, wanted.names, most)
     if len(wanted.columns) == 1:
         return read_texts(file, wanted.columns[0], *settings)
@@ -60,7 +68,19 @@ def read_pairs(
     names: Sequence[str] = (),
     most: int | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Yield both texts of each row of a table lazily, as `read_texts` does, or raise UserError for a row with one."""
+    """Yield both texts of each row of a table lazily, as `read_texts` does.
+
+    Args:
+        path: of the file, or ``-``.
+        columns: of the first and of the second texts.
+        delimiter: of the fields of a table; None: it is found.
+        report: gets a line about how a table is read, before its rows.
+        names: of all columns of a table without a line of names.
+        most: number of bytes of a table when it is unpacked; None: any, as it is read lazily.
+
+    Raises:
+        UserError: for a file of lines, and for a row with one text.
+    """
     columns_to_read = Columns(columns, names=tuple(names))
     if (
         table_suffix(path) in ("", ".txt")

@@ -87,7 +87,17 @@ class Baseline:
         check_maker(self.label, self.make)
 
     def make_head(self, config: RunConfig, n_parameters: int, dimension: int, k: int) -> Head:
-        """Return the head of a run, see ``make``, or raise UserError if it is none."""
+        """Return the head of a run, see ``make``.
+
+        Args:
+            config: of the run.
+            n_parameters: number of trained parameters of the run's own head.
+            dimension: D of the embeddings.
+            k: number of labels or targets.
+
+        Raises:
+            UserError: if the result is no head.
+        """
         head = self.make(config, n_parameters, dimension, k)
         check_head(self.label, head, _HEAD_NAMES)
         return head
@@ -127,7 +137,14 @@ def baseline(
     tasks: tuple[TaskName, ...] = ("classification",),
     most_texts: int | None = None,
 ) -> Callable[[Callable[[RunConfig, int, int, int], Head]], Baseline]:
-    """Return a decorator that makes a `Baseline` of the function that returns its head."""
+    """Return a decorator that makes a `Baseline` of the function that returns its head.
+
+    Args:
+        label: name in tables.
+        tuned: hyperparameters are searched.
+        tasks: those that the head can learn.
+        most_texts: with more training texts the baseline is left out; None: never.
+    """
     return lambda make: Baseline(label, make, tuned=tuned, tasks=tasks, most_texts=most_texts)
 
 
@@ -158,7 +175,14 @@ def check_fitted(head: Head) -> None:
 def fit_and_score(
     head: Head, train: Examples, validation: Examples, n_labels: int | None = None
 ) -> FittedHead:
-    """Fit a head, and score it on the validation texts, as `score_head` does."""
+    """Fit a head, and score it on the validation texts, as `score_head` does.
+
+    Args:
+        head: not yet fitted.
+        train: embeddings of the training texts.
+        validation: those of the validation texts, by which the head may choose its settings.
+        n_labels: k, of one label per text; None if it is not known.
+    """
     started = time.perf_counter()
     head.fit(train, validation)
     return score_head(head, validation, time.perf_counter() - started, n_labels)

@@ -88,5 +88,12 @@ def _lowest_rank(n_parameters: int, dimension: int, n_classes: int) -> int:
 
 @baseline("linear layer", tasks=tuple(TASKS))
 def linear_layer(config: RunConfig, _: int, dimension: int, n_targets: int) -> TrainedHead:
-    """Return a linear layer, trained by the head's loop as ``baselines.training`` says."""
+    """Return a linear layer, trained by the head's loop as ``baselines.training`` says.
+
+    Args:
+        config: of the compared head's run.
+        _: number of trained parameters of that head, not used.
+        dimension: D of the embeddings.
+        n_targets: k, number of labels or targets.
+    """
     return _perceptron(linear_layer.label, config, dimension, n_targets)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
-from qllmft.cli.consent import Load, find_remote_backend, set_terminal_callbacks, show_estimate
-from qllmft.cli.console import say
+from qllmft.cli.consent import find_remote_backend
 from qllmft.cli.options import Count, Positive, load_predictor
 from qllmft_base.errors import UserError
-from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
+    from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend
 
 BACKEND = "Backend of the head's circuit"  # panel of the help
@@ -125,8 +121,10 @@ class BackendOptions(CircuitOptions):
         noise_options: Mapping[str, Any] | None = None,
         *,
         sends_circuits: bool = True,
-    ) -> tuple[Predictor, dict[str, Backend]]:
-        """Return a model of a run, and the backends that are to answer, see `make_backends`.
+        jobs: int = 1,
+        ray: str | None = None,
+    ) -> tuple[Predictor, dict[str, MeasuredModel]]:
+        """Return a model of a run, and the same model on each backend that is to answer, see `make_backends`.
 
         Args:
             run: folder of the run or the model.
@@ -134,12 +132,15 @@ class BackendOptions(CircuitOptions):
             decision: what is asked of the answers.
             noise_options: see `make_backends`.
             sends_circuits: whether the command sends circuits, so that access to a paid backend is checked first.
+            jobs: number of processes that embed.
+            ray: address of a Ray cluster that embeds.
 
         Raises:
             UserError: if model, decision and options do not fit together.
         """
         backends = self.make_backends(run, noise_options, sends_circuits=sends_circuits)
-        predictor = self.load_model(run, row)
+        predictor = load_predictor(run, row, jobs, ray)
+        measured_models = self.make_measured_models(predictor, backends)
         if backends and decision.coverage is not None:
             raise UserError(
                 "--coverage needs exact probabilities, and --backend measures them. Omit one of the two."
@@ -151,14 +152,23 @@ class BackendOptions(CircuitOptions):
                 "--backend, --threshold, --margin, --coverage and --novelty need labels, and this model predicts "
                 "regression targets. Omit them."
             )
-        return predictor, backends
+        return predictor, measured_models
 
-    def load_model(self, run: Path, row: str | None) -> Predictor:
-        """Load a model of a run, to be measured with the known texts and the rounds of the options."""
-        predictor = load_predictor(run, row)
-        predictor.known_texts = self.known_texts
-        if self.known_texts:
-            predictor.calibration_texts()  # or raise before a text is embedded or a server started
+    def make_measured_models(
+        self, predictor: Predictor, backends: Mapping[str, Backend]
+    ) -> dict[str, MeasuredModel]:
+        """Return a model on each backend by name, with the calibration texts and the rounds of the options."""
+        if not backends:
+            return {}
+        from qllmft.inference.measuring import import_measured_model
+
+        measured_model_class = import_measured_model()
+        measured_models = {
+            name: measured_model_class(predictor, backend, self.known_texts, self.rounds)
+            for name, backend in backends.items()
+        }
+        if self.known_texts:  # or raise before a text is embedded or a server started
+            next(iter(measured_models.values())).calibration_texts()
         several_aggregations = (
             "several values of --aggregation" if "," in (self.aggregation or "") else ""
         )
@@ -166,41 +176,7 @@ class BackendOptions(CircuitOptions):
             raise UserError(
                 f"--rounds does not work with {several_aggregations or '--mitigation'}. Omit one of the two."
             )
-        predictor.rounds = self.rounds
-        return predictor
-
-    def attach_each_backend(
-        self,
-        predictor: Predictor,
-        vectors: NDArray[np.float32],
-        decision: Decision,
-        backends: Mapping[str, Backend],
-    ) -> Iterator[str]:
-        """Yield the name of each backend when it is the model's, asked before it sends paid circuits.
-
-        In a dry run the first one's price is printed, and none is yielded.
-
-        Args:
-            predictor: the model.
-            vectors: embeddings (N, D) of all texts.
-            decision: threshold and margin of the answers.
-            backends: by name.
-        """
-        paid = any(
-            find_remote_backend(candidate) and candidate.capabilities.paid
-            for candidate in backends.values()
-        )
-        load = Load.look_up(predictor, vectors, decision) if paid else None
-        set_terminal_callbacks(backends.values(), load)
-        for name, backend in backends.items():
-            predictor.backend = backend
-            mixed_texts = predictor.with_known_texts(vectors)
-            known_mask = mixed_texts.known_mask
-            report_calibration_texts(int(known_mask.sum()), len(known_mask), mixed_texts.shortage)
-            if self.dry_run:
-                show_estimate(predictor.estimate(vectors, offline=self.offline), load)
-                return
-            yield name
+        return measured_models
 
     def make_backends(
         self,
@@ -356,27 +332,6 @@ class BackendOptions(CircuitOptions):
                 f"there is nothing to resume, because {ledger} has no ledger. Omit --resume, or name the folder with "
                 "--ledger."
             )
-
-
-def report_calibration_texts(known: int, measured: int, shortage: str) -> None:
-    """Print the number of calibration texts that are measured too, and the shortage that makes labels unreliable.
-
-    Args:
-        known: number of calibration texts.
-        measured: number of all texts, with these.
-        shortage: sentence on it; "" without one.
-    """
-    from qllmft.tasks.measure import percent
-
-    if known:
-        say(
-            f"{format_count(known, 'calibration text', ('is', 'are'))} measured too: "
-            f"{percent(known / measured)} % of the circuits and of the price. "
-            "To omit them, add --known-texts 0.",
-            err=True,
-        )
-    if shortage:
-        say(shortage, err=True)
 
 
 def _check_access(backends: Mapping[str, Backend]) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
     from qllmft.inference.evaluation import Evaluation, LabelledTexts
+    from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend
 
 
@@ -20,18 +21,26 @@ def show_budget(
     predictor: Predictor,
     texts: LabelledTexts,
     decision: Decision,
-    backends: Mapping[str, Backend],
+    measured_models: Mapping[str, MeasuredModel],
     *,
     json: bool,
 ) -> None:
-    """Print the error budget on each backend."""
+    """Print the error budget on each backend.
+
+    Args:
+        predictor: the model.
+        texts: labelled ones, for which it is predicted.
+        decision: threshold of the answers.
+        measured_models: the model on each backend, by name.
+        json: whether to print JSON.
+    """
     from qllmft.tasks.measure import ACCURACY, percent
 
     predictor.check_one_label("--budget predicts")
-    budgets = {}
-    for name, backend in backends.items():
-        predictor.backend = backend
-        budgets[name] = predictor.error_budget(texts.vectors, texts.labels, decision)
+    budgets = {
+        name: measured_model.error_budget(texts.vectors, texts.labels, decision)
+        for name, measured_model in measured_models.items()
+    }
     if json:
         records = [asdict(budget) | {"name": name} for name, budget in budgets.items()]
         say_json(records if len(records) > 1 else records[0])
@@ -46,8 +55,9 @@ def show_budget(
             change = "" if row is first else ACCURACY.with_sign(row.accuracy - first.accuracy)
             rows.append((row.errors, right, change, percent(row.differ)))
         say(
-            f"{name or backends[name].name}: predicted for {format_count(budget.texts, 'text')}{shots_text}. "
-            f"Nothing was sent. A noiseless simulation has {percent(budget.exact)} % right.",
+            f"{name or measured_models[name].backend.name}: predicted for "
+            f"{format_count(budget.texts, 'text')}{shots_text}. Nothing was sent. "
+            f"A noiseless simulation has {percent(budget.exact)} % right.",
             table(*names("errors"), *numbers("right, % [95 %]", "points", "differ, %"), rows=rows),
             "differ: labels that differ from a noiseless simulation, means over draws of the shots",
             budget.sentence,

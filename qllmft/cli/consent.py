@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qllmft.cli.console import confirm, say
 from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
+    from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend, Estimate, RemoteBackend
 
 LOW_LOAD = 0.05  # below it, sending circuits is asked about
@@ -135,6 +137,62 @@ def set_terminal_callbacks(backends: Iterable[Backend], load: Load | None = None
         # without consent the question shows the price
         price_callback = announce if remote.consented else None
         remote.attend(confirm=ask, announce=price_callback, on_progress=on_progress)
+
+
+def ask_in_terminal(
+    predictor: Predictor,
+    vectors: NDArray[np.float32],
+    decision: Decision,
+    measured_models: Iterable[MeasuredModel],
+) -> Load | None:
+    """Let the backends ask in the terminal before paid circuits are sent, and return the load that is shown there.
+
+    Args:
+        predictor: the model.
+        vectors: embeddings (N, D) of all texts.
+        decision: threshold and margin of the answers.
+        measured_models: the model on each backend.
+
+    Returns:
+        that of the circuits, or None if none is paid or it is unknown.
+    """
+    backends = [measured_model.backend for measured_model in measured_models]
+    is_paid = any(
+        find_remote_backend(backend) and backend.capabilities.paid for backend in backends
+    )
+    load = Load.look_up(predictor, vectors, decision) if is_paid else None
+    set_terminal_callbacks(backends, load)
+    return load
+
+
+def report_calibration_texts(
+    measured_model: MeasuredModel, vectors: NDArray[np.float32], texts: int | None = None
+) -> int:
+    """Print the number of calibration texts that are measured too, and the shortage that makes labels unreliable.
+
+    Args:
+        measured_model: the model on a backend.
+        vectors: embeddings (N, D).
+        texts: number of texts to answer, N unless the embeddings stand for more.
+
+    Returns:
+        that number.
+    """
+    from qllmft.tasks.measure import percent
+
+    mixed_texts = measured_model.mix_known_texts(vectors)
+    known = int(mixed_texts.known_mask.sum())
+    measured = known + (len(vectors) if texts is None else texts)
+    if known:
+        say(
+            f"{format_count(known, 'calibration text', ('is', 'are'))} measured too: "
+            f"{percent(known / measured)} % of the circuits and of the price. "
+            "To omit them, add --known-texts 0.",
+            err=True,
+        )
+    if mixed_texts.shortage:
+        say(mixed_texts.shortage, err=True)
+    return known
 
 
 def show_estimate(estimate: Estimate, load: Load | None = None) -> None:

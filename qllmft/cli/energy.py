@@ -12,7 +12,7 @@ from qllmft.cli.options import Json, Settings, build_config
 from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
-    from qllmft.config import ModelConfig, RunConfig
+    from qllmft.config import ModelConfig
     from qllmft.energy.curve import EnergyCurve
 
 DEFAULT_QUBITS = "10-60"
@@ -27,8 +27,6 @@ def energy(
     model: Literal["paper", "measured", "follow-up"] = "paper",
     calibration: Path | None = None,
     against: Literal["state-vector", "tensor-network"] = "state-vector",
-    here: bool = False,
-    device: str | None = None,
     settings: Settings = None,
     figure: Path | None = None,
     json: Json = False,
@@ -45,8 +43,6 @@ def energy(
             characterization.
         against: Simulation on the GPU: state-vector as in the paper, or tensor-network: the cheaper of both, for heads
             with C = 1. A network's cost grows linearly with the qubits.
-        here: Measure this machine with RAPL and NVML instead.
-        device: With --here: device that computes and is counted, cpu or cuda. [default: cpu]
         figure: File to draw figure 5 into, .svg, .pdf or .png.
     """
     from qllmft.config.settings import parse_settings
@@ -54,22 +50,6 @@ def energy(
     from qllmft.energy.formula import read_gate_times
 
     run_config = build_config(preset, config, parse_settings(settings or []), default="single-10q")
-    if here:
-        if (
-            figure
-            or calibration
-            or (qubits, model, against) != (DEFAULT_QUBITS, "paper", "state-vector")
-        ):
-            raise UserError(
-                "--here measures the head with its own number of qubits. Omit --qubits, --model, --figure, "
-                "--calibration and --against."
-            )
-        _measure_here(run_config, device, json=json)
-        return
-    if device is not None:
-        raise UserError(
-            f"--device names the measured device. Got --device {device}, expected --here with it."
-        )
     if calibration is not None and model != "measured":
         raise UserError(
             f"--calibration gives real gate times. Got --model {model}, expected --model measured."
@@ -86,31 +66,6 @@ def energy(
     _print_curve(run_config.model, curve)
     if figure is not None:
         say(f"The figure is in {figure}.")
-
-
-def _measure_here(run_config: RunConfig, device: str | None, *, json: bool) -> None:
-    """Measure the energy of the head's inferences on this machine, and print it."""
-    import qllmft.heads  # noqa: F401  provides the engines of other devices
-    from qllmft.energy.measurement import measure_here
-
-    measurement = measure_here(run_config, device)
-    if json:
-        say_json(measurement.as_dict())
-        return
-    counts = measurement.counts
-    registers = measurement.registers
-    size = f"{counts.n_qubits} qubits, {counts.one_qubit_gates} + {counts.two_qubit_gates} gates"
-    if registers > 1:
-        size = f"{registers} registers of {size} each"
-    say(
-        f"{size}, backend adjoint on {measurement.device}: {measurement.samples:,} inferences in "
-        f"{measurement.seconds:.1f} s at {measurement.power_w:.1f} W",
-        f"one inference: {measurement.energy_kj:.3g} kJ in all, {measurement.net_energy_kj:.3g} kJ above idling",
-        *(
-            f"  {c.name}: {c.energy_j:.1f} J, idle {c.idle_power_w:.1f} W"
-            for c in measurement.counters
-        ),
-    )
 
 
 def _read_widths(qubits: str) -> range:

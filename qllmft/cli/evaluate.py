@@ -10,7 +10,12 @@ from rich.table import Column, Table
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.backend_tables import show_backends, show_budget
-from qllmft.cli.consent import decided_labels_caveat
+from qllmft.cli.consent import (
+    ask_in_terminal,
+    decided_labels_caveat,
+    report_calibration_texts,
+    show_estimate,
+)
 from qllmft.cli.console import numbers, say, say_json, table
 from qllmft.cli.options import (
     BadRows,
@@ -108,7 +113,7 @@ def evaluate(
     decision = Decision(threshold, margin, coverage)
     n_texts = limit or sample
     data_config = _data_config(run, data, split, reading)
-    predictor, backends = backend_options.open(
+    predictor, measured_models = backend_options.open(
         run, model, decision, _noise_options(run), sends_circuits=not budget
     )
     # it imports packages that an invalid call does not need
@@ -125,22 +130,28 @@ def evaluate(
         subset = Subset(n_texts, sample_seed if sample else None) if n_texts else None
         texts = LabelledTexts.load(predictor, run, data_config, split, subset, listener)
     if budget:
-        show_budget(predictor, texts, decision, backends, json=json)
+        show_budget(predictor, texts, decision, measured_models, json=json)
         return
+    if not measured_models:
+        _print_evaluations({"": evaluated(predictor, texts, decision)}, {}, json=json)
+        return
+    load = ask_in_terminal(predictor, texts.vectors, decision, measured_models.values())
     evaluations: dict[str, Evaluation] = {}
+    backends = {name: measured.backend for name, measured in measured_models.items()}
     try:
-        for name in (
-            backend_options.attach_each_backend(predictor, texts.vectors, decision, backends)
-            if backends
-            else [""]
-        ):
-            evaluations[name] = evaluated(predictor, texts, decision)
+        for name, measured_model in measured_models.items():
+            report_calibration_texts(measured_model, texts.vectors)
+            if backend_options.dry_run:
+                show_estimate(
+                    measured_model.estimate(texts.vectors, offline=backend_options.offline), load
+                )
+                return
+            evaluations[name] = evaluated(predictor, texts, decision, measured_model)
     finally:
         if backend_options.names_several_backends:  # those before one that fails, too
             show_backends(evaluations, backends, json=json)
-    if backend_options.names_several_backends or not evaluations:
-        return
-    _print_evaluations(evaluations, backends, json=json)
+    if not backend_options.names_several_backends:
+        _print_evaluations(evaluations, backends, json=json)
 
 
 def _print_evaluations(

@@ -62,32 +62,13 @@ class ConsoleListener(LineListener):
                 set_unattended_callbacks(
                     backend, self.message, activity, limits_hint, yes=self._yes
                 )
-            case CampaignAdvanced(runs, finished):
-                if self._campaign is None:
-                    done = f", {finished} of them finished already" if finished else ""
-                    self.message(f"{runs} runs{done}")
-                if self._campaign is None or self._campaign.runs != runs:
-                    self._last_number = 0
-                self._campaign = event
-                remaining_text = self._remaining_text()
-                count = f"{finished} of {runs} runs"
-                self._bars.update(
-                    self._campaign_bar,
-                    description=count,
-                    total=1.0,
-                    completed=event.share,
-                    fields=remaining_text,
-                )
+            case CampaignAdvanced():
+                self._show_campaign(event)
             case RunStarted(label, here):
                 if here:
                     self._bars.reset(self._run_bar, description=label, fields="", visible=True)
                 if self._campaign and not self._console.is_terminal:
-                    # a run that ends is counted as finished a moment later
-                    under_way = self._campaign.finished + len(self._running)
-                    number = min(self._campaign.runs, max(self._last_number, under_way) + 1)
-                    self._last_number = number
-                    run_text = f"run {number} of {self._campaign.runs}: {label}"
-                    self.message(", ".join(filter(None, [run_text, self._remaining_text()])))
+                    self._announce_run(label, self._campaign)
                 self._running.add(label)
             case RunEnded(label, validation, task):
                 self._running.discard(label)
@@ -115,6 +96,31 @@ class ConsoleListener(LineListener):
                 self._update_run_bar(fields="")
             case StageEnded("fitting" | "compiling"):
                 self._update_run_bar(visible=False)
+
+    def _show_campaign(self, campaign: CampaignAdvanced) -> None:
+        """Show how many runs of a campaign are finished."""
+        if self._campaign is None:
+            done = f", {campaign.finished} of them finished already" if campaign.finished else ""
+            self.message(f"{campaign.runs} runs{done}")
+        if self._campaign is None or self._campaign.runs != campaign.runs:
+            self._last_number = 0
+        self._campaign = campaign
+        self._bars.update(
+            self._campaign_bar,
+            description=f"{campaign.finished} of {campaign.runs} runs",
+            total=1.0,
+            completed=campaign.share,
+            fields=self._remaining_text(),
+        )
+
+    def _announce_run(self, label: str, campaign: CampaignAdvanced) -> None:
+        """Print the number of a run that starts."""
+        # a run that ends is counted as finished a moment later
+        under_way = campaign.finished + len(self._running)
+        number = min(campaign.runs, max(self._last_number, under_way) + 1)
+        self._last_number = number
+        run_text = f"run {number} of {campaign.runs}: {label}"
+        self.message(", ".join(filter(None, [run_text, self._remaining_text()])))
 
     @property
     def _has_one_bar(self) -> bool:

@@ -273,6 +273,12 @@ def build_config(
 ) -> RunConfig:
     """Return the configuration of a preset or a file with settings of the command line.
 
+    Args:
+        preset: name of a preset; None: ``default``.
+        file: of a whole configuration in TOML.
+        overrides: settings that replace those of the preset or the file, as a tree.
+        default: preset without a name or a file; None: the package's default.
+
     Raises:
         UserError: for a preset and a file.
     """
@@ -297,14 +303,21 @@ def run_settings(run: Path) -> RunConfig:
     return RunFolder(run).config_or_defaults()
 
 
-def load_predictor(run: Path, row: str | None) -> Predictor:
-    """Load a model of a run, and print its name, or how far an unfinished one was trained."""
+def load_predictor(run: Path, row: str | None, jobs: int = 1, ray: str | None = None) -> Predictor:
+    """Load a model of a run, and print its name, or how far an unfinished one was trained.
+
+    Args:
+        run: folder of the run or the model.
+        row: of the run's table; None for the head.
+        jobs: number of processes that embed.
+        ray: address of a Ray cluster that embeds.
+    """
     from qllmft.inference import Predictor
     from qllmft.run.folder import BEST_ROW
 
     if sys.stderr is not None and sys.stderr.isatty():
         say(f"Loading the model of {run}.", err=True)
-    predictor = Predictor.load(run, model=row)
+    predictor = Predictor.load(run, model=row, jobs=jobs, ray=ray)
     if row == BEST_ROW:
         say(f"Selected on validation: {predictor.row or 'the head'}", err=True)
     if predictor.unfinished:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import decided_labels_caveat
+from qllmft.cli.consent import (
+    ask_in_terminal,
+    decided_labels_caveat,
+    report_calibration_texts,
+    show_estimate,
+)
 from qllmft.cli.console import say, write_output
 from qllmft.cli.options import (
     ColumnNames,
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     from qllmft.answers.probabilities import Bootstrap
     from qllmft.inference import Prediction, Predictor
     from qllmft.inference.items import Item
-    from qllmft_backends import Backend
+    from qllmft.inference.measuring import MeasuredModel
 
 NEAR_CHANCE_MARGIN = 0.2  # between two probabilities, such as 0.6 and 0.4
 
@@ -103,12 +108,10 @@ def predict(
 
     _check_backend(backend_options, bootstrap, ray=bool(ray))
     decision = Decision(threshold, margin, coverage, novelty)
-    predictor, backends = backend_options.open(run, model, decision)
+    predictor, measured_models = backend_options.open(run, model, decision, jobs=jobs, ray=ray)
     # it imports packages that an invalid call does not need
     from qllmft.inference.files import read_items
 
-    predictor.jobs = jobs
-    predictor.ray = ray
     pairs = predictor.model.pair is not None
     items: Iterable[Item]
     if file:
@@ -122,10 +125,10 @@ def predict(
     if predictor.task.real:
         _predict_targets(predictor, limited_items, json=json)
         return
-    if backends:
+    if measured_models:
         _predict_on_backends(
             predictor,
-            backends,
+            measured_models,
             list(limited_items),
             backend_options,
             decision,
@@ -139,9 +142,10 @@ def predict(
 def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ray: bool) -> None:
     """Raise `UserError` for options that do not go with the backend, or with none."""
     if ray and backend_options.backend:
-        from qllmft.inference.predictor import RAY_WITH_BACKEND
-
-        raise UserError(RAY_WITH_BACKEND)
+        raise UserError(
+            "--ray embeds texts for a head that is computed here, and --backend runs the head elsewhere. "
+            "Omit one of the two."
+        )
     if backend_options.names_several_backends:
         raise UserError(
             f"--backend {backend_options.backend} names several, and predict takes one. "
@@ -258,7 +262,7 @@ def _report(line: str) -> None:
 
 def _predict_on_backends(
     predictor: Predictor,
-    backends: Mapping[str, Backend],
+    measured_models: Mapping[str, MeasuredModel],
     texts: list[Item],
     backend_options: BackendOptions,
     decision: Decision,
@@ -273,10 +277,15 @@ def _predict_on_backends(
         return
     vectors = predictor.embed(texts)
     predictor.close()
-    for name in backend_options.attach_each_backend(predictor, vectors, decision, backends):
-        answers = predictor.answer(vectors, decision)
-        bootstrap = predictor.bootstrap(vectors, repeats) if repeats else None
-        aggregation = name if len(backends) > 1 else ""
+    load = ask_in_terminal(predictor, vectors, decision, measured_models.values())
+    for name, measured_model in measured_models.items():
+        report_calibration_texts(measured_model, vectors)
+        if backend_options.dry_run:
+            show_estimate(measured_model.estimate(vectors, offline=backend_options.offline), load)
+            return
+        answers = measured_model.answer(vectors, decision)
+        bootstrap = measured_model.bootstrap(vectors, repeats) if repeats else None
+        aggregation = name if len(measured_models) > 1 else ""
         unlike = predictor.unlike(vectors, decision)
         if aggregation and not json:
             say(f"aggregation {name}:")
@@ -302,9 +311,9 @@ def _predict_on_backends(
         if decision.margin:
             unsure = int(decision.unsure(answers.probabilities).sum())
             say(abstention_sentence(unsure, len(texts), decision.margin), err=True)
-        backend = backends[name]
+        backend = measured_model.backend
         backend_text = ", ".join(filter(None, (backend.name, aggregation, backend.mitigation)))
-        agreement = predictor.agreement(vectors, answers)
+        agreement = measured_model.agreement(vectors, answers)
         say(
             f"{backend_text}: {agreement}{decided_labels_caveat(backend, answers.known_texts, answers.shortage)}",
             err=True,

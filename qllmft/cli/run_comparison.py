@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.config.settings import find_differing
 from qllmft.run.pairing import ComparedRun, PairedAnswers, pair_runs
-from qllmft.tasks.accuracy import TextDifference
 from qllmft.tasks.statistics import p_value
 from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.run import RunFolder
     from qllmft.tasks.measure import Measure
-    from qllmft.tasks.statistics import BootstrapDifference
 
 
 def compare_runs(first: RunFolder, second: RunFolder, *, json: bool) -> None:
@@ -55,10 +54,7 @@ def _as_dict(
     }
     if isinstance(paired, str):
         return comparison | {"difference": None, "rows": {}, "texts": None, "reason": paired}
-    differences = {
-        name: difference.as_dict() | {"p": difference.p}
-        for name, difference in paired.differences((runs[0].head, runs[1].head)).items()
-    }
+    differences = paired.differences((runs[0].head, runs[1].head))
     sizes = dict(zip(("first", "second"), paired.sizes, strict=True))
     return comparison | {
         "difference": differences.pop(runs[0].head),
@@ -90,29 +86,29 @@ def _say_differences(runs: tuple[ComparedRun, ComparedRun], paired: PairedAnswer
         say("p is not corrected for the number of rows.")
 
 
-def _difference_cells(
-    difference: TextDifference | BootstrapDifference, measure: Measure
-) -> tuple[str, str]:
+def _difference_cells(difference: Mapping[str, Any], measure: Measure) -> tuple[str, str]:
     """Return the cells of a row: its difference with the interval, and p."""
     digits = 2 if measure.in_percent else None
-    size = measure.with_sign(difference.value, digits)
-    p_text = p_value(difference.p).removeprefix("p = ").removeprefix("p ")
-    return f"{size} {measure.brackets(difference.interval, digits)}", p_text
+    size = measure.with_sign(difference["value"], digits)
+    interval = measure.brackets(difference["interval95"], digits)
+    return f"{size} {interval}", p_value(difference["p"]).removeprefix("p = ").removeprefix("p ")
 
 
-def _describe_difference(difference: TextDifference | BootstrapDifference, measure: Measure) -> str:
+def _describe_difference(difference: Mapping[str, Any], measure: Measure) -> str:
     """Return the difference of two heads as sentences."""
     digits = 2 if measure.in_percent else None
-    size = f"{measure.with_sign(difference.value, digits)} {measure.unit}"
-    text = (
-        f"First minus second on the same {format_count(difference.total, 'text')}: "
-        f"{size} {measure.brackets(difference.interval, digits)}, {p_value(difference.p)}"
-    )
-    if isinstance(difference, TextDifference):
-        text += (
-            f" (McNemar). Only the first is right on {format_count(difference.only_first, 'text')}, "
-            f"only the second on {difference.only_second:,}"
+    texts_compared = format_count(difference["total"], "text")
+    size = f"{measure.with_sign(difference['value'], digits)} {measure.unit}"
+    interval = measure.brackets(difference["interval95"], digits)
+    test = "McNemar" if measure.in_percent else "bootstrap"
+    discordant = ""
+    if measure.in_percent:
+        only_first = format_count(difference["only_first"], "text")
+        discordant = (
+            f" Only the first is right on {only_first}, only the second on "
+            f"{difference['only_second']:,}."
         )
-    else:
-        text += " (bootstrap)"
-    return f"{text}. Other seeds may give another sign."
+    return (
+        f"First minus second on the same {texts_compared}: {size} {interval}, "
+        f"{p_value(difference['p'])} ({test}).{discordant} Other seeds may give another sign."
+    )

@@ -21,7 +21,7 @@ BUILT_IN_PER_LABEL = 200
 # in the place of what `qllmft predict` answers
 SINGLE_TEXT = "'your text'"
 PAIR_OF_TEXTS = "'first text' 'second text'"
-# calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft.inference`
+# calibration texts; fewer decide no label at a share of 5 % of wrong ones, see `qllmft_machines.trust`
 MIN_CALIBRATION_TEXTS = 19
 
 

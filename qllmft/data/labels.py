@@ -40,7 +40,11 @@ def read_labels(
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any]], Findings]:
     """Return the names of the labels or targets, the labels of each table as in `Table.labels`, and the findings.
 
-    The labels of a table with ``declared`` names are indices into them.
+    Args:
+        frames: tables of good rows, by split.
+        declared: names of the labels of a table, by split. The labels of that table are indices into them.
+        config: names the columns, and how they hold labels.
+        findings: earlier ones, to which those of the labels are added.
 
     Raises:
         UserError: for a cell that holds no label or target, or for too few or too many labels.

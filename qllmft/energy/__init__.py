@@ -1,4 +1,4 @@
-"""Energy of one inference with the head: on a QPU, on a GPU by state vector, and measured on this machine."""
+"""Energy of one inference with the head by formula: on a QPU, and on a GPU by state vector."""
 
 from typing import TYPE_CHECKING
 

@@ -69,7 +69,14 @@ class CircuitAngles(torch.autograd.Function):
     def forward(
         ctx: Any, program: AngleMap, order: NDArray[np.int64], parameters: Tensor
     ) -> Tensor:
-        """Return angles (B, G) of parameters (B, P), of which column ``order[p]`` is the circuit's parameter p."""
+        """Return angles (B, G) in radians of a layer's parameters.
+
+        Args:
+            ctx: of autograd; keeps what the gradient needs.
+            program: map from the circuit's parameters to angles.
+            order: (P,); column ``order[p]`` of ``parameters`` is the circuit's parameter p.
+            parameters: (B, P).
+        """
         ctx.program = program
         ctx.order = order
         ctx.values = _parameter_values(parameters, order)

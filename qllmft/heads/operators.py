@@ -23,7 +23,17 @@ def measured_operators(
     interpret: Interpret | None,
     output_shape: int | None,
 ) -> list[SparsePauliOp]:
-    """Return the operator of each value, on the qubits before the circuit was transpiled."""
+    """Return the operator of each value, on the qubits before the circuit was transpiled.
+
+    Args:
+        circuit: may be transpiled; its layout says where the qubits are.
+        observables: one value each; None: Z words of the readout, or the labels of ``interpret``.
+        interpret: maps outcomes to labels, see `outcome_observables`; None: values are those of observables.
+        output_shape: number of labels of ``interpret``; None: the largest label and one.
+
+    Raises:
+        UserError: for observables beside ``interpret``, and for those that do not fit the circuit.
+    """
     places = final_qubits(circuit)
     if interpret is None:
         if observables is None:

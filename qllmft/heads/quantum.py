@@ -32,7 +32,7 @@ from qllmft.heads.operators import Observable, measured_operators
 from qllmft_backends import Backend, BackendError, UnsupportedGateError, create
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.layouts import undo_layout
-from qllmft_backends.primitives import defer_to_gates
+from qllmft_backends.pauli_expectations import defer_to_gates
 from qllmft_backends.requests import seed_option
 from qllmft_base.errors import UserError, check_whole_number
 from qllmft_circuits import (

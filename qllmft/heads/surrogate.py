@@ -108,10 +108,17 @@ def build_surrogate(
     return Classifier(encoder, head, final, skip=config.skip, sign_readout=not config.final_linear)
 
 
-def least_surrogate_numbers(
+def bound_surrogate_numbers(
     config: ModelConfig, dimension: int, n_classes: int, surrogate: SurrogateConfig
 ) -> int:
-    """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it."""
+    """Return a lower bound of the numbers that the weights of `build_surrogate` hold, without building it.
+
+    Args:
+        config: structure of the model.
+        dimension: D, number of values of an embedding.
+        n_classes: k, number of labels or real targets.
+        surrogate: rank of the encoders' forms and bond of the head.
+    """
     config = config.for_labels(n_classes)
     width = config.loaded_values(dimension)
     stored = config.stored_numbers(dimension)

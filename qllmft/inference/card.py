@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qllmft.config import BUILT_IN_CORPUS, DataConfig
+from qllmft.config import BUILT_IN_CORPUS, DataConfig, ModelConfig
 from qllmft.data.protocol import RARE_LABEL_SHARE
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.model import StoredModel
@@ -78,36 +78,18 @@ def model_card(
     Raises:
         UserError: if a field is no identifier of the hub, or a file of the run cannot be read.
     """
-    from qllmft.energy.formula import (
-        FORTE,
-        gpu_energy_kj,
-        head_counts,
-        machine_circuits,
-        qpu_energy_kj,
-    )
+    from qllmft.energy.formula import FORTE
 
     left_out = left_out_note and f"**{ALL_WORDS}** {left_out_note}"
     if folder is not None and (folder / "model.json").is_file() and (folder / CARD).is_file():
         card = read_bytes(folder / CARD).decode("utf-8", "replace")
         return f"{card}\n{left_out}\n" if left_out_note else card
-    for identifier in filter(None, (fields.get("license"), *fields.get("languages", ()))):
-        if not _IDENTIFIER.fullmatch(identifier):
-            raise UserError(
-                f"got {identifier!r}, expected an identifier of the hub, such as apache-2.0 or en."
-            )
+    _check_identifiers(fields)
     facts = {"record": None, "analysis": None, **(_record_facts(folder, row) if folder else {})}
     config = model.config
     record = facts["record"]
     # the record's scores are those of the model with all words
     measured_facts = facts | {"record": None} if left_out_note else facts
-    energy = None
-    if config.head == "quantum":  # of one inference, by formula
-        register_counts = head_counts(config, config.register_qubits)
-        circuits, circuit_counts = machine_circuits(config)
-        energy = {
-            "qpu": circuits * qpu_energy_kj(circuit_counts, FORTE),
-            "gpu": config.registers * gpu_energy_kj(register_counts, FORTE),
-        }
     named = [replace(model, name=code(model.name)) for model in record.models] if record else []
     card = (
         _environment()
@@ -130,11 +112,38 @@ def model_card(
             task=TASKS[model.task],
             parts=describe(config, model.dimension, len(model.label_names)).parts,
             without_circuit=WITHOUT_CIRCUIT,
-            energy=energy,
+            energy=_inference_energy_kj(config) if config.head == "quantum" else None,
             shots=FORTE.shots,
         )
     )
     return f"{card}\n"
+
+
+def _check_identifiers(fields: CardFields) -> None:
+    """Raise UserError for a licence or a language that is no identifier of the hub."""
+    for identifier in filter(None, (fields.get("license"), *fields.get("languages", ()))):
+        if not _IDENTIFIER.fullmatch(identifier):
+            raise UserError(
+                f"got {identifier!r}, expected an identifier of the hub, such as apache-2.0 or en."
+            )
+
+
+def _inference_energy_kj(config: ModelConfig) -> dict[str, float]:
+    """Return the energy of one inference with a quantum head by the paper's formula, on a QPU and on a GPU."""
+    from qllmft.energy.formula import (
+        FORTE,
+        gpu_energy_kj,
+        head_counts,
+        machine_circuits,
+        qpu_energy_kj,
+    )
+
+    register_counts = head_counts(config, config.register_qubits)
+    circuits, circuit_counts = machine_circuits(config)
+    return {
+        "qpu": circuits * qpu_energy_kj(circuit_counts, FORTE),
+        "gpu": config.registers * gpu_energy_kj(register_counts, FORTE),
+    }
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, starmap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from qllmft_base.files import json_values
 from qllmft_base.randomness import numpy_generator
 from qllmft_base.text import format_count
 from qllmft_tables.cells import comparison_texts
+
+if TYPE_CHECKING:
+    from qllmft.inference.measuring import MeasuredModel
 
 MIN_TARGET_TEXTS = 5  # texts to evaluate real values on
 
@@ -204,18 +207,26 @@ class LabelledTexts:
 
 
 def evaluate(
-    predictor: Predictor, texts: LabelledTexts, decision: Decision = MOST_PROBABLE
+    predictor: Predictor,
+    texts: LabelledTexts,
+    decision: Decision = MOST_PROBABLE,
+    measured_model: MeasuredModel | None = None,
 ) -> Evaluation:
     """Compare a model's answers, or its real values, with the labels or targets of the texts.
 
     With a margin, the accuracy is that of all answers, and ``sure`` that of answers with the lead. With a coverage,
     ``covered`` counts the texts whose set of labels contains the true one.
 
+    Args:
+        predictor: the model.
+        texts: N of them.
+        decision: rule of the answers.
+        measured_model: the model on a backend, which answers in its place; None: the exact model does.
+
     Raises:
         UserError: if the rule does not fit the model's labels, or there are too few texts for a correlation.
     """
     task = predictor.task
-    backend = predictor.backend
     labels = texts.labels
     names = predictor.model.label_names
     compute_scores = task.scores.from_answers
@@ -227,8 +238,9 @@ def evaluate(
             )
         values = predictor.target_values(texts.vectors)
         return Evaluation(texts.source, names, compute_scores(labels, values), texts.trained_on)
-    predictor.check_decision(decision)
-    answers = predictor.answer(texts.vectors, decision)
+    source = measured_model or predictor
+    source.check_decision(decision)
+    answers = source.answer(texts.vectors, decision)
     p = answers.probabilities
     answer_labels = decision.answers(answers)
     evaluation = Evaluation(
@@ -247,18 +259,26 @@ def evaluate(
         )
     if decision.coverage is not None:
         sets = decision.sets(p, predictor.model.true_probabilities)
-        true_label_covered = sets[np.arange(len(sets)), labels]
-        evaluation = replace(
-            evaluation,
-            covered=Accuracy(int(true_label_covered.sum()), len(true_label_covered)),
-            coverage=decision.coverage,
-            single=int((sets.sum(axis=1) == 1).sum()),
-        )
-    if backend is None:
+        evaluation = _add_coverage(evaluation, decision.coverage, sets, labels)
+    if measured_model is None:
         return evaluation
-    agreement = predictor.agreement(texts.vectors, answers)
+    backend = measured_model.backend
+    agreement = measured_model.agreement(texts.vectors, answers)
     measured = describe_sampling(backend)
     return replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
+
+
+def _add_coverage(
+    evaluation: Evaluation, coverage: float, sets: NDArray[np.bool_], labels: NDArray[np.int64]
+) -> Evaluation:
+    """Return an evaluation with the number of sets (N, k) of labels that contain the true label (N,)."""
+    contains_true_label = sets[np.arange(len(sets)), labels]
+    return replace(
+        evaluation,
+        covered=Accuracy(int(contains_true_label.sum()), len(labels)),
+        coverage=coverage,
+        single=int((sets.sum(axis=1) == 1).sum()),
+    )
 
 
 def describe_sampling(backend: Backend) -> str:

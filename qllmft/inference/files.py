@@ -22,9 +22,18 @@ def read_items(
     pairs: bool,
     report: Callable[[str], None],
 ) -> Iterator[Item]:
-    """Return the texts or pairs of a file, of which ``report`` gets a line about how a table is read.
+    """Return the texts or pairs of a file.
 
-    Args are those of `find_text_columns`, which raises UserError, as `read_texts` does.
+    Args:
+        file: with one text per line, or a table.
+        data: of the run, which tells the columns and how a table is written unless others are given.
+        columns: of the texts and of the second texts of pairs, None: the run's.
+        table: settings of the data by name that say how the table is written.
+        pairs: the model compares two texts.
+        report: gets a line about how a table is read, before its rows.
+
+    Raises:
+        UserError: for a wrong setting, and for a file that `read_columns` does not read.
     """
     return read_columns(file, find_text_columns(file, data, columns, table, pairs=pairs), report)
 

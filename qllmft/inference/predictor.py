@@ -36,33 +36,25 @@ from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
 from qllmft.run.vectors import embed_tables
 from qllmft.training import Examples
-from qllmft_backends import Backend
 from qllmft_base.errors import UserError
 from qllmft_base.files import new_folder, write_text
 from qllmft_base.text import format_count
 
-RAY_WITH_BACKEND = (
-    "--ray embeds texts for a head that is computed here, and --backend runs the head elsewhere. "
-    "Omit one of the two."
-)
-
 
 @dataclass(eq=False, repr=False)
 class Predictor(EmbeddingPredictor):
-    """Trained model with its body, which is loaded with the first text."""
+    """Trained model with its body, which is loaded with the first text. All its answers are exact.
+
+    `qllmft_machines.trust.MeasuredModel` has its answers on a backend.
+    """
 
     model: StoredModel
-    backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
     folder: Path | None = None  # source of the model; a record in it goes into the model card
     # processes that embed; embeddings of several are cached, so that a stopped prediction continues
     jobs: int = 1
     ray: str | None = None  # address of a Ray cluster that embeds in place of this machine
     row: str = ""  # name in the run's table; "" of the head
     unfinished: str = ""  # how far an unfinished run was trained; "" of a finished one
-    # calibration texts that a noisy backend measures too; None: `KNOWN_TEXTS` of them, or as many
-    # as the run has, if there are `MIN_TEXTS` texts or more
-    known_texts: int | None = None
-    rounds: int = 1  # in which a backend measures the shots of undecided texts
 
     @cached_property
     def _vectors(self) -> ItemVectors:
@@ -91,14 +83,15 @@ class Predictor(EmbeddingPredictor):
 
     @classmethod
     def load(
-        cls, run: Path | str, backend: Backend | None = None, *, model: str | None = None
+        cls, run: Path | str, *, model: str | None = None, jobs: int = 1, ray: str | None = None
     ) -> Predictor:
         """Load a model of a run's folder.
 
         Args:
             run: the folder.
-            backend: backend of the head's circuit; None computes it here, exactly.
             model: row of the run's table, or "best", see `RunFolder.find_model`; the head if None.
+            jobs: number of processes that embed.
+            ray: address of a Ray cluster that embeds in place of this machine.
 
         Raises:
             UserError: if there is none, it is damaged, or it was not trained for one epoch.
@@ -106,21 +99,19 @@ class Predictor(EmbeddingPredictor):
         folder = RunFolder(Path(run))
         unfinished = folder.unfinished_note()
         if model is None:
-            return cls(load_model(folder.path), backend, folder.path, unfinished=unfinished)
+            stored_model = load_model(folder.path)
+            return cls(stored_model, folder.path, jobs, ray, unfinished=unfinished)
         model_folder, row = folder.find_model(model)
         row = row if model_folder != folder.model_folder else ""
-        return cls(load_model(model_folder), backend, folder.path, row=row)
+        return cls(load_model(model_folder), folder.path, jobs, ray, row)
 
     @classmethod
-    def from_pretrained(
-        cls, name_or_path: str | Path, backend: Backend | None = None, *, token: str | None = None
-    ) -> Predictor:
+    def from_pretrained(cls, name_or_path: str | Path, *, token: str | None = None) -> Predictor:
         """Load the model of a folder, or of the hub if there is no such folder.
 
         Args:
             name_or_path: folder of a run or of `save_pretrained`; as text also ``owner/name`` or
                 ``owner/name@revision`` of the hub.
-            backend: backend of the head's circuit; None computes it here, exactly.
             token: token of the hub for a private model; by default that of the environment or of ``hf auth login``.
 
         Raises:
@@ -129,8 +120,8 @@ class Predictor(EmbeddingPredictor):
         """
         is_local = isinstance(name_or_path, Path) or Path(name_or_path).exists()
         if is_local or not is_hub_name(str(name_or_path)):
-            return cls.load(name_or_path, backend)
-        predictor = cls.load(download(str(name_or_path), token), backend)
+            return cls.load(name_or_path)
+        predictor = cls.load(download(str(name_or_path), token))
         if predictor.model.own_body:
             check_body_folder(Path(predictor.model.body.model))
         return predictor
@@ -301,10 +292,6 @@ class Predictor(EmbeddingPredictor):
             raise UserError(
                 f"the model has the labels {', '.join(names)} and gives no regression targets. Use predict."
             )
-        if self.backend is not None:
-            raise UserError(
-                "regression targets are computed here, and a backend is given. Leave it out."
-            )
         with closing(self):
             for part, vectors in self._embed_in_parts(texts):
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
@@ -312,8 +299,6 @@ class Predictor(EmbeddingPredictor):
 
     def _embed_in_parts(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
         """Return parts of the texts, or the one text or pair that is given, with their vectors."""
-        if self.ray is not None and self.backend is not None:
-            raise UserError(RAY_WITH_BACKEND)
         given = (
             f"the texts are given as {type(texts).__name__}, expected a string, or a list of them"
         )

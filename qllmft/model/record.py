@@ -104,9 +104,9 @@ class ModelRecord(Section):
             sums = k * (k - 1) // 2 if self.kernel.votes else k
             return self.kernel.support * (d + 1 + sums)
         if self.surrogate is not None:
-            from qllmft.heads.surrogate import least_surrogate_numbers
+            from qllmft.heads.surrogate import bound_surrogate_numbers
 
-            return least_surrogate_numbers(self.config, d, k, self.surrogate)
+            return bound_surrogate_numbers(self.config, d, k, self.surrogate)
         return least_numbers(self.config, d, k)
 
     def structure(self) -> Classifier:

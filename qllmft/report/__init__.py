@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from qllmft.report.pages import render_report as render_report
     from qllmft.report.pages import render_template as render_template
     from qllmft.report.pages import write_report as write_report
-    from qllmft.run.comparison import RESULTS as RESULTS
     from qllmft.run.verdict import verdict as verdict
+    from qllmft.tasks.comparison import RESULTS as RESULTS
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = make_lazy_imports(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tomli_w
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from qllmft.config import RunConfig
 from qllmft.config.presets import describe_settings
@@ -49,6 +49,8 @@ _ESCAPES = {".md.j2": markdown, ".tex.j2": tex}  # in HTML jinja2 escapes
 def render_template(package: str, name: str, **values: Any) -> str:
     """Return a page of a package as text. Values are escaped for its format, unless a page marks them as ``safe``.
 
+    It may extend the pages of this package.
+
     The file's name ends in ``.html.j2``, ``.md.j2`` or ``.tex.j2``. It can use the filters ``percent``, ``p_value``,
     ``shown``, ``count_of`` and ``with_minus``, and those of `qllmft_base.escaping`. A missing value is an error.
     """
@@ -60,7 +62,7 @@ def render_template(package: str, name: str, **values: Any) -> str:
 def _environment(package: str, suffix: str) -> Environment:
     """Return the environment of pages with a suffix, which keeps the compiled pages."""
     environment = Environment(
-        loader=PackageLoader(package, ""),
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("qllmft.report", "")]),
         autoescape=suffix.endswith(".html.j2"),
         finalize=_ESCAPES.get(suffix),
         undefined=StrictUndefined,

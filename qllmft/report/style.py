@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from qllmft.tasks.statistics import MeanInterval, PairedDifference
+from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks.statistics import MeanInterval
 from qllmft_base.errors import UserError
 from qllmft_base.escaping import one_line
 from qllmft_base.files import writing
@@ -221,7 +222,10 @@ def keep_in_view(
     if not runs_out(intervals):
         return ""
     halves = [factor * min(_half_width(interval), MAX_HALF_WIDTH) for interval in intervals]
-    means = [factor * interval.mean for interval in intervals]
+    means = [
+        factor * (interval.mean if isinstance(interval, MeanInterval) else interval.value)
+        for interval in intervals
+    ]
     spans = [*zip(means, halves, strict=True), *((x, 0.0) for x in more_values)]
     low = min(mean - half for mean, half in spans)
     high = max(mean + half for mean, half in spans)

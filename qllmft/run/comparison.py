@@ -5,37 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from qllmft.run.record import WITHOUT_CIRCUIT, AgainstHead, ModelResult
-from qllmft.tasks.statistics import Outcome, judge_differences, outcome, p_value
+from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult
+from qllmft.tasks.comparison import RESULTS, Comparison, judge_differences
+from qllmft.tasks.statistics import p_value
 
 # baselines that differ in their settings alone, and the name of their family
 FAMILIES = {
     "logistic regression (C = 1)": "logistic regression",
     "SVC (most vectors)": "SVC",
 }
-
-
-RESULTS = {
-    "better": "better",
-    "worse": "worse",
-    "equal": "equivalent",
-    "open": "inconclusive",
-}  # of a comparison, for the head or a study's subject
-
-
-class Comparison(NamedTuple):
-    """Comparison of a run's head with a baseline on the same test texts."""
-
-    model: ModelResult
-    difference: AgainstHead  # head minus baseline
-    p: float | None  # of no difference, after Holm's correction
-    equal_p: float | None  # of a difference as large as the margin, after Holm's correction
-    detectable: float | None  # minimum detectable effect, with 80 % power, if known
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return what the tests imply about the head."""
-        return outcome(self.difference.value, self.p, self.equal_p)
 
 
 class Comparisons(NamedTuple):
@@ -53,24 +31,23 @@ class Comparisons(NamedTuple):
         return cls(**groups)
 
 
-def compare(models: Sequence[ModelResult]) -> list[Comparison]:
+def compare_baselines(models: Sequence[ModelResult]) -> list[Comparison]:
     """Return the comparisons of the first model with the others that were tested, one of each family.
 
     A family is represented by the model that validation prefers, in the measure by which models are compared, and by
     the first of equals. p is corrected over the families.
     """
     representatives = map(best_on_validation, group_by_family(models).values())
-    pairs = [(model, model.against_head) for model in representatives if model.against_head]
-    if not pairs:
-        return []
-    measure = models[0].tested.measure
-    tests = judge_differences(
-        [difference for _, difference in pairs], measure.margin / measure.factor
-    )
-    return [
-        Comparison(model, difference, *results)
-        for (model, difference), results in zip(pairs, tests, strict=True)
+    head = models[0]
+    differences = [
+        (head.name, model.name, model.against_head)
+        for model in representatives
+        if model.against_head
     ]
+    if not differences:
+        return []
+    measure = head.tested.measure
+    return judge_differences(differences, measure.margin / measure.factor)
 
 
 def group_by_family(models: Sequence[ModelResult]) -> dict[str, list[ModelResult]]:
@@ -100,13 +77,14 @@ def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
     if not baselines:
         return []
     best_baseline = max(baselines, key=lambda model: model.compared_value)
-    outcomes = {comparison.model.name: comparison.outcome for comparison in compare(models)}
+    outcomes = {comparison.baseline: comparison.outcome for comparison in compare_baselines(models)}
     names = []
     for baseline in baselines:
         difference = baseline.against_head
         assert difference is not None
         # the rest of a family is tested by itself
-        rival_outcome = outcomes.get(baseline.name, outcome(difference.value, difference.p, None))
+        alone = Comparison(head.name, baseline.name, difference, difference.p)
+        rival_outcome = outcomes.get(baseline.name, alone.outcome)
         if rival_outcome != "better" and (
             baseline is best_baseline or baseline.parameters <= head.parameters
         ):
@@ -127,13 +105,13 @@ def comparison_columns(models: Sequence[ModelResult]) -> tuple[str, ...]:
 def comparison_rows(models: Sequence[ModelResult]) -> Iterator[tuple[str, ...]]:
     """Yield a row of cells for each comparison of the head, and one for the no-circuit ablation."""
     measure = models[0].tested.measure
-    for comparison in compare(models):
+    for comparison in compare_baselines(models):
         difference = comparison.difference
         effect = "" if comparison.detectable is None else measure.effect(comparison.detectable)
         yield (
-            comparison.model.name,
+            comparison.baseline,
             measure.difference(difference.value, difference.interval),
-            p_value(comparison.p).removeprefix("p = ").removeprefix("p "),
+            p_value(comparison.p_holm).removeprefix("p = ").removeprefix("p "),
             effect,
             RESULTS[comparison.outcome],
         )
@@ -148,11 +126,20 @@ def comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]
     def row(
         name: str,
         value: float,
-        interval: tuple[float, float],
+        interval: tuple[float, float] | None,
         p: float | None = None,
         effect: float | None = None,
     ) -> dict[str, Any]:
-        low, high = interval
+        """Return the numbers of a row by their names in JSON.
+
+        Args:
+            name: of the other model.
+            value: difference, head minus the other model.
+            interval: of the difference, at 95 %.
+            p: corrected by Holm; None: not tested.
+            effect: smallest detectable one; None: not tested.
+        """
+        low, high = interval or (None, None)
         return {
             "head_minus": name,
             "difference": value,
@@ -162,13 +149,13 @@ def comparison_numbers(models: Sequence[ModelResult]) -> Iterator[dict[str, Any]
             "minimum_detectable_effect": effect,
         }
 
-    for comparison in compare(models):
+    for comparison in compare_baselines(models):
         difference = comparison.difference
         yield row(
-            comparison.model.name,
+            comparison.baseline,
             difference.value,
             difference.interval,
-            comparison.p,
+            comparison.p_holm,
             comparison.detectable,
         )
     if control := models[0].without_circuit:

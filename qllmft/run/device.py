@@ -118,7 +118,12 @@ def compile_engine(
 ) -> None:
     """Compile the engine of the CPU, or wait for `start_compilation`, in a stage of an installation's first run.
 
-    The arguments are those of `compile_kernels`.
+    Args:
+        config: of the run.
+        dimension: D, length of an embedding.
+        n_classes: k, number of labels.
+        sizes: number of texts by split.
+        on_event: receives the stage, which there is only if something is not yet compiled.
     """
     needed = functions_to_compile(config)
     if not runs_compiled(config) or all(ahead.is_compiled(*part) for part in needed):

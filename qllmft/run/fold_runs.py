@@ -15,7 +15,7 @@ from qllmft.config import RunConfig
 from qllmft.events import FoldEnded, FoldStarted, OnEvent
 from qllmft.run.folder import run_folder
 from qllmft.run.outcome import Outcome
-from qllmft.run.predictions import Predictions, difference
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord, WithoutCircuit
 from qllmft.run.setup import SharedInputs
 from qllmft.tasks import Task
@@ -176,13 +176,13 @@ def _pool_control(
     answers = [fold.model_answers(WITHOUT_CIRCUIT) for fold in folds]
     validation_answers = [fold.validation[WITHOUT_CIRCUIT] for fold in folds]
     fold_settings = [control.settings for control in controls]
-    gain = difference(
-        pooled.task,
+    gain = task.paired_difference(
         pooled.labels,
         pooled.model_answers(name),
         pooled.model_answers(WITHOUT_CIRCUIT),
         balanced=balanced,
     )
+    assert gain.interval is not None  # it is paired by text
     return WithoutCircuit(
         parameters=max(control.parameters for control in controls),
         validation=_pool_scores(task, validation, validation_answers, fold_settings),

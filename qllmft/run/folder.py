@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
@@ -19,9 +18,10 @@ from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
 from qllmft.config.settings import find_differing
 from qllmft.run.lock import HOLDER_FILE, LOCK_FILE
+from qllmft.run.metrics import metrics_line, read_metrics
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import RunRecord
-from qllmft.tasks import TASK_OF_SCORE, TASKS
+from qllmft.tasks import TASKS
 from qllmft.training import Checkpoint, EpochMetrics
 from qllmft_base.errors import UserError
 from qllmft_base.files import (
@@ -50,7 +50,6 @@ BEST_ROW = "best"  # name of the row with the highest validation score
 # in the folder of a run, and not among the files of a shared model
 NOVELTY_FILE = "novelty.safetensors"
 _MAX_PID_DIGITS = 10
-LARGEST_METRIC = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
 class RunFolder:
@@ -232,7 +231,7 @@ class RunFolder:
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
         with writing(str(self.metrics_file)), open_regular(self.metrics_file, append=True) as file:
-            file.write(_metrics_line(metrics).encode())
+            file.write(metrics_line(metrics).encode())
 
     def trained_body(self, body: BodyConfig) -> Path:
         """Return the folder of a body that the run trains: the body itself, or its adapter alone."""
@@ -240,23 +239,7 @@ class RunFolder:
 
     def metrics(self) -> list[EpochMetrics]:
         """Read all complete lines, since a crash may have cut the last one short."""
-        complete_epochs: list[EpochMetrics] = []
-        content = read_bytes(self.metrics_file) if self.metrics_file.exists() else b""
-        for line in content.splitlines():
-            try:
-                metrics = EpochMetrics.from_json(parse_json(line.decode("utf-8")))
-                numbers = vars(metrics).copy()
-                measure = numbers.pop("measure")
-                if numbers["score_exact"] is None:
-                    del numbers["score_exact"]
-                # NaN compares as False, and integers of hundreds of digits have no float
-                ordinary = all(abs(number) <= LARGEST_METRIC for number in numbers.values())
-                if measure not in TASK_OF_SCORE or not ordinary:
-                    break
-            except (ValueError, KeyError, TypeError):
-                break
-            complete_epochs.append(metrics)
-        return complete_epochs
+        return read_metrics(self.metrics_file)
 
     def epochs_done(self) -> int:
         """Return the number of epochs with a line, which may be ahead of the checkpoint."""
@@ -278,7 +261,7 @@ class RunFolder:
     def keep_metrics_until(self, epoch: int) -> None:
         """Drop the epochs after the checkpoint, which are trained again to the same bits."""
         write_text(
-            self.metrics_file, "".join(_metrics_line(m) for m in self.metrics() if m.epoch <= epoch)
+            self.metrics_file, "".join(metrics_line(m) for m in self.metrics() if m.epoch <= epoch)
         )
 
     def write_predictions(self, answers: Predictions) -> None:
@@ -402,10 +385,6 @@ class RunFolder:
 def run_folder(config: RunConfig, out: Path | None) -> RunFolder:
     """Return the folder of a run: ``out``, or ``runs/<identity>`` if that is None."""
     return RunFolder(out or Path("runs") / config.identity)
-
-
-def _metrics_line(metrics: EpochMetrics) -> str:
-    return json.dumps(asdict(metrics), allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _read_record(path: Path) -> RunRecord | None:

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
-from qllmft.data.protocol import OWN_TEST
 from qllmft.run.folder import RunFolder
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, RunRecord
-from qllmft.tasks.accuracy import TextDifference
-from qllmft.tasks.statistics import BootstrapDifference
 
 # texts of which a part of two test sets must have so many, so that an interval says something
 MIN_SHARED_TEXTS = 10
@@ -62,15 +59,16 @@ class PairedAnswers(NamedTuple):
         """Return whether both runs have the same test texts."""
         return self.sizes == (self.total, self.total)
 
-    def differences(
-        self, heads: tuple[str, str]
-    ) -> dict[str, TextDifference | BootstrapDifference]:
-        """Return the difference of the heads, by the name of the first, and that of each other row of both runs."""
+    def differences(self, heads: tuple[str, str]) -> dict[str, dict[str, Any]]:
+        """Return the difference of the heads, by the name of the first, and that of each other row of both runs.
+
+        Each is in JSON values, see `Task.difference_as_dict`.
+        """
         shared_names = [name for name in self.first.answers if name in self.second.answers]
         shared_names.sort(key=lambda name: name == WITHOUT_CIRCUIT)
         rows = [(name, name) for name in shared_names if name not in heads]
         return {
-            first_name: self.first.task.paired_difference(
+            first_name: self.first.task.difference_as_dict(
                 self.first.labels,
                 self.first.model_answers(first_name),
                 self.second.model_answers(second_name),
@@ -83,33 +81,7 @@ def pair_runs(first: ComparedRun, second: ComparedRun) -> PairedAnswers | str:
     """Return the answers of two runs to the test texts that both have, or the reason for which there are none."""
     if first.predictions is None or second.predictions is None:
         return "the answers in predictions.json are missing"
-    if first.predictions.text_hashes and second.predictions.text_hashes:
-        return pair_answers(first.predictions, second.predictions)
-    if reason := _other_texts(first, second):
-        return f"{reason}. A run of an earlier version does not know its test texts: train it again"
-    sizes = len(first.predictions.labels), len(second.predictions.labels)
-    return PairedAnswers(first.predictions, second.predictions, sizes)
-
-
-def _other_texts(first: ComparedRun, second: ComparedRun) -> str:
-    """Return why runs, one of which has no hashes of its texts, may have other test texts, or "" if they do not."""
-    # neither the name of a source nor the features of pairs decide which texts a run holds back
-    alike = {"source": "", "pair_features": "all"}
-    data = [run.config.data.model_copy(update=alike) for run in (first, second)]
-    texts = [(run.record.data.fingerprint, run.record.data.labels) for run in (first, second)]
-    if texts[0] != texts[1]:
-        return "the runs have other texts or labels"
-    if data[0] != data[1]:
-        return "the runs split their texts in other ways"
-    rules = {run.record.data.split for run in (first, second)}
-    is_drawn = data[0].protocol != "given" and rules != {OWN_TEST}
-    if is_drawn and first.record.seed != second.record.seed:
-        return "the runs have other seeds, and so other test texts"
-    assert first.predictions is not None
-    assert second.predictions is not None
-    if first.predictions.labels.tolist() != second.predictions.labels.tolist():
-        return "the answers in predictions.json are those to other texts"
-    return ""
+    return pair_answers(first.predictions, second.predictions)
 
 
 def pair_answers(first: Predictions, second: Predictions) -> PairedAnswers | str:

@@ -12,36 +12,14 @@ from numpy.typing import NDArray
 
 from qllmft.data import Table
 from qllmft.tasks import Task
-from qllmft.tasks.accuracy import BalancedDifference, ClassScores, TextDifference, confusion_matrix
-from qllmft.tasks.statistics import BootstrapDifference
+from qllmft.tasks.accuracy import ClassScores, confusion_matrix
+from qllmft.tasks.comparison import PairedDifference
 from qllmft_base.errors import UserError
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
 
 
 ByModel = Mapping[str, NDArray[Any]]  # answers by the model's name
-
-
-def difference(
-    task: Task,
-    labels: NDArray[Any],
-    first: NDArray[Any],
-    second: NDArray[Any],
-    *,
-    balanced: bool,
-) -> TextDifference | BalancedDifference | BootstrapDifference:
-    """Return the difference of two models' answers to the same texts.
-
-    Args:
-        task: the meaning of labels and answers.
-        labels: true labels or targets, one entry for each text.
-        first: answers of the first model.
-        second: answers of the second model.
-        balanced: compare balanced accuracies, of one label per text.
-    """
-    if balanced:
-        return BalancedDifference.from_answers(labels, first, second)
-    return task.paired_difference(labels, first, second)
 
 
 @dataclass(frozen=True)
@@ -60,9 +38,9 @@ class Answers:
             )
         return self.answers[model]
 
-    def paired_difference(self, first: str, second: str) -> TextDifference | BootstrapDifference:
-        """Return the difference of two models on the same texts."""
-        return self.task.paired_difference(
+    def difference_as_dict(self, first: str, second: str) -> dict[str, object]:
+        """Return the difference of two models on the same texts as JSON values."""
+        return self.task.difference_as_dict(
             self.labels, self.model_answers(first), self.model_answers(second)
         )
 
@@ -83,8 +61,7 @@ class Predictions(Answers):
     label_names: tuple[str, ...]  # k names of labels, or T of targets
     mistakes: tuple[Mistake, ...] = ()  # of the first model, up to `MAX_MISTAKES`
     validation: ByModel = field(default_factory=dict)  # answers to the validation texts
-    # hashes of the texts, see `Table.text_hashes`; () in files of earlier versions
-    text_hashes: tuple[int, ...] = ()
+    text_hashes: tuple[int, ...] = ()  # N, see `Table.text_hashes`
 
     @classmethod
     def from_answers(
@@ -138,9 +115,7 @@ class Predictions(Answers):
             if all(name in part.validation for part in parts)
         }
         mistakes = _pool_mistakes(task, head, parts)
-        hashes: tuple[int, ...] = ()
-        if all(part.text_hashes for part in parts):
-            hashes = tuple(chain.from_iterable(part.text_hashes for part in parts))
+        hashes = tuple(chain.from_iterable(part.text_hashes for part in parts))
         return cls(task, labels, answers, first_part.label_names, mistakes, validation, hashes)
 
     def as_dict(self) -> dict[str, Any]:
@@ -178,8 +153,8 @@ class Predictions(Answers):
             isinstance(text, str) for text in [*names, *(mistake.text for mistake in mistakes)]
         ):
             raise TypeError("the names of the labels and the mistakes are not all text")
-        hashes = tuple(int(text_hash, 16) for text_hash in record.get("text_hashes", ()))
-        if len(hashes) not in (0, len(labels)):
+        hashes = tuple(int(text_hash, 16) for text_hash in record["text_hashes"])
+        if len(hashes) != len(labels):
             raise ValueError(f"{len(hashes)} texts have a hash, expected {len(labels)}")
         return cls(task, labels, answers, names, tuple(mistakes), validation, hashes)
 
@@ -188,9 +163,7 @@ class Predictions(Answers):
         first = {model: self.model_answers(model)}
         return replace(self, answers=first | dict(self.answers), mistakes=())
 
-    def against_head(
-        self, model: str, *, balanced: bool
-    ) -> TextDifference | BalancedDifference | BootstrapDifference:
+    def against_head(self, model: str, *, balanced: bool) -> PairedDifference:
         """Return the score of the first model minus that of another one, on the same texts.
 
         Args:
@@ -198,8 +171,8 @@ class Predictions(Answers):
             balanced: compare balanced accuracies.
         """
         head_answers = self.model_answers(next(iter(self.answers)))
-        return difference(
-            self.task, self.labels, head_answers, self.model_answers(model), balanced=balanced
+        return self.task.paired_difference(
+            self.labels, head_answers, self.model_answers(model), balanced=balanced
         )
 
     def confusion(self, model: str) -> NDArray[np.int64]:

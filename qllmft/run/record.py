@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 from typing import Annotated, Any
 
 from pydantic import (
@@ -25,10 +24,10 @@ from qllmft.tasks.accuracy import (
     ClassScores,
 )
 from qllmft.tasks.calibration import Calibration
+from qllmft.tasks.comparison import PairedDifference
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import interval_deviation, normal_effect
 from qllmft_backends.protocol import Sampling
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
@@ -56,43 +55,16 @@ def _check_sizes(sizes: dict[str, int]) -> dict[str, int]:
     return sizes
 
 
+def _check_paired_by_text(difference: PairedDifference) -> PairedDifference:
+    """Return a difference of two trained models, or raise ValueError if it is none."""
+    if difference.interval is None or difference.p is None or difference.n is not None:
+        raise ValueError("expected the interval and the p of a difference paired by text")
+    return difference
+
+
+_DifferenceByText = Annotated[PairedDifference, AfterValidator(_check_paired_by_text)]
 _Calibration = Annotated[Calibration, PlainSerializer(Calibration.as_dict)]
 _ClassScores = Annotated[ClassScores, PlainSerializer(ClassScores.as_dict)]
-
-
-@dataclass(frozen=True)
-class AgainstHead:
-    """Score of a run's head minus that of another model on the same test texts.
-
-    It is of accuracies, or of balanced accuracies if most training texts have one label; of R² or macro-F1 for other
-    tasks.
-    """
-
-    value: float
-    interval: tuple[float, float]  # 95 %, paired by text
-    # two-sided: McNemar's exact test of accuracies, else by the normal distribution
-    p: float
-
-    @property
-    def deviation(self) -> float:
-        """Return the standard deviation of the value over draws of the texts, from the interval."""
-        return interval_deviation(self.interval)
-
-    def equivalence_p(self, margin: float) -> float | None:
-        """Return the p of two one-sided tests that the true difference is less than ``margin`` (Schuirmann 1987).
-
-        It is None if the interval has no width, as in records of earlier versions, of equal answers.
-        """
-        if not self.deviation:
-            return None
-        return NormalDist().cdf((abs(self.value) - margin) / self.deviation)
-
-    def detectable(self, level: float) -> float | None:
-        """Return the least true difference that a two-sided test at ``level`` finds with 80 % power.
-
-        It is None if the interval has no width.
-        """
-        return normal_effect(level) * self.deviation or None
 
 
 @dataclass(frozen=True)
@@ -125,8 +97,9 @@ class ModelResult:
     # share of test answers that change if the measured circuits return only noise, see
     # `Task.changed_share`; None without a circuit
     load: float | None = None
-    # None for the head itself, without the test texts, and in records of earlier versions
-    against_head: AgainstHead | None = None
+    # test score of the head minus its own: of accuracies, or of balanced accuracies if most training
+    # texts have one label; None for the head itself, and without the test texts
+    against_head: _DifferenceByText | None = None
     # control of a quantum head on the test texts; None if they were not read
     without_circuit: WithoutCircuit | None = None
     # scores on the test texts class by class; None if they were not read
@@ -306,17 +279,9 @@ class RunRecord:
         if answers is None or all(model.against_head for model in baselines):
             return self
         balanced = head.uneven is not None
-        head_differences = [
-            (model, answers.against_head(model.name, balanced=balanced)) for model in baselines
-        ]
         models = (
-            replace(
-                model,
-                against_head=AgainstHead(
-                    head_difference.value, head_difference.interval, head_difference.p
-                ),
-            )
-            for model, head_difference in head_differences
+            replace(model, against_head=answers.against_head(model.name, balanced=balanced))
+            for model in baselines
         )
         return replace(self, models=(head, *models))
 

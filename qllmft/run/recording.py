@@ -15,7 +15,7 @@ from qllmft.baselines import (
 from qllmft.data import Findings
 from qllmft.embed import published_name, weights_hash
 from qllmft.run.bodies import RunBody
-from qllmft.run.predictions import Predictions, difference
+from qllmft.run.predictions import Predictions
 from qllmft.run.record import (
     WITHOUT_CIRCUIT,
     BodyRecord,
@@ -40,7 +40,15 @@ from qllmft_base.versions import versions
 def make_record(
     setup: RunSetup, body: RunBody, identity: str, epoch: int, rows: Sequence[Row]
 ) -> RunRecord:
-    """Return the record without the test set, with the seconds of the call that trained."""
+    """Return the record without the test set, with the seconds of the call that trained.
+
+    Args:
+        setup: of the run.
+        body: language model of the run.
+        identity: of the body, see `body_identity`.
+        epoch: the selected one of the head's training.
+        rows: trained head first, then the baselines.
+    """
     config = setup.config
     corpus = setup.corpus
     splits = setup.splits
@@ -116,9 +124,10 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
                 # of the first row, the run's head
                 answers.setdefault(WITHOUT_CIRCUIT, control_answers)
                 validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
-                gain = difference(
-                    test.task, y, test_answers, control_answers, balanced=bool(model.balanced)
+                gain = test.task.paired_difference(
+                    y, test_answers, control_answers, balanced=bool(model.balanced)
                 )
+                assert gain.interval is not None  # it is paired by text
                 control_result = WithoutCircuit(
                     parameters=head.n_encoder_parameters + control.head.n_parameters,
                     validation=control.validation,

@@ -33,7 +33,15 @@ from qllmft.training import (
 def save_head(
     setup: RunSetup, body: RunBody, head: TrainedHead, folds: CrossValidation | None
 ) -> str:
-    """Save the selected model, with its body if that was trained, and return the identity of the body."""
+    """Save the selected model, with its body if that was trained, and return the identity of the body.
+
+    Args:
+        setup: of the run.
+        body: language model of the run, which may be trained.
+        head: after its training, which may have been interrupted.
+        folds: parts of the training texts that the head was validated on, whose answers calibrate it.
+            None: the validation texts.
+    """
     trained, identity = body.save_body()
     validation_examples = None
     probabilities = None

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from qllmft.config import RunConfig
 from qllmft.run.comparison import (
-    Comparison,
     Comparisons,
-    compare,
+    best_on_validation,
+    compare_baselines,
     comparison_numbers,
     comparison_rows,
     find_unbeaten,
 )
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.comparison import Comparison
 from qllmft.tasks.measure import percent
 from qllmft.tasks.statistics import interval_side
 from qllmft_base.text import format_count
@@ -86,7 +87,7 @@ def verdict(
     headline only if `find_unbeaten` names no model. A head that gives every text the same answer is never better.
     """
     head = models[0]
-    comparisons = compare(models)
+    comparisons = compare_baselines(models)
     if head.is_constant:
         headline = f"{capitalize(head.subject)} gives every text the same answer"
         texts = format_count(head.tested.total, "test text")
@@ -151,11 +152,11 @@ def _describe_comparisons(
 
 def _leaning_headline(head: ModelResult, comparisons: Sequence[Comparison]) -> str:
     """Return the headline if intervals exclude 0, all on one side, and no p does after its correction, else ""."""
-    sides = {c.model.name: interval_side(c.difference.interval) for c in comparisons}
+    sides = {c.baseline: interval_side(c.difference.interval) for c in comparisons}
     if {*sides.values()} - {0} not in ({1}, {-1}):
         return ""
     word = "above" if 1 in sides.values() else "below"
-    share = _share([c for c in comparisons if sides[c.model.name]], comparisons)
+    share = _share([c for c in comparisons if sides[c.baseline]], comparisons)
     return f"{capitalize(head.subject)} is {word} {share}, but not significantly"
 
 
@@ -193,14 +194,14 @@ def _measure_name(head: ModelResult) -> str:
 def _share(part: Sequence[Comparison], comparisons: Sequence[Comparison]) -> str:
     """Return ``SVC``, ``all 3 baselines`` or ``2 of 3 baselines``."""
     if len(comparisons) == 1:
-        return _with_article(part[0].model.name)
+        return _with_article(part[0].baseline)
     if len(part) == len(comparisons):
         return f"all {len(part)} baselines"
     return f"{len(part)} of {len(comparisons)} baselines"
 
 
 def _names(comparisons: Sequence[Comparison]) -> list[str]:
-    return [_with_article(comparison.model.name) for comparison in comparisons]
+    return [_with_article(comparison.baseline) for comparison in comparisons]
 
 
 def _with_article(name: str) -> str:
@@ -272,15 +273,19 @@ def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tupl
     texts chose. It gives more than one answer.
     """
     head = models[0]
-    comparisons = [
-        comparison
-        for comparison in compare(models)
-        if comparison.model.name in stored_names and not comparison.model.is_constant
-    ]
-    candidates = [comparison for comparison in comparisons if comparison.outcome != "better"]
-    if not candidates:
+    models_by_name = {
+        model.name: model
+        for model in models[1:]
+        if model.name in stored_names and not model.is_constant
+    }
+    outcomes = {
+        comparison.baseline: comparison.outcome
+        for comparison in compare_baselines(models)
+        if comparison.baseline in models_by_name and comparison.outcome != "better"
+    }
+    if not outcomes:
         return "", ""
-    best_model = max(candidates, key=lambda comparison: comparison.model.compared_validation).model
+    best_model = best_on_validation([models_by_name[name] for name in outcomes])
     if best_model.compared_validation >= head.compared_validation:
         if best_model.compared_validation == head.compared_validation:
             return (
@@ -289,21 +294,28 @@ def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tupl
             )
         scores = f"{_validation_text(best_model)} against {_validation_text(head)}"
         return f"{best_model.name} is best on validation: {scores}.", best_model.name
-    losses = [comparison for comparison in candidates if comparison.outcome == "worse"]
-    if not losses:
+    better_models = [models_by_name[name] for name in outcomes if outcomes[name] == "worse"]
+    if not better_models:
         return "", ""
-    better_model = max(losses, key=lambda comparison: comparison.model.compared_validation).model
+    better_model = best_on_validation(better_models)
     return (
         f"Only the test texts prefer {better_model.name} to the {head.subject}. Confirm it on other texts.",
         better_model.name,
     )
 
 
-def next_step(record: RunRecord, config: RunConfig, run: str, kept: Collection[str]) -> str:
-    """Return what to do next with a run, whose other models in ``kept`` can be used."""
-    groups = Comparisons.by_outcome(compare(record.models))
+def next_step(record: RunRecord, config: RunConfig, run: str, stored_names: Collection[str]) -> str:
+    """Return what to do next with a run.
+
+    Args:
+        record: of the run.
+        config: of the run.
+        run: path of its folder, for a command line.
+        stored_names: names of the models that were stored and can be used.
+    """
+    groups = Comparisons.by_outcome(compare_baselines(record.models))
     if groups.worse or record.head.is_constant:
-        sentence, name = advice(record.models, kept)
+        sentence, name = advice(record.models, stored_names)
         if name:
             choice = f"--model {shlex.quote(name)} {config.data.example_texts}"
             return f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import Accuracy
+from qllmft.tasks.comparison import PairedDifference, judge_differences
 from qllmft.tasks.measure import ACCURACY, ScoreName, percent, with_minus
 from qllmft.tasks.multilabel import MULTILABEL
 from qllmft.tasks.regression import REGRESSION
@@ -15,11 +16,8 @@ from qllmft.tasks.statistics import (
     ALPHA,
     POWER,
     MeanInterval,
-    PairedDifference,
     detectable_effect,
     holm,
-    judge_differences,
-    outcome,
 )
 from qllmft.tasks.task import CLASSIFICATION, Task, TaskName
 
@@ -41,7 +39,6 @@ __all__ = [
     "holm",
     "infer_task",
     "judge_differences",
-    "outcome",
     "percent",
     "with_minus",
 ]

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qllmft.tasks.comparison import PairedDifference
 from qllmft.tasks.measure import ACCURACY, Score
 from qllmft.tasks.statistics import CONFIDENCE_LEVEL, Z95, normal_p
 from qllmft_base.text import format_count
@@ -99,22 +100,22 @@ class Accuracy(Score):
 
 
 @dataclass(frozen=True)
-class TextDifference:
-    """Difference of the accuracies of two trained heads on the same texts.
+class DiscordantTexts:
+    """Texts that only one of two models got right.
 
-    >>> TextDifference(only_first=12, only_second=4, total=100).interval
+    >>> DiscordantTexts(only_first=12, only_second=4, total=100).interval
     (-0.00..., 0.15...)
     """
 
-    only_first: int  # number of texts that only the first head got right
-    only_second: int  # number of texts that only the second head got right
-    total: int  # number of texts
+    only_first: int  # number of texts that only the first model got right
+    only_second: int  # number of texts that only the second model got right
+    total: int  # number of all texts
 
     @classmethod
     def from_answers(
         cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
-    ) -> TextDifference:
-        """Return the difference of two heads' answers (N,) for true labels (N,)."""
+    ) -> DiscordantTexts:
+        """Return the counts of two models' answers (N,) for true labels (N,)."""
         first_right = first == labels
         second_right = second == labels
         return cls(
@@ -124,15 +125,20 @@ class TextDifference:
         )
 
     @property
+    def difference(self) -> PairedDifference:
+        """Return the difference of the accuracies of these two trained models, with McNemar's p."""
+        return PairedDifference(self.value, self.interval, self.p)
+
+    @property
     def value(self) -> float:
-        """Return the accuracy of the first head minus that of the second, in [-1, 1]."""
+        """Return the accuracy of the first model minus that of the second, in [-1, 1]."""
         return (self.only_first - self.only_second) / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
         """Return the limits of the 95 % interval for paired shares by Bonett and Price (2012).
 
-        One more text of either kind keeps it from vanishing if the heads differ on no text.
+        One more text of either kind keeps it from vanishing if the models differ on no text.
         """
         n = self.total + 2
         first = (self.only_first + 1) / n
@@ -144,9 +150,9 @@ class TextDifference:
     def p(self) -> float:
         """Return the p of McNemar's exact test, two-sided binomial at 1/2; 1 if no text differs (McNemar 1947).
 
-        It is about these two trained heads alone, on other such texts.
+        It is about these two trained models alone, on other such texts.
 
-        >>> TextDifference(only_first=10, only_second=2, total=12).p
+        >>> DiscordantTexts(only_first=10, only_second=2, total=12).p
         0.0385...
         """
         from scipy import stats
@@ -155,42 +161,30 @@ class TextDifference:
         return float(stats.binomtest(self.only_first, n).pvalue) if n else 1.0
 
     def as_dict(self) -> dict[str, object]:
-        """Return the difference as JSON values."""
-        return {**vars(self), "value": self.value, "interval95": list(self.interval), "p": self.p}
+        """Return the counts and the difference as JSON values."""
+        return {**vars(self), **self.difference.as_dict()}
 
 
-@dataclass(frozen=True)
-class BalancedDifference:
-    """Difference of the balanced accuracies of two trained heads on the same texts."""
+def balanced_difference(
+    labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> PairedDifference:
+    """Return the difference of the balanced accuracies of two models' answers (N,) for true labels (N,).
 
-    parts: tuple[TextDifference, ...]  # by label, of the texts with that label
+    The interval is from those of each label, and p is two-sided, by the normal distribution with its deviation.
+    """
+    return average_differences(
+        [
+            DiscordantTexts.from_answers(labels[rows], first[rows], second[rows])
+            for rows in (labels == label for label in np.unique(labels))
+        ]
+    )
 
-    @classmethod
-    def from_answers(
-        cls, labels: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
-    ) -> BalancedDifference:
-        """Return the difference of two heads' answers (N,) for true labels (N,)."""
-        rows = [labels == label for label in np.unique(labels)]
-        return cls(tuple(TextDifference.from_answers(labels[i], first[i], second[i]) for i in rows))
 
-    @property
-    def value(self) -> float:
-        """Return the balanced accuracy of the first head minus that of the second, in [-1, 1]."""
-        return math.fsum(part.value for part in self.parts) / len(self.parts)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the limits of the 95 % interval, from those of each label."""
-        return mean_interval([(part.value, *part.interval) for part in self.parts])
-
-    @property
-    def p(self) -> float:
-        """Return the two-sided p of no difference, by the normal distribution with the deviation of the interval."""
-        return normal_p(self.value, self.interval)
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the difference as JSON values."""
-        return {"value": self.value, "interval95": list(self.interval), "p": self.p}
+def average_differences(by_label: Sequence[DiscordantTexts]) -> PairedDifference:
+    """Return the mean over labels of the differences of accuracies."""
+    value = math.fsum(counts.value for counts in by_label) / len(by_label)
+    interval = mean_interval([(counts.value, *counts.interval) for counts in by_label])
+    return PairedDifference(value, interval, normal_p(value, interval))
 
 
 def mean_interval(parts: Sequence[tuple[float, float, float]]) -> tuple[float, float]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.tasks.accuracy import LabelScores, f1, mean_f1
+from qllmft.tasks.comparison import PairedDifference, bootstrap_difference
 from qllmft.tasks.measure import MACRO_F1, BootstrapScore
-from qllmft.tasks.statistics import BootstrapDifference, resampled_rows
+from qllmft.tasks.statistics import resampled_rows
 from qllmft.tasks.task import Real, Task, evenly_spaced_places
 
 if TYPE_CHECKING:
@@ -228,10 +229,11 @@ class MultiLabel(Task):
         return macro_f1(labels, answers >= 0)
 
     def paired_difference(
-        self, labels: Integers, first: Floats, second: Floats
-    ) -> BootstrapDifference:
+        self, labels: Integers, first: Floats, second: Floats, *, balanced: bool = False
+    ) -> PairedDifference:
+        del balanced
         # leads differ at every text, and the number of texts with other labels decides on the interval
-        return BootstrapDifference.from_answers(macro_f1, labels, first >= 0, second >= 0)
+        return bootstrap_difference(macro_f1, labels, first >= 0, second >= 0)
 
     def changed_share(self, first: Floats, second: Floats) -> float:
         return float(((first >= 0) != (second >= 0)).any(axis=1).mean())

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from qllmft.tasks.accuracy import (
     Accuracy,
     ClassScores,
-    TextDifference,
+    DiscordantTexts,
     balanced_accuracy,
+    balanced_difference,
     confusion_matrix,
     is_uneven,
 )
+from qllmft.tasks.comparison import PairedDifference, bootstrap_difference
 from qllmft.tasks.measure import ACCURACY, Measure, Score, percent
-from qllmft.tasks.statistics import BootstrapDifference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,10 +77,30 @@ class Task(ABC):
         return {self.measure.name: self.value(labels, answers)}
 
     def paired_difference(
+        self,
+        labels: NDArray[Any],
+        first: NDArray[Any],
+        second: NDArray[Any],
+        *,
+        balanced: bool = False,
+    ) -> PairedDifference:
+        """Return the difference of two models on the same texts, with its interval over the texts.
+
+        Args:
+            labels: true labels or targets, one entry for each text.
+            first: answers of the first model.
+            second: answers of the second model.
+            balanced: compare balanced accuracies, of one label per text.
+        """
+        del balanced
+        return bootstrap_difference(self.value, labels, first, second)
+
+    def difference_as_dict(
         self, labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
-    ) -> TextDifference | BootstrapDifference:
-        """Return the difference of two models' answers on the same texts, with its interval over the texts."""
-        return BootstrapDifference.from_answers(self.value, labels, first, second)
+    ) -> dict[str, object]:
+        """Return the difference of two models on N texts as JSON values, of one label per text with counts of texts."""
+        difference = self.paired_difference(labels, first, second)
+        return {**difference.as_dict(), "total": len(labels)}
 
     @abstractmethod
     def value(self, labels: NDArray[Any], answers: NDArray[Any]) -> float:
@@ -202,8 +223,17 @@ class Classification(Task):
     def changed_share(self, first: Labels, second: Labels) -> float:
         return float((first != second).mean())
 
-    def paired_difference(self, labels: Labels, first: Labels, second: Labels) -> TextDifference:
-        return TextDifference.from_answers(labels, first, second)
+    def paired_difference(
+        self, labels: Labels, first: Labels, second: Labels, *, balanced: bool = False
+    ) -> PairedDifference:
+        if balanced:
+            return balanced_difference(labels, first, second)
+        return DiscordantTexts.from_answers(labels, first, second).difference
+
+    def difference_as_dict(
+        self, labels: Labels, first: Labels, second: Labels
+    ) -> dict[str, object]:
+        return DiscordantTexts.from_answers(labels, first, second).as_dict()
 
     def by_class(self, labels: Labels, answers: Labels, k: int) -> ClassScores:
         return ClassScores.from_confusion(confusion_matrix(labels, answers, k))

@@ -235,7 +235,16 @@ def train_epoch(
     embedding_noise: float,
     noise: torch.Generator,
 ) -> float:
-    """Train on every batch of an epoch, and return the sum of the losses of its examples."""
+    """Train on every batch of an epoch, and return the sum of the losses of its examples.
+
+    Args:
+        step: of the model that is trained.
+        optimizer: of the parameters of ``step``.
+        train: embeddings, labels and weights of the training texts.
+        batches: indices of the rows of each batch, in their order.
+        embedding_noise: standard deviation of noise on the embeddings, see `with_noise`.
+        noise: source of this noise.
+    """
     total = 0.0
     weights = train.relative
     # inputs of many batches are prepared at once

@@ -21,6 +21,7 @@ from qllmft.training import Examples, compute_logits, fit
 from qllmft_backends import BackendError
 from qllmft_base.errors import UserError
 from qllmft_doors.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
+from qllmft_doors.sklearn.held_out_rows import split_rows
 
 TWO_ENCODERS = {
     "model.pad": "bias",
@@ -154,7 +155,7 @@ def test_calibrated_logits_are_divided_by_the_temperature_of_the_held_out_rows(i
     calibrated = chosen | {"train.calibration": "temperature"}
     model = small(settings=calibrated, validation_fraction=0.3).fit(x, y)
     config = TrainConfig(select=select, calibration="temperature")
-    train, held, _ = model._split_rows(len(x), y, config, 0)
+    train, held, _ = split_rows(len(x), y, model.validation_fraction, config, 0)
     assert len(held) == 45
     if select == "accuracy":
         plain = small(settings=chosen, validation_fraction=0.3).fit(x, y)

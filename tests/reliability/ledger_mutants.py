@@ -44,7 +44,7 @@ class Mutant:
                 patch.setattr(module, self.function, namespace[self.function])
 
 
-POST = "    job_id = route.post(circuits, chunk.setup, token, ledger.identity.id, session)\n"
+SENDING = "    job_id = route.send(circuits, chunk.setup, token, ledger.identity.id, session)\n"
 RECORD = "ledger.record_sending(chunk, route.server_time(), session)\n"
 MUTANTS = {
     "no patience": Mutant(
@@ -52,10 +52,16 @@ MUTANTS = {
     ),
     "a lost answer is a refusal": Mutant(send, "send", "chunk, failure.ambiguous)", "chunk, False)"),
     "sent before it is written": Mutant(
-        send, "_post", f"    {RECORD}    try:\n    {POST}", f"    try:\n    {POST}        {RECORD}"
+        send,
+        "send",
+        f"        {RECORD}        try:\n        {SENDING}",
+        f"        try:\n        {SENDING}            {RECORD}",
     ),
     "the id of any job is taken": Mutant(
-        send, "_post", "(other_chunk := ledger.find_holder(job_id)) is not None", "(other_chunk := None) is not None"
+        send,
+        "_check_new_job",
+        "(other_chunk := ledger.find_holder(job_id)) is not None",
+        "(other_chunk := None) is not None",
     ),
     "this machine's calendar counts": Mutant(
         send, "resolve_doubtful_chunk", "server_now = route.server_time()", "server_now = time.time()"

@@ -246,7 +246,7 @@ class SimulatedRoute(Route):
         """Accept any circuit."""
         self._answered()
 
-    def post(self, circuits: Any, setup: Any, token: str, ledger: str, session: str | None) -> str:
+    def send(self, circuits: Any, setup: Any, token: str, ledger: str, session: str | None) -> str:
         """Take a job; see `POSTS`."""
         service = self.service
         service.requests += 1

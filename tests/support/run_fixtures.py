@@ -8,6 +8,7 @@ from tiny_runs import HashBody, LoadedHashBody, write_corpus
 from qllmft.inference import Predictor, items
 from qllmft.inference.evaluation import Evaluation, LabelledTexts, evaluate
 from qllmft.run import vectors
+from qllmft_machines.trust import MeasuredModel
 
 
 @pytest.fixture(autouse=True)
@@ -39,5 +40,7 @@ def out(tmp_path) -> Path:
 
 def evaluate_run(run, data=None, split=None, *, backend=None, subset=None) -> Evaluation:
     """The evaluation of a run's model of one label per text, by default on the run's own test set."""
-    predictor = Predictor.load(run, backend)
-    return evaluate(predictor, LabelledTexts.load(predictor, run, data, split, subset))
+    predictor = Predictor.load(run)
+    texts = LabelledTexts.load(predictor, run, data, split, subset)
+    measured_model = None if backend is None else MeasuredModel(predictor, backend)
+    return evaluate(predictor, texts, measured_model=measured_model)

@@ -74,7 +74,12 @@ def cheaper_method(
     Measured with the paper's head on one thread: equal at 180 runs for 8 qubits, 500 for 9, 2,000 for 10 and 3,500 for
     11, about 2 · 2^n in that range. With ``every_run`` a density matrix for each run, see `reruns_every_shot`: equal
     at 3 qubits, and 30 times the time at 6.
-    The memory holds a density matrix of ``density_matrix_qubits`` at most.
+
+    Args:
+        n_qubits: n.
+        runs: number of shots or trajectories.
+        density_matrix_qubits: qubits of the largest density matrix that the memory holds.
+        every_run: whether each run needs a density matrix of its own.
     """
     if n_qubits > density_matrix_qubits:
         return "trajectories"

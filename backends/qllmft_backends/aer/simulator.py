@@ -71,8 +71,17 @@ def check_request(circuit: QuantumCircuit, values: Floats, max_qubits: int | Non
 def run(simulator: AerSimulator, circuit: QuantumCircuit, values: Floats, **options: Any) -> Result:
     """Run all parameter sets in one call.
 
-    Sample b of the result belongs to row b of ``values`` (B, P), B ≥ 1, and has a seed of its own: Aer adds 2113·b to
+    Sample b of the result belongs to row b of the values, and has a seed of its own: Aer adds 2113·b to
     ``seed_simulator``.
+
+    Args:
+        simulator: runs the circuit.
+        circuit: P parameters.
+        values: (B, P) parameter values in radians, B ≥ 1.
+        options: of Aer, such as ``shots`` and ``seed_simulator``.
+
+    Raises:
+        BackendError: if Aer refuses the circuit, or does not finish.
     """
     columns = {p: values[:, k].tolist() for k, p in enumerate(circuit.parameters)}
     if circuit.global_phase:

@@ -205,16 +205,16 @@ def _undo_pairs(pair, add_sums, s, c, step, coefficients, by_lane):
 
 @part
 def undo_on_lanes(s, c, step, coefficients, by_lane):
-    """Undo `apply_to_lanes`.
+    """Undo `apply_to_lanes` (see `undo_matrix`).
 
     A lane whose bit is set adds to Y with the other sign, which is left to `add_derivatives`.
 
     Args:
-        s: see `undo_matrix`, as the others.
-        c: the same.
-        step: the same.
-        coefficients: the same.
-        by_lane: the same.
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates' inverses, see `spread_matrices`.
+        by_lane: sums of all gates, see `backward_steps`.
     """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])
@@ -242,14 +242,14 @@ def undo_on_lanes(s, c, step, coefficients, by_lane):
 
 @part
 def undo_phase(s, c, step, coefficients, by_lane):
-    """Undo `apply_phase`. Only K has terms of this gate.
+    """Undo `apply_phase` (see `undo_matrix`). Only K has terms of this gate.
 
     Args:
-        s: see `undo_matrix`, as the others.
-        c: the same.
-        step: the same.
-        coefficients: the same.
-        by_lane: the same.
+        s: state, contiguous rows of two registers; changed in place.
+        c: co-state of the same shape, changed in place.
+        step: int64 row of `ComplexPlan.steps`.
+        coefficients: registers of all gates' inverses, see `spread_matrices`.
+        by_lane: sums of all gates, see `backward_steps`.
     """
     width = count_lanes(s)
     m = _matrix(load, coefficients, 8 * width * step[1])

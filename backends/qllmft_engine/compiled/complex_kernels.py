@@ -60,7 +60,7 @@ def run_forward(s, plan, coefficients, is_full):
     """Run all steps on a chunk.
 
     Args:
-        s: (2^(Q+1) · L,) initial state of a chunk; the final one afterwards.
+        s: (2^(Q+1) · L,) initial state of the chunk; the final one afterwards.
         plan: `ComplexPlanArrays`.
         coefficients: (8·N·width,) registers of the gates, see `spread_matrices`.
         is_full: (N,) bool, see `spread_matrices`.

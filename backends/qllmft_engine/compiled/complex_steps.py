@@ -63,10 +63,11 @@ def _undo_step(s, c, step, needed_sums, coefficients, is_full, by_lane):
 
 @part
 def forward_steps(s, steps, coefficients, is_full):
-    """Run steps of `ComplexPlan` on rows.
+    """Run steps on a state, the first one first.
 
     Args:
-        s: state of a whole chunk or of a gathered block, contiguous rows of two registers; changed in place.
+        s: state of a whole chunk or of a gathered block, contiguous rows of two registers; changed
+            in place.
         steps: (n, 10) int64 rows of `ComplexPlan.steps`.
         coefficients: (8·N·width,) registers of the gates, see `spread_matrices`.
         is_full: (N,) bool, see `spread_matrices`.

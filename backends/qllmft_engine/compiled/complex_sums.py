@@ -33,78 +33,77 @@ def store_sums(by_lane, place, sums):
     store(by_lane, place + 2 * width, sums[2])
 
 
-# Each function adds the terms of one row of a pair.
-
-
 @inlined_part
-def add_k(sums, own, other, row, is_second):
-    """Add to K.
+def add_k(sums, costate, partner, row, is_second):
+    """Add a row's term to K.
 
     Args:
-        sums: K, X and Y so far.
-        own: the row of the co-state.
-        other: the co-state's other row of the pair.
-        row: the row of the state.
+        sums: registers of K, X and Y so far.
+        costate: real and imaginary parts of the row of the co-state.
+        partner: those of the co-state's other row of the pair.
+        row: those of the row of the state.
         is_second: whether it is the pair's second row, where the qubit is 1.
     """
     if is_second:
-        return add(sums[0], imaginary(own, row)), sums[1], sums[2]
+        return add(sums[0], imaginary(costate, row)), sums[1], sums[2]
     return sums
 
 
 @inlined_part
-def add_cross(sums, own, other, row, is_second):
-    """Add to X.
+def add_cross(sums, costate, partner, row, is_second):
+    """Add a row's term to X.
 
     Args:
-        sums: see `add_k`, as the others.
-        own: the same.
-        other: the same.
-        row: the same.
-        is_second: the same.
+        sums: registers of K, X and Y so far.
+        costate: real and imaginary parts of the row of the co-state.
+        partner: those of the co-state's other row of the pair.
+        row: those of the row of the state.
+        is_second: whether it is the pair's second row, where the qubit is 1.
     """
-    return sums[0], add(sums[1], imaginary(other, row)), sums[2]
+    return sums[0], add(sums[1], imaginary(partner, row)), sums[2]
 
 
 @inlined_part
-def add_turn(sums, own, other, row, is_second):
-    """Add to Y.
+def add_turn(sums, costate, partner, row, is_second):
+    """Add a row's term to Y.
 
     Args:
-        sums: see `add_k`, as the others.
-        own: the same.
-        other: the same.
-        row: the same.
-        is_second: the same.
+        sums: registers of K, X and Y so far.
+        costate: real and imaginary parts of the row of the co-state.
+        partner: those of the co-state's other row of the pair.
+        row: those of the row of the state.
+        is_second: whether it is the pair's second row, where the qubit is 1.
     """
     if is_second:
-        return sums[0], sums[1], add(sums[2], real(other, row))
-    return sums[0], sums[1], sub(sums[2], real(other, row))
+        return sums[0], sums[1], add(sums[2], real(partner, row))
+    return sums[0], sums[1], sub(sums[2], real(partner, row))
 
 
 @inlined_part
-def add_k_and_turn(sums, own, other, row, is_second):
-    """Add to K and Y.
+def add_k_and_turn(sums, costate, partner, row, is_second):
+    """Add a row's terms to K and Y.
 
     Args:
-        sums: see `add_k`, as the others.
-        own: the same.
-        other: the same.
-        row: the same.
-        is_second: the same.
+        sums: registers of K, X and Y so far.
+        costate: real and imaginary parts of the row of the co-state.
+        partner: those of the co-state's other row of the pair.
+        row: those of the row of the state.
+        is_second: whether it is the pair's second row, where the qubit is 1.
     """
-    return add_turn(add_k(sums, own, other, row, is_second), own, other, row, is_second)
+    return add_turn(add_k(sums, costate, partner, row, is_second), costate, partner, row, is_second)
 
 
 @inlined_part
-def add_all(sums, own, other, row, is_second):
-    """Add to all three.
+def add_all(sums, costate, partner, row, is_second):
+    """Add a row's terms to all three sums.
 
     Args:
-        sums: see `add_k`, as the others.
-        own: the same.
-        other: the same.
-        row: the same.
-        is_second: the same.
+        sums: registers of K, X and Y so far.
+        costate: real and imaginary parts of the row of the co-state.
+        partner: those of the co-state's other row of the pair.
+        row: those of the row of the state.
+        is_second: whether it is the pair's second row, where the qubit is 1.
     """
-    return add_cross(add_k_and_turn(sums, own, other, row, is_second), own, other, row, is_second)
+    return add_cross(
+        add_k_and_turn(sums, costate, partner, row, is_second), costate, partner, row, is_second
+    )

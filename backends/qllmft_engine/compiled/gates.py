@@ -235,17 +235,20 @@ def grow(s, step):
 
 @part
 def grow_rot(s, c, step, cos, sin, gradient):
-    """Add a qubit in R_Y|0⟩ of stride ``step``, or take it away again.
+    """Add a qubit in R_Y|0⟩ of stride ``step``, or take it away again (see `rot`).
 
     Only the amplitudes of its bit 0 are read on the way there, and left on the way back.
 
     Args:
-        s: amplitudes of L samples; changed in place.
+        s: amplitudes of L samples, of which the first 2·``step`` are changed in place.
         c: co-state of the same shape, changed in place; None: forward.
-        step: L·2^q of the qubit.
+        step: L·2^q of the qubit q, above all others and outside registers.
         cos: see `rot`.
         sin: see `rot`.
         gradient: register of the sum so far; None: forward.
+
+    Returns:
+        The register of the sum; None: forward.
     """
     for k in range(0, step, count_lanes(s)):
         a = load(s, k)

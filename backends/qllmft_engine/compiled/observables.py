@@ -133,10 +133,10 @@ def sum_lanes(by_lane, lane_signs, t, sample, batch):
     """Return the sum of a string's lanes that belong to a sample, with the signs of the qubits inside registers.
 
     Args:
-        by_lane: (T·width,) sums of the strings.
-        lane_signs: (T·width,) signs of the strings on the qubits inside registers.
+        by_lane: (T·width,) sums of the strings by lane.
+        lane_signs: (T·width,) of `PlanArrays`.
         t: number of the string.
-        sample: number of the sample in its chunk.
+        sample: number of the sample in its chunk, below L.
         batch: L.
     """
     width = count_lanes(by_lane)

@@ -47,6 +47,24 @@ def has_fused_multiply_add() -> bool:
     return bool(binding.get_host_cpu_features().get("fma", False))
 
 
+def _make_constant(array, number):
+    """Return the signature and the code of a function of an array that returns ``number``."""
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, number)
+
+    return types.intp(array), codegen
+
+
+def make_operation(signature, build):
+    """Return a signature and the code of it: ``build(builder, *args)``, with the LLVM values of the arguments."""
+
+    def codegen(context, builder, signature, args):
+        return build(builder, *args)
+
+    return signature, codegen
+
+
 @intrinsic
 def count_lanes(typingctx, array):
     """Return the lanes of a register of the array's dtype.
@@ -54,23 +72,13 @@ def count_lanes(typingctx, array):
     It is a constant of the compiled code. numba reads an array's ``itemsize`` from memory, and a division by it takes
     longer than a gate on a row.
     """
-    n_lanes = lanes(array.dtype.bitwidth // 8)
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant(types.intp, n_lanes)
-
-    return types.intp(array), codegen
+    return _make_constant(array, lanes(array.dtype.bitwidth // 8))
 
 
 @intrinsic
 def count_piece_lanes(typingctx, array):
     """Return the lanes of a piece of a register of the array's dtype, see `count_pieces`."""
-    n_lanes = lanes(array.dtype.bitwidth // 8) // count_pieces()
-
-    def codegen(context, builder, signature, args):
-        return context.get_constant(types.intp, n_lanes)
-
-    return types.intp(array), codegen
+    return _make_constant(array, lanes(array.dtype.bitwidth // 8) // count_pieces())
 
 
 @part
@@ -192,14 +200,14 @@ def store(typingctx, array, index, value):
 
 
 def _binary(instruction):
+    def build(builder, x, y):
+        # "contract" alone: a product and a sum may become one fused multiply-add; nothing is
+        # reordered
+        return getattr(builder, instruction)(x, y, flags=("contract",))
+
     @intrinsic
     def operation(typingctx, a, b):
-        def codegen(context, builder, signature, args):
-            # "contract" alone: a product and a sum may become one fused multiply-add; nothing is
-            # reordered
-            return getattr(builder, instruction)(args[0], args[1], flags=("contract",))
-
-        return a(a, b), codegen
+        return make_operation(a(a, b), build)
 
     return operation
 
@@ -219,8 +227,8 @@ def build_multiply_add(builder, x, y, z):
     Args:
         builder: llvmlite's, at the place of the code.
         x: LLVM value of a register.
-        y: the same.
-        z: the same.
+        y: LLVM value of the same type.
+        z: LLVM value of the same type.
     """
     if not has_fused_multiply_add():
         return builder.fadd(builder.fmul(x, y), z)
@@ -249,22 +257,32 @@ def build_negative(builder, x):
 
 @intrinsic
 def multiply_add(typingctx, x, y, z):
-    """Return x·y + z (see `build_multiply_add`)."""
+    """Return x·y + z (see `build_multiply_add`).
 
-    def codegen(context, builder, signature, args):
-        return build_multiply_add(builder, *args)
-
-    return x(x, y, z), codegen
+    Args:
+        typingctx: numba's typing context, not used.
+        x: register.
+        y: register of the same type.
+        z: register of the same type.
+    """
+    return make_operation(x(x, y, z), build_multiply_add)
 
 
 @intrinsic
 def multiply_subtract(typingctx, x, y, z):
-    """Return x·y − z (see `build_multiply_add`)."""
+    """Return x·y − z (see `build_multiply_add`).
 
-    def codegen(context, builder, signature, args):
-        return build_multiply_add(builder, args[0], args[1], build_negative(builder, args[2]))
+    Args:
+        typingctx: numba's typing context, not used.
+        x: register.
+        y: register of the same type.
+        z: register of the same type.
+    """
 
-    return x(x, y, z), codegen
+    def build(builder, x, y, z):
+        return build_multiply_add(builder, x, y, build_negative(builder, z))
+
+    return make_operation(x(x, y, z), build)
 
 
 @intrinsic
@@ -282,12 +300,12 @@ def broadcast(typingctx, number):
 
 
 def _lanewise(name):
+    def build(builder, x):
+        return _call_lanewise(builder, name, x)
+
     @intrinsic
     def operation(typingctx, a):
-        def codegen(context, builder, signature, args):
-            return _call_lanewise(builder, name, args[0])
-
-        return a(a), codegen
+        return make_operation(a(a), build)
 
     return operation
 
@@ -300,17 +318,15 @@ nearest_integer = _lanewise("rint")  # of two equally near ones the even one
 def any_below(typingctx, a, limit):
     """Return whether any lane of ``a`` is below the number ``limit``."""
 
-    def codegen(context, builder, signature, args):
-        vector = args[0].type
-        limits = ir.Constant(vector, ir.Undefined)
+    def build(builder, x, bound):
+        vector = x.type
+        bounds = ir.Constant(vector, ir.Undefined)
         for lane in range(vector.count):
-            limits = builder.insert_element(limits, args[1], ir.Constant(ir.IntType(32), lane))
-        below = builder.bitcast(
-            builder.fcmp_ordered("<", args[0], limits), ir.IntType(vector.count)
-        )
+            bounds = builder.insert_element(bounds, bound, ir.Constant(ir.IntType(32), lane))
+        below = builder.bitcast(builder.fcmp_ordered("<", x, bounds), ir.IntType(vector.count))
         return builder.icmp_unsigned("!=", below, ir.Constant(below.type, 0))
 
-    return types.boolean(a, a.dtype), codegen
+    return make_operation(types.boolean(a, a.dtype), build)
 
 
 @intrinsic
@@ -324,22 +340,23 @@ def select_positive(typingctx, mask, a, b):
         b: the same.
     """
 
-    def codegen(context, builder, signature, args):
-        zero = ir.Constant(args[0].type, None)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+    def build(builder, condition, x, y):
+        zero = ir.Constant(condition.type, None)
+        return builder.select(builder.fcmp_ordered(">", condition, zero), x, y)
 
-    return a(mask, a, b), codegen
+    return make_operation(a(mask, a, b), build)
 
 
 def _exchange(distance):
+    def build(builder, x):
+        lane_count = x.type.count
+        order = [i ^ distance if i ^ distance < lane_count else i for i in range(lane_count)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), lane_count), order)
+        return builder.shuffle_vector(x, x, mask)
+
     @intrinsic
     def operation(typingctx, a):
-        def codegen(context, builder, signature, args):
-            order = [i ^ distance if i ^ distance < a.lanes else i for i in range(a.lanes)]
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), a.lanes), order)
-            return builder.shuffle_vector(args[0], args[0], mask)
-
-        return a(a), codegen
+        return make_operation(a(a), build)
 
     return operation
 

@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from qllmft_engine.compiled.simd import VectorType, vector_pointer
+from qllmft_engine.compiled.simd import VectorType, make_operation, vector_pointer
 
 
 @intrinsic
@@ -79,10 +79,10 @@ def store_samples(typingctx, array, index, by_sample):
 def round_as(typingctx, array, x):
     """Return a register of float64 with the numbers that ``array`` can hold: rounded to its dtype."""
 
-    def codegen(context, builder, signature, args):
+    def build(builder, _, number):
         if array.dtype == types.float64:
-            return args[1]
-        narrow = ir.VectorType(ir.FloatType(), args[1].type.count)
-        return builder.fpext(builder.fptrunc(args[1], narrow), args[1].type)
+            return number
+        narrow = ir.VectorType(ir.FloatType(), number.type.count)
+        return builder.fpext(builder.fptrunc(number, narrow), number.type)
 
-    return x(array, x), codegen
+    return make_operation(x(array, x), build)

@@ -44,10 +44,10 @@ def choose_turns(
     A real matrix or R_X behind a turn becomes one, too, or a general matrix.
 
     Args:
-        gates: of the program.
-        places: of the gates.
+        gates: of the program, in their order.
+        places: of all gates.
         free_wires: wires on which the final state may have any phase diag(1, p).
-        half_register: lanes of half a register.
+        half_register: half the lanes of a register. A matrix on lanes at this distance may run as a turn.
     """
     takes_phase = dict.fromkeys(free_wires, True)
     leaves_phase = [False] * len(gates)

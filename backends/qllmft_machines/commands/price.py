@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qllmft.cli.backend import BackendOptions, Options, report_calibration_texts
-from qllmft.cli.consent import Load, find_remote_backend, show_estimate
+from qllmft.cli.backend import BackendOptions, Options
+from qllmft.cli.consent import Load, find_remote_backend, report_calibration_texts, show_estimate
 from qllmft.cli.options import Count, Positive, Row, Run
 from qllmft_base.errors import UserError
 
@@ -49,22 +49,20 @@ def price(
         raise UserError(_no_price_text(backend))
     backend_options = BackendOptions(backend, shots, backend_option, known_texts=known_texts)
     decision = Decision()
-    predictor, backends = backend_options.open(run, model, decision, sends_circuits=False)
-    (predictor.backend,) = backends.values()
-    if find_remote_backend(predictor.backend) is None:
+    predictor, measured_models = backend_options.open(run, model, decision, sends_circuits=False)
+    (measured_model,) = measured_models.values()
+    if find_remote_backend(measured_model.backend) is None:
         raise UserError(_no_price_text(backend))
     n_vectors = min(texts, _MAX_VECTORS)
     vectors = np.random.default_rng(_SEED).normal(size=(n_vectors, predictor.model.dimension))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    mixed_texts = predictor.with_known_texts(vectors)
-    n_known = int(mixed_texts.known_mask.sum())
-    report_calibration_texts(n_known, texts + n_known, mixed_texts.shortage)
+    n_known = report_calibration_texts(measured_model, vectors, texts)
     # of the run's record alone, since these vectors are no texts
     load = Load.look_up(predictor, vectors[:0], decision)
-    estimate = predictor.estimate(vectors, offline=True)
+    estimate = measured_model.estimate(vectors, offline=True)
     if texts > n_vectors:
         estimate = _extrapolate_estimate(
-            estimate, predictor.backend, n_vectors + n_known, texts + n_known
+            estimate, measured_model.backend, n_vectors + n_known, texts + n_known
         )
     show_estimate(estimate, load)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,15 +10,19 @@ import numpy as np
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.observables import draw_frequencies
 from qllmft_backends.protocol import Capabilities
+from qllmft_machines.batch import CircuitBatch
+from qllmft_machines.cost import CostEstimate
 from qllmft_machines.ionq.base import IDEAL_SHOTS, IonQBase
+from qllmft_machines.ionq.compile import compile_at_server
 from qllmft_machines.ionq.options import (
     CLOUD_NOISE,
+    DEBIASING_MIN_SHOTS,
     QPU_MAX_SHOTS,
     IonQForteOptions,
     IonQSimulatorOptions,
 )
 from qllmft_machines.ledger.chunk import FREE_MACHINE, Chunk
-from qllmft_machines.ledger.payload import Probabilities
+from qllmft_machines.ledger.payload import Probabilities, Variant
 
 # of another machine, the server says it before it is sent
 _QUBITS = {"forte-1": 36, "forte-enterprise-1": 36}
@@ -100,6 +105,23 @@ class IonQForte(IonQBase):
     def gate_noise(self) -> GateNoise | None:
         """Return the noise of IonQ's simulator for the machine, None if its rates are not published."""
         return CLOUD_NOISE.get(self.options.target)
+
+    @property
+    def fewest_shots(self) -> int:
+        """Return the least shots that error mitigation takes."""
+        return DEBIASING_MIN_SHOTS if self.options.error_mitigation == "debiasing" else 1
+
+    def _add_native_size(self, estimate: CostEstimate, batch: CircuitBatch) -> CostEstimate:
+        if not (self.options.compiled_estimate and len(batch.values)):
+            return estimate
+        (first_circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
+        native = compile_at_server(self._route, batch.setup, first_circuit)
+        return replace(estimate, native=native)
+
+    def _read_variants(self, chunk: Chunk, index: int) -> list[Variant] | None:
+        if not self.options.variants or chunk.variants is None:
+            return None
+        return chunk.variants[index]
 
     def _read_extras(self, chunk: Chunk) -> None:
         super()._read_extras(chunk)

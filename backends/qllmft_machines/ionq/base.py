@@ -40,15 +40,12 @@ from qllmft_machines.errors import (
 )
 from qllmft_machines.ionq.compile import (
     PUBLISHED_ON,
-    compile_at_server,
-    compile_template,
+    make_template,
     published_price,
 )
 from qllmft_machines.ionq.options import (
-    DEBIASING_MIN_SHOTS,
     JOB_MAX_CIRCUITS,
     JOB_MAX_GATES,
-    IonQForteOptions,
     IonQOptions,
 )
 from qllmft_machines.ionq.reading import JobResults
@@ -58,7 +55,7 @@ from qllmft_machines.jobs import Jobs
 from qllmft_machines.jobs_backend import JobsBackend
 from qllmft_machines.ledger.chunk import Chunk, Setup
 from qllmft_machines.ledger.ledger import Ledger
-from qllmft_machines.ledger.payload import Probabilities, standard_errors
+from qllmft_machines.ledger.payload import Probabilities, Variant, standard_errors
 from qllmft_machines.options import Deadline, KnownAnswerOptions
 
 # sent with an ideal simulation, which ignores it ("shots is ignored by ideal simulator backend")
@@ -99,12 +96,6 @@ class IonQBase(JobsBackend):
         """Return the API's address."""
         return str(self.options.address())
 
-    @property
-    def fewest_shots(self) -> int:
-        """Return the least shots that error mitigation takes."""
-        mitigated = getattr(self.options, "error_mitigation", "none") == "debiasing"
-        return DEBIASING_MIN_SHOTS if mitigated else 1
-
     def in_round(self, shots: int, number: int) -> Self:
         """Return this backend with other shots; the simulator's noise has another seed in each round."""
         round_backend = super().in_round(shots, number)
@@ -127,41 +118,35 @@ class IonQBase(JobsBackend):
     def _setup_fields(self) -> dict[str, Any]:
         """Return the fields of `Setup` for the machine, shots, mitigation, noise and seed."""
 
-    def estimate(
-        self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
-    ) -> CostEstimate:
-        """Return the cost of a call (see `RemoteBackend.estimate`). Nothing is written.
+    def _price_call(self, batch: CircuitBatch, *, offline: bool) -> CostEstimate:
+        """Return the cost of a call.
 
         Without an API key, the price is the published one, and the note says so.
 
         Raises:
             RemoteError: if the server gives no price within a few seconds.
         """
-        with self.jobs.reading():
-            batch = self._batch(circuit, values)
-            if offline:
-                return self.jobs.estimate(batch, published_price)
-            try:
-                with self._route.until(Deadline(_PRICE_PATIENCE_S)):
-                    estimate = self.jobs.estimate(batch, self._route.price)
-                if estimate.price is None:
-                    raise RemoteRequestError(estimate.note)
-            except IonQKeyMissingError:
-                estimate = self.jobs.estimate(batch, published_price)
-                return replace(estimate, note=f"{_NO_KEY_NOTE} {estimate.note}")
-            except RemoteError as error:
-                raise error.with_message(
-                    f"no price: {error} For a dated estimate from prices of {PUBLISHED_ON}, add --offline, or in "
-                    "Python offline=True."
-                ) from None
-            options = self.options
-            if not (
-                isinstance(options, IonQForteOptions) and options.compiled_estimate and len(values)
-            ):
-                return estimate
-            (first_circuit,) = batch.template.bind(batch.values[:1], ["dry run"])
-            native = compile_at_server(self._route, batch.setup, first_circuit)
-            return replace(estimate, native=native)
+        if offline:
+            return self.jobs.price_call(batch, published_price)
+        try:
+            with self._route.until(Deadline(_PRICE_PATIENCE_S)):
+                estimate = super()._price_call(batch, offline=False)
+            if estimate.price is None:
+                raise RemoteRequestError(estimate.note)
+        except IonQKeyMissingError:
+            estimate = self.jobs.price_call(batch, published_price)
+            return replace(estimate, note=f"{_NO_KEY_NOTE} {estimate.note}")
+        except RemoteError as error:
+            raise error.with_message(
+                f"no price: {error} For a dated estimate from prices of {PUBLISHED_ON}, add --offline, or in "
+                "Python offline=True."
+            ) from None
+        return self._add_native_size(estimate, batch)
+
+    def _add_native_size(self, estimate: CostEstimate, batch: CircuitBatch) -> CostEstimate:
+        """Return an estimate with the size of the first circuit in native gates, if the options ask for it."""
+        del batch
+        return estimate
 
     def submit(self, circuit: QuantumCircuit, values: Floats) -> Submission:
         """Send the circuits that the ledger lacks, and return without waiting (see `Jobs.submit`)."""
@@ -181,27 +166,17 @@ class IonQBase(JobsBackend):
         with self.jobs.writing():
             batch = self._batch(circuit, values)
             results = self._collect_results(batch)
-        return self._estimate_expectations(batch, results, z_observables)
+        return self._derive_expectations(batch, results, z_observables)
 
-    def expectations(
-        self, circuit: QuantumCircuit, values: Floats, observables: Operators
-    ) -> Expectations:
-        """Submit and collect (see `Backend.expectations`). The estimator is `counts.expectations`."""
-        z_observables = ZObservables.from_operators(observables, circuit.num_qubits)
-        batch, results = self._run_circuits(circuit, values)
-        return self._estimate_expectations(batch, results, z_observables)
-
-    def _estimate_expectations(
+    def _derive_expectations(
         self, batch: CircuitBatch, results: list[Probabilities], z_observables: ZObservables
     ) -> Expectations:
-        """Return the expectation values that follow from the result of each circuit of a batch."""
-        options = self.options
-        estimates = expectations(results, options.shots, z_observables)
-        reads_variants = isinstance(options, IonQForteOptions) and options.variants
+        """Return the expectation values that follow, with errors from the variants or the shots that were kept."""
+        estimates = super()._derive_expectations(batch, results, z_observables)
         has_unknown_shots = False
         for b, (chunk, i) in enumerate(filter(None, batch.places)):
             kept_shots = chunk.kept_shots(i)
-            if reads_variants and chunk.variants and (variants := chunk.variants[i]):
+            if variants := self._read_variants(chunk, i):
                 estimates.standard_errors[b] = standard_errors(variants, z_observables)
             elif kept_shots is None:
                 has_unknown_shots = True
@@ -211,6 +186,11 @@ class IonQBase(JobsBackend):
         if has_unknown_shots:
             self._warn_of_discarded_shots(batch.setup)
         return estimates
+
+    def _read_variants(self, chunk: Chunk, index: int) -> list[Variant] | None:
+        """Return the results of a debiased circuit's variants, None if the options do not read them."""
+        del chunk, index
+        return None
 
     def _warn_of_discarded_shots(self, setup: Setup) -> None:
         """Warn that errors count shots that symmetry verification may have discarded."""
@@ -297,7 +277,7 @@ class IonQBase(JobsBackend):
                 f"the circuit has {n_qubits} qubits and {self.name} takes {limit}. Nothing was sent. "
                 "Use a smaller head."
             )
-        template = compile_template(circuit)
+        template = make_template(circuit)
         setup = Setup(
             url=self.address,
             circuit_sha256=template.sha256,
@@ -307,7 +287,7 @@ class IonQBase(JobsBackend):
         )
         has_known_answers = isinstance(self.options, KnownAnswerOptions)
         known_answer_template = cache(
-            lambda state: compile_template(known_answer_circuit(n_qubits, state))
+            lambda state: make_template(known_answer_circuit(n_qubits, state))
         )
         batch = CircuitBatch(
             template,

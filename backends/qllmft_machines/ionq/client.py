@@ -37,8 +37,8 @@ class Client:
         return "/".join((self.url, *path))
 
     def get(self, *path: str, **query: Any) -> Any:
-        """Return the answer to a GET, repeated while the server is busy or away (see `Transport.send_with_retries`)."""
-        return self.transport.send_with_retries("GET", self.address(*path), params=query)
+        """Return the answer to a GET, repeated while the server is busy or away (see `Transport.send_repeatedly`)."""
+        return self.transport.send_repeatedly("GET", self.address(*path), params=query)
 
     def get_object(self, *path: str, **query: Any) -> dict[str, Any]:
         """Return the answer to a GET, or raise `RemoteTransientError` if it is no JSON object."""
@@ -53,17 +53,29 @@ class Client:
     def get_once(self, *path: str) -> Any:
         """Return the answer to a GET, None if there is none at once: results do not wait for it."""
         try:
-            return self.transport.send_once("GET", self.address(*path))
+            return self.transport.send("GET", self.address(*path))
         except RemoteError:
             return None
 
-    def post(self, *path: str, body: str | None = None) -> Any:
-        """Return the answer to a POST of a JSON text, sent once (see `Transport.send_once`)."""
-        return self.transport.send_once("POST", self.address(*path), body=body)
+    def send(self, *path: str, body: str | None = None) -> Any:
+        """Send a JSON text by a POST, once, and return the answer (see `Transport.send`)."""
+        return self.transport.send("POST", self.address(*path), body=body)
+
+    def send_job(self, body: str) -> str:
+        """Send a job once, and return its id (see `Transport.send`)."""
+        answer = self.send("jobs", body=body)
+        job_id = value_at_path(answer, "id")
+        if not isinstance(job_id, str) or not job_id:
+            raise RemoteTransientError(
+                f"POST {self.address('jobs')} answered without a job's id: {self.transport.scrub(json.dumps(answer))}.",
+                transient=True,
+                ambiguous=True,
+            )
+        return job_id
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job, and return its status. Repeating it does no harm."""
-        answer = self.transport.send_with_retries(
+        answer = self.transport.send_repeatedly(
             "PUT", self.address("jobs", job_id, "status", "cancel")
         )
         return str(value_at_path(answer, "status") or "canceled")

@@ -24,6 +24,7 @@ from qllmft_machines.errors import (
     JobTimeoutError,
     RemoteRequestError,
 )
+from qllmft_machines.ionq.library import write_job
 from qllmft_machines.ionq.reading import fetch_native_gates
 from qllmft_machines.ionq.route import IonQRoute
 from qllmft_machines.ledger.chunk import Setup
@@ -59,8 +60,8 @@ _WIDTHS = {"gpi": 1, "gpi2": 1, "ms": 2, "zz": 2}  # qubits of each compiled gat
 _OMIT_HINT = "Omit compiled_estimate."
 
 
-def compile_template(circuit: QuantumCircuit) -> Template:
-    """Check that ``circuit`` can be sent, and measure every qubit."""
+def make_template(circuit: QuantumCircuit) -> Template:
+    """Return ``circuit`` with every qubit measured, in gates that can be sent."""
     check_unmeasured(circuit)
     circuit = _rewrite_gates(inline_misnamed_gates(circuit))
     lines = [f"{circuit.num_qubits} qubits", ",".join(p.name for p in circuit.parameters)]
@@ -177,8 +178,8 @@ def compile_at_server(route: IonQRoute, setup: Setup, circuit: QuantumCircuit) -
         JobFailedError: if it was not compiled.
         RemoteError: if the server cannot be asked.
     """
-    job_id = route.post_job([circuit], setup, {}, name="qllmft dry run", dry_run=True)
     client = route.client
+    job_id = client.send_job(write_job([circuit], setup, {}, name="qllmft dry run", dry_run=True))
     deadline = Deadline(route.waits.deadline_s)
     while True:
         job = client.job(job_id)

@@ -15,6 +15,7 @@ server is away, and asks the address in the environment, without a key, for the 
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,8 @@ from qiskit_ionq.helpers import get_user_agent, qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
 
 from qllmft_machines.batch import Circuits
+from qllmft_machines.errors import RemoteRequestError
+from qllmft_machines.ionq.options import JOB_MAX_BYTES
 from qllmft_machines.ledger.chunk import Setup
 
 __all__ = [
@@ -35,23 +38,50 @@ __all__ = [
     "MSGate",
     "add_equivalences",
     "get_user_agent",
-    "job_body",
     "library_version",
     "qiskit_to_ionq",
+    "write_job",
 ]
 
 
-def job_body(
+def write_job(
     circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **job_options: Any
 ) -> str:
-    """Return the body of a job as the library writes it.
+    """Return the body of a job as the library writes it, after a check of its size.
 
     Args:
         circuits: bound and measured, in the job's order; several make a multi-circuit job.
         setup: machine, width and shots; on the simulator noise and seed, else the mitigation.
         metadata: of the job, besides the library's own.
         job_options: other options of the library's `run`, such as ``name``.
+
+    Raises:
+        RemoteRequestError: ``unsent``, if the body is too long, or not of these circuits.
     """
+    body = _write_body(circuits, setup, metadata, job_options)
+    if (size := len(body.encode())) > JOB_MAX_BYTES:
+        raise RemoteRequestError(
+            f"the job has {size:,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
+            "Send fewer circuits per job: circuits_per_job.",
+            unsent=True,
+        )
+    job_input = json.loads(body)["input"]
+    written_size = (job_input.get("qubits"), len(job_input.get("circuits") or [None]))
+    expected_size = (max(circuit.num_qubits for circuit in circuits), len(circuits))
+    if written_size != expected_size:
+        raise RemoteRequestError(
+            f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} qubits "
+            f"for {expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
+            "pip install '.[ionq]'.",
+            unsent=True,
+        )
+    return body
+
+
+def _write_body(
+    circuits: Circuits, setup: Setup, metadata: Mapping[str, str], job_options: dict[str, Any]
+) -> str:
+    """Return the body of a job as the library writes it, unchecked."""
     name = "ionq_simulator" if setup.free else f"ionq_{setup.backend}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IonQTranspileLevelWarning)

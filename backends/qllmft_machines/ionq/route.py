@@ -17,12 +17,11 @@ from qllmft_machines.errors import (
     NOT_FOUND,
     RemoteError,
     RemoteRequestError,
-    RemoteTransientError,
     SessionWarning,
 )
 from qllmft_machines.ionq.client import Client, IonQJobs, find_client_token
-from qllmft_machines.ionq.library import job_body, library_version
-from qllmft_machines.ionq.options import JOB_MAX_BYTES, IonQConnection, IonQForteOptions
+from qllmft_machines.ionq.library import write_job
+from qllmft_machines.ionq.options import IonQConnection, IonQForteOptions
 from qllmft_machines.ionq.reading import JobResults
 from qllmft_machines.ledger.chunk import TOKEN_IN_NAME, Chunk, Setup
 from qllmft_machines.ledger.ledger import Ledger
@@ -96,7 +95,7 @@ class IonQRoute(Route):
             + _rates_text(estimate),
         }
 
-    def post(
+    def send(
         self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send circuits as one job, once (see `Route`).
@@ -114,39 +113,8 @@ class IonQRoute(Route):
         """
         name = f"qllmft {token[:TOKEN_IN_NAME]}"  # the API allows letters, digits, spaces, - and _
         metadata = {"client_token": token, "ledger": ledger}
-        return self.post_job(circuits, setup, metadata, name=name, session_id=session)
-
-    def post_job(
-        self, circuits: Circuits, setup: Setup, metadata: Mapping[str, str], **job_options: Any
-    ) -> str:
-        """Send circuits as one job, with ``metadata`` and ``job_options`` of qiskit-ionq, and return its id."""
-        body = job_body(circuits, setup, metadata, **job_options)
-        if (size := len(body.encode())) > JOB_MAX_BYTES:
-            raise RemoteRequestError(
-                f"the job has {size:,} bytes, and IonQ takes up to {JOB_MAX_BYTES:,}. Nothing was sent. "
-                "Send fewer circuits per job: circuits_per_job.",
-                unsent=True,
-            )
-        job_input = json.loads(body)["input"]
-        written_size = (job_input.get("qubits"), len(job_input.get("circuits") or [None]))
-        expected_size = (max(circuit.num_qubits for circuit in circuits), len(circuits))
-        if written_size != expected_size:
-            raise RemoteRequestError(
-                f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} qubits "
-                f"for {expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
-                "pip install '.[ionq]'.",
-                unsent=True,
-            )
-        answer = self.client.post("jobs", body=body)
-        job_id = value_at_path(answer, "id")
-        if not isinstance(job_id, str) or not job_id:
-            raise RemoteTransientError(
-                f"POST {self.client.address('jobs')} answered without a job's id: "
-                f"{self.client.transport.scrub(json.dumps(answer))}.",
-                transient=True,
-                ambiguous=True,
-            )
-        return job_id
+        body = write_job(circuits, setup, metadata, name=name, session_id=session)
+        return self.client.send_job(body)
 
     def describe(self, job_id: str) -> RemoteJob:
         """Return a job (see `Route`)."""
@@ -254,7 +222,7 @@ class IonQRoute(Route):
         if not caps:
             return None
         try:
-            answer = self.client.post(
+            answer = self.client.send(
                 "sessions", body=json.dumps({"backend": backend, "settings": caps})
             )
         except RemoteError as error:
@@ -289,7 +257,7 @@ class IonQRoute(Route):
     def end_session(self, session: str) -> bool:
         """End a session, also with jobs under way. Return False, with a `SessionWarning`, if the server did not."""
         try:
-            self.client.post("sessions", session, "end")
+            self.client.send("sessions", session, "end")
         except RemoteError as error:
             text = (
                 f"the session {session} could not be ended: {error} It ends by itself at its caps."

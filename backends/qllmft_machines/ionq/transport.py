@@ -81,13 +81,13 @@ class Transport(DeadlineMixin):
         self.mock_server = False
         self._clock: tuple[float, float] | None = None  # the server's time, and ours at that moment
 
-    def send_with_retries(
+    def send_repeatedly(
         self, method: str, url: str, *, params: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the JSON value of the answer to a GET or PUT. Repeat the request while the server is busy or away.
 
         Raises:
-            IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `send_once`, after the last
+            IonQAuthError, IonQQuotaError, RemoteRequestError, RemoteTransientError: as `send`, after the last
                 repetition.
         """
         seconds = min(self._connection.retry_s, self.deadline.seconds_left())
@@ -115,9 +115,9 @@ class Transport(DeadlineMixin):
             stop=tenacity.stop_before_delay(seconds),
             before_sleep=name_server,
             reraise=True,
-        )(self.send_once, method, url, params=params)
+        )(self.send, method, url, params=params)
 
-    def send_once(
+    def send(
         self,
         method: str,
         url: str,
@@ -145,17 +145,17 @@ class Transport(DeadlineMixin):
         seconds = min(self._connection.request_timeout_s, max(0.05, self.deadline.seconds_left()))
         outcome: list[Answer | RemoteError] = []
 
-        def exchange() -> None:
+        def read_answer() -> None:
             # A failure is kept as a text: an exception would keep the frames of requests alive, and
             # with them the header that holds the key.
             try:
-                outcome.append(self._exchange_once(method, url, seconds, params=params, data=body))
+                outcome.append(self._read_answer(method, url, seconds, params=params, data=body))
             except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
                 outcome.append(self._no_answer_error(method, url, error))
 
         # In a thread, because no timeout of a socket bounds a server that sends a byte now and
         # then.
-        thread = threading.Thread(target=exchange, name="ionq-request", daemon=True)
+        thread = threading.Thread(target=read_answer, name="ionq-request", daemon=True)
         thread.start()
         thread.join(min(seconds, _SLOW_S))
         if thread.is_alive() and seconds > _SLOW_S:
@@ -183,7 +183,7 @@ class Transport(DeadlineMixin):
         """Return ``text`` shortened, without the key and without terminal codes."""
         return shorten(self._token.scrub(text))
 
-    def _exchange_once(
+    def _read_answer(
         self, method: str, url: str, seconds: float, **request_options: Any
     ) -> Answer | RemoteError:
         deadline = Deadline(seconds)

@@ -31,7 +31,7 @@ class Setup:
     Attributes:
         url: the server's address, so that a mock server's result never passes for IonQ's.
         backend: the API's name, ``simulator`` or ``qpu.forte-1``.
-        circuit_sha256: hash of the circuit with its parameters by name; see `compile.compile_template`.
+        circuit_sha256: hash of the circuit with its parameters by name; see `compile.make_template`.
         n_qubits: width.
         shots: measurements of a circuit, as sent.
         error_mitigation: ``none`` or ``debiasing``.
@@ -215,10 +215,10 @@ class Chunk:
         free_failure = self.state == "failed" and not any(self.results or ())
         if self.state == "planned" or (free_failure and self.setup.url != PROVIDERS_URL):
             return 0.0
-        return self.estimate
+        return self.estimated_price
 
     @property
-    def estimate(self) -> float | None:
+    def estimated_price(self) -> float | None:
         """Return the estimated price of all circuits of one job, in ``unit``, or None if unknown."""
         if self.price_each is None:
             return None
@@ -287,6 +287,12 @@ def find_wrong_bits(
 
     It is compared qubit by qubit: noise flips some of the shots. The right ones must be more than a half by three
     standard errors of chance, or by a tenth.
+
+    Args:
+        frequencies: share of the shots by basis state.
+        expected_state: right basis state; bit q is qubit q.
+        n_qubits: number of qubits.
+        shots: number of shots.
     """
     weighted_flips = [(state ^ expected_state, p) for state, p in frequencies.items()]
     right_shares = [

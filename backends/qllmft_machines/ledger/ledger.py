@@ -227,7 +227,11 @@ class Ledger:
     def plan(self, setup: Setup, values: Floats, *, checked: bool = False, **facts: Any) -> Chunk:
         """Return a chunk to send: a new one, or one with this content that was planned before and not accepted.
 
-        ``facts`` are further fields of the record: versions, gates, price. See `Chunk` for the other arguments.
+        Args:
+            setup: settings that the circuits share.
+            values: (b, P) parameter values in radians.
+            checked: whether a check circuit goes first.
+            facts: further fields of the record: versions, gates, price.
         """
         rows = np.ascontiguousarray(values, np.float64)
         content = content_hash(setup, rows, checked)
@@ -281,7 +285,13 @@ class Ledger:
         return next((c for c in chunks if job_id in (c.job_id, *c.duplicates)), None)
 
     def record_submission(self, chunk: Chunk, job_id: str, client_token: str, **facts: Any) -> None:
-        """Record that the server accepted the chunk as job ``job_id`` under ``client_token``.
+        """Record that the server accepted a chunk.
+
+        Args:
+            chunk: as it was sent.
+            job_id: the server's name of its job.
+            client_token: under which it was sent.
+            facts: further fields of the record.
 
         Raises:
             LedgerError: if that is the job of another chunk, whose results would pass for the chunk's.

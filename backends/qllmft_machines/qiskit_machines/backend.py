@@ -268,12 +268,9 @@ class QiskitBackend(JobsBackend):
     def estimate(
         self, circuit: QuantumCircuit, values: Floats, *, offline: bool = False
     ) -> CostEstimate:
-        """Return the circuits that a call would send (see `RemoteBackend.estimate`)."""
-        del offline  # prices are those of the options
+        """Return the circuits that a call would send, at the prices of the options (see `RemoteBackend.estimate`)."""
         if self.jobs is not None:
-            with self.jobs.reading():
-                batch = self._batch(circuit, values)
-                return self.jobs.estimate(batch, self.jobs.route.price)
+            return super().estimate(circuit, values, offline=offline)
         count = len(check_values(circuit, values))
         gates = str(self.compile_for_machine(circuit))
         shots = self.options.shots

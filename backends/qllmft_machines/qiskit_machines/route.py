@@ -82,7 +82,14 @@ class SamplerRunner:
         self.searches = service is not None
 
     def start(self, circuits: Circuits, shots: int, seed: int, tag: str) -> Any:
-        """Send circuits (see `BackendRunner.start`), with the ``tag`` of the job."""
+        """Send circuits without free parameters as one job and return it.
+
+        Args:
+            circuits: each measured into the register ``meas``.
+            shots: measurements per circuit.
+            seed: of a simulator's shots; not sent to a service.
+            tag: of the job at a service; without one it is not sent.
+        """
         simulator: Any = getattr(getattr(self._sampler, "options", None), "simulator", None)
         if self._service is not None:
             self._sampler.options.environment.job_tags = [tag]
@@ -178,7 +185,7 @@ class MachineRoute(Route):
             "unit": None if price_each is None else self.waits.price_unit,
         }
 
-    def post(
+    def send(
         self, circuits: Circuits, setup: Setup, token: str, ledger: str, session: str | None
     ) -> str:
         """Send circuits as one job, once (see `Route`). Any failure may hide an acceptance.

@@ -180,7 +180,7 @@ class Api:
         return {"jobs": page, "next": next_start}
 
     def _estimate(self, request: Request) -> dict[str, Any]:
-        return shapes.estimate(request.query, with_former_names=self.results_form == "url")
+        return shapes.describe_price(request.query, with_former_names=self.results_form == "url")
 
     def _job(self, _: Request, job_id: str) -> dict[str, Any]:
         return shapes.job_description(self._store.get(job_id), self.results_form)

@@ -176,7 +176,7 @@ def characterization(name: str, *, with_former_names: bool) -> dict[str, Any]:
     }
 
 
-def estimate(query: Mapping[str, str], *, with_former_names: bool) -> dict[str, Any]:
+def describe_price(query: Mapping[str, str], *, with_former_names: bool) -> dict[str, Any]:
     """Return the answer of GET /jobs/estimate. ``with_former_names`` adds the names of the form before 2026."""
     names = ("qubits", "shots", "1q_gates", "2q_gates")
     numbers = {name: int(query[name]) for name in names if name in query}

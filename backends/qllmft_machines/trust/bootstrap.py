@@ -18,7 +18,7 @@ from qllmft_machines.trust.circuits import ModelCircuits
 
 @torch.no_grad()
 def bootstrap(
-    circuits: ModelCircuits, backend: Backend | None, repeats: int, seed: int, task: Task
+    circuits: ModelCircuits, backend: Backend, repeats: int, seed: int, task: Task
 ) -> Bootstrap:
     """Draw the shots of measured circuits again, with replacement, and compute the probabilities of each draw.
 
@@ -35,7 +35,7 @@ def bootstrap(
     remote: Any = backend
     if not hasattr(backend, "resample"):
         raise UserError(
-            f"a bootstrap draws the shots of each circuit again, and {backend.name if backend else 'no backend'} keeps "
+            f"a bootstrap draws the shots of each circuit again, and {backend.name} keeps "
             "none. Use it with ionq_forte or ionq_simulator and shots, or omit it."
         )
     resampled_values = remote.resample(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.answers.agreement import BackendAgreement, compare
-from qllmft.answers.decision import MOST_PROBABLE, Decision
+from qllmft.answers.decision import MOST_PROBABLE, Decision, Prediction
 from qllmft.answers.probabilities import Bootstrap, LabelProbabilities
 from qllmft.config.data import MIN_CALIBRATION_TEXTS
 from qllmft.embed.embedder import Vectors
-from qllmft.heads.quantum import exact_backend
-from qllmft.model import StoredModel
 from qllmft.run.novelty import Novelty
-from qllmft.tasks import TASKS
 from qllmft_backends import Backend, Estimate, remote_or_none
 from qllmft_backends.protocol import RoundsBackend
 from qllmft_backends.requests import number_of_shots
@@ -34,37 +32,66 @@ from qllmft_machines.trust.known_texts import (
     mix_known_texts,
     shortage_sentence,
 )
-from qllmft_machines.trust.measurement import measure
+from qllmft_machines.trust.measurement import measure, measure_exactly
 from qllmft_machines.trust.rounds import Rounds, estimate_rounds, measure_in_rounds
+
+if TYPE_CHECKING:
+    from qllmft.inference.items import Item
+    from qllmft.inference.predictor import Predictor
 
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """Trained model, the backend of its circuits, and how they are measured."""
+    """Trained model whose circuits a backend runs, some for money. The predictor computes all else here.
 
-    model: StoredModel
-    backend: Backend | None  # None: only what is computed here can be asked for
-    folder: Path | None = None  # of the run, which has calibration texts
-    # calibration texts that a noisy backend measures too; None: `KNOWN_TEXTS` of them, or as many
-    # as the run has, if there are `MIN_TEXTS` texts or more
+    Attributes:
+        predictor: the exact model, of a run's folder if calibration texts are asked for.
+        backend: runs the circuits of the head.
+        known_texts: number of calibration texts that are measured too. None: `KNOWN_TEXTS` of them, or as many as the
+            run has, if the backend is noisy and there are `MIN_TEXTS` texts or more.
+        rounds: number of rounds in which the shots of undecided texts are measured.
+    """
+
+    predictor: Predictor
+    backend: Backend
     known_texts: int | None = None
-    rounds: int = 1  # in which a backend measures the shots of undecided texts
+    rounds: int = 1
+
+    def check_decision(self, decision: Decision) -> None:
+        """Raise UserError if a rule does not fit the model's labels, or needs exact probabilities."""
+        self.predictor.check_decision(decision)
+        if decision.coverage is not None:
+            raise UserError(
+                "a coverage is that of probabilities computed here, and a backend is given. Omit one of the two."
+            )
+
+    def predict(
+        self, texts: Sequence[Item], decision: Decision = MOST_PROBABLE
+    ) -> list[Prediction]:
+        """Return the predictions for N texts or pairs in their order. One call of the backend runs all circuits."""
+        self.check_decision(decision)
+        vectors = self.predictor.embed(texts)
+        answers = self.answer(vectors, decision)
+        unlike = self.predictor.unlike(vectors, decision)
+        return list(self.predictor.predictions(texts, answers, decision, unlike))
 
     def answer(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return the answers of the backend for embeddings (N, D).
 
         It measures in rounds if asked, and calibration texts decide its labels if they are wanted; too few of them
         decide none.
+
+        Raises:
+            UserError: if the model gives real values, which have no probabilities.
         """
-        backend = self.backend
-        assert backend is not None
+        self.predictor.check_has_labels()
         texts = self.mix_known_texts(vectors)
-        rounds = self._make_rounds(backend)
+        rounds = self._make_rounds()
         circuits = self.circuits(texts.vectors, decision)
         answers = (
-            measure(circuits, backend)
+            measure(circuits, self.backend)
             if rounds is None
-            else measure_in_rounds(circuits, backend, rounds)
+            else measure_in_rounds(circuits, self.backend, rounds)
         )
         if texts.known_mask.any():
             exact = self.exact(texts.vectors[texts.known_mask], decision)
@@ -73,18 +100,17 @@ class MeasuredModel:
             answers = replace(answers, decided=np.zeros(len(vectors), bool))
         return replace(answers, shortage=texts.shortage)
 
-    def circuits(
-        self, vectors: Vectors, decision: Decision = MOST_PROBABLE, *, exact: bool = False
-    ) -> ModelCircuits:
-        """Return the circuits for embeddings (N, D) on the backend, or for ``exact`` values; see `model_circuits`."""
-        thresholds = self.model.label_thresholds(decision.threshold)
-        backend = None if exact else self.backend
-        return model_circuits(self.model.classifier, vectors, thresholds, backend)
+    def circuits(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> ModelCircuits:
+        """Return the circuits for embeddings (N, D) on the backend, see `model_circuits`."""
+        model = self.predictor.model
+        thresholds = model.label_thresholds(decision.threshold)
+        return model_circuits(model.classifier, vectors, thresholds, self.backend)
 
     def exact(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return exact answers for embeddings (N, D), with the expectation values of the circuits."""
-        circuits = self.circuits(vectors, decision, exact=True)
-        return measure(circuits, exact_backend(circuits.circuit, "float64"))
+        model = self.predictor.model
+        thresholds = model.label_thresholds(decision.threshold)
+        return measure_exactly(model_circuits(model.classifier, vectors, thresholds))
 
     def mix_known_texts(self, vectors: Vectors) -> MixedTexts:
         """Return embeddings (N, D) with those of calibration texts, whose answers show the backend's errors.
@@ -95,7 +121,7 @@ class MeasuredModel:
         requested_count = self.known_texts
         check_known_texts(requested_count or 0)
         unmixed_texts = MixedTexts(vectors, np.zeros(len(vectors), bool))
-        noisy = self.backend is not None and self.backend.capabilities.noisy
+        noisy = self.backend.capabilities.noisy
         if requested_count == 0 or (
             requested_count is None and not (noisy and len(vectors) >= MIN_TEXTS)
         ):
@@ -117,15 +143,16 @@ class MeasuredModel:
         """Return the embeddings (K, D) of the run's calibration texts, or raise UserError if they decide no label."""
         check_known_texts(self.known_texts or 0)
         remedy = "set --known-texts 0, to judge labels by shot noise alone"
-        if self.folder is None:
+        folder = self.predictor.folder
+        if folder is None:
             raise UserError(
                 f"the model has no folder with calibration texts. Load a run, or {remedy}."
             )
-        model = self.model
-        texts = Novelty.load(self.folder, model.body_identity, model.dimension, remedy).calibration
+        model = self.predictor.model
+        texts = Novelty.load(folder, model.body_identity, model.dimension, remedy).calibration
         if len(texts) < MIN_CALIBRATION_TEXTS:
             raise UserError(
-                f"{self.folder} has {format_count(len(texts), 'calibration text')}, expected "
+                f"{folder} has {format_count(len(texts), 'calibration text')}, expected "
                 f"{MIN_CALIBRATION_TEXTS} or more. Train with more validation texts, or with data.known_texts. Or "
                 f"{remedy}."
             )
@@ -134,8 +161,6 @@ class MeasuredModel:
     def agreement(self, vectors: Vectors, answers: LabelProbabilities) -> BackendAgreement:
         """Compare the backend's answers for embeddings (N, D) with exact ones."""
         exact = replace(self.exact(vectors), thresholds=answers.thresholds)
-        if self.backend is None:
-            return compare(answers, exact, None)
         shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
         return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
 
@@ -145,38 +170,37 @@ class MeasuredModel:
         ``offline``: use published prices, without a request to the server.
         """
         backend = self.backend
-        if backend is None or (remote := remote_or_none(backend)) is None:
+        remote = remote_or_none(backend)
+        if remote is None:
             raise UserError(
                 "a price needs a backend that sends circuits away. Name one with --backend."
             )
         texts = self.mix_known_texts(vectors)
         circuits = self.circuits(texts.vectors)
-        rounds = self._make_rounds(backend)
+        rounds = self._make_rounds()
         if rounds is not None and isinstance(backend, RoundsBackend):
             return estimate_rounds(circuits, backend, rounds, offline=offline)
         return remote.estimate(circuits.circuit, circuits.parameters, offline=offline)
 
     def bootstrap(self, vectors: Vectors, repeats: int, seed: int = 0) -> Bootstrap:
         """Return the spread of the probabilities for embeddings (N, D) over bootstrap samples of the shots."""
-        task = TASKS[self.model.task]
-        return bootstrap(self.circuits(vectors), self.backend, repeats, seed, task)
+        return bootstrap(self.circuits(vectors), self.backend, repeats, seed, self.predictor.task)
 
     def error_budget(
         self, vectors: Vectors, labels: NDArray[np.int64], decision: Decision = MOST_PROBABLE
     ) -> ErrorBudget:
         """Predict the accuracy on embeddings (N, D) with true labels (N,), see `budget.error_budget`."""
-        if self.backend is None:
-            raise UserError("an error budget is that of a device. Name one with --backend.")
-        return error_budget(self.model.classifier, vectors, labels, self.backend, decision)
+        classifier = self.predictor.model.classifier
+        return error_budget(classifier, vectors, labels, self.backend, decision)
 
-    def _make_rounds(self, backend: Backend) -> Rounds | None:
-        """Return the rounds of a backend's shots, None if there is one."""
+    def _make_rounds(self) -> Rounds | None:
+        """Return the rounds of the backend's shots, None if there is one."""
         if self.rounds == 1:
             return None
-        shots = number_of_shots(backend)
+        shots = number_of_shots(self.backend)
         if shots is None:
             raise UserError(
-                f"--rounds divides the shots of a circuit, and {backend.name} has none with these options. Give "
+                f"--rounds divides the shots of a circuit, and {self.backend.name} has none with these options. Give "
                 "--shots, or omit --rounds."
             )
         return Rounds.from_total(shots, self.rounds)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from qllmft.answers.probabilities import Floats, LabelProbabilities, leads
+from qllmft.heads.quantum import exact_backend
 from qllmft.tasks.statistics import Z95
 from qllmft.training import checked_logits
 from qllmft_backends import Backend
-from qllmft_backends.requests import MIN_CHECKED_SHOTS, compute_expectations, number_of_shots
+from qllmft_backends.requests import MIN_CHECKED_SHOTS, check_expectations, number_of_shots
 from qllmft_machines.trust.circuits import ModelCircuits
 
 
@@ -27,7 +28,8 @@ class MeasuredValues(NamedTuple):
 def run_circuits(circuits: ModelCircuits, backend: Backend) -> MeasuredValues:
     """Run the circuits of a model on a backend, see `ModelCircuits.contrast_errors`."""
     observables = [*circuits.observables, *circuits.companions]
-    expectations = compute_expectations(backend, circuits.circuit, circuits.parameters, observables)
+    expectations = backend.expectations(circuits.circuit, circuits.parameters, observables)
+    check_expectations(backend, expectations, circuits.parameters, observables)
     n_observables = len(circuits.observables)
     values, errors = (
         circuits.values_by_text(statistic[:, :n_observables])
@@ -87,6 +89,11 @@ def measure(circuits: ModelCircuits, backend: Backend) -> LabelProbabilities:
     if shots is not None and shots < MIN_CHECKED_SHOTS:
         measured_values = with_least_errors(circuits, measured_values, shots)
     return derive_answers(circuits, measured_values)
+
+
+def measure_exactly(circuits: ModelCircuits) -> LabelProbabilities:
+    """Return the exact answers of a model, with the expectation values of its circuits in float64."""
+    return measure(circuits, exact_backend(circuits.circuit, "float64"))
 
 
 def with_least_errors(

@@ -64,7 +64,7 @@ class _Size:
         if kind == "QubitDeclaration":
             register_size = statement.size
             self.qubits[statement.qubit.name] = (
-                1 if register_size is None else _number_bound(register_size)
+                1 if register_size is None else _bound_number(register_size)
             )
             return 0
         if kind == "QuantumGateDefinition":
@@ -98,7 +98,7 @@ class _Size:
         name = getattr(getattr(gate, "name", None), "name", "")
         count = self.definitions.get(name, 1)
         for modifier in gate.modifiers:
-            argument = 1 if modifier.argument is None else abs(_number_bound(modifier.argument))
+            argument = 1 if modifier.argument is None else abs(_bound_number(modifier.argument))
             if modifier.modifier.name == "pow":
                 count *= argument + 1
             elif modifier.modifier.name in ("ctrl", "negctrl"):
@@ -126,21 +126,21 @@ def _count_bits(declared: Any) -> int:
     """Return the number of classical bits of a declared type."""
     if type(declared).__name__ != "BitType":
         return 0
-    return 1 if declared.size is None else _number_bound(declared.size)
+    return 1 if declared.size is None else _bound_number(declared.size)
 
 
-def _number_bound(expression: Expression) -> int:
-    """Return the value of a number or a product of numbers, or raise ValueError."""
+def _bound_number(expression: Expression) -> int:
+    """Return a bound of the value of numbers and their sums and products, at most `MAX_SIZE`, or raise ValueError."""
     kind = type(expression).__name__
     value = getattr(expression, "value", None)
     if kind in ("IntegerLiteral", "FloatLiteral") and isinstance(value, int | float):
         return min(int(value), MAX_SIZE)
     if kind == "UnaryExpression":
-        return _number_bound(expression.expression)  # type: ignore[attr-defined]
+        return _bound_number(expression.expression)  # type: ignore[attr-defined]
     if kind == "BinaryExpression" and expression.op.name in "+-*/":  # type: ignore[attr-defined]
         # more than any of them of both
-        left_bound = _number_bound(expression.lhs)  # type: ignore[attr-defined]
-        right_bound = _number_bound(expression.rhs)  # type: ignore[attr-defined]
+        left_bound = _bound_number(expression.lhs)  # type: ignore[attr-defined]
+        right_bound = _bound_number(expression.rhs)  # type: ignore[attr-defined]
         return min(MAX_SIZE, (left_bound + 1) * (right_bound + 1))
     raise ValueError(f"a size or a power is of the kind {kind}, expected a number")
 
@@ -151,7 +151,7 @@ def _loop_length(values: Any) -> int:
         return len(values.values)
     if type(values).__name__ != "RangeDefinition" or values.start is None or values.end is None:
         raise ValueError("a loop is over no range of numbers")
-    return 1 + abs(_number_bound(values.start)) + abs(_number_bound(values.end))
+    return 1 + abs(_bound_number(values.start)) + abs(_bound_number(values.end))
 
 
 def count_gates(circuit: QuantumCircuit, max_gates: int) -> int:

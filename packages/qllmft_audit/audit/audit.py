@@ -253,12 +253,9 @@ def audit(
         test_rows = test_set[0], np.searchsorted(classes, test_set[1]).astype(np.int64)
     rival_inputs = train_x if inputs is None else as_rows(inputs, "inputs")
     rival_test_inputs = None if test_inputs is None else as_rows(test_inputs, "test_inputs")
-    inputs_incomplete = test_set is not None and (inputs is None) != (test_inputs is None)
-    if len(rival_inputs) != len(train_x) or inputs_incomplete:
-        raise UserError(
-            f"inputs have {len(rival_inputs)} rows and X {len(train_x)}. Give inputs= of every row, and "
-            "test_inputs= beside test=."
-        )
+    is_incomplete = test_set is not None and (inputs is None) != (test_inputs is None)
+    if len(rival_inputs) != len(train_x) or is_incomplete:
+        raise _wrong_inputs(len(rival_inputs), len(train_x))
     train_and_test = split_rows(
         train_x, y_train.astype(np.int64), test_rows, rival_inputs, rival_test_inputs, seed
     )
@@ -272,6 +269,14 @@ def audit(
         seed=seed,
     )
     return _run_checks(case, _line_listener() if on_event is None else on_event)
+
+
+def _wrong_inputs(n_inputs: int, n_rows: int) -> UserError:
+    """Return the error for inputs that are not those of the rows."""
+    return UserError(
+        f"inputs have {n_inputs} rows and X {n_rows}. Give inputs= of every row, and "
+        "test_inputs= beside test=."
+    )
 
 
 def _line_listener() -> OnEvent:

@@ -102,7 +102,7 @@ def own_kernel(case: Case) -> AuditFinding:
         f"A support vector machine on the fidelities of the states gets {comparison.rival} beside "
         f"{case.accuracy}"
     )
-    low, _ = comparison.difference.interval
+    low, _ = comparison.discordant.interval
     if comparison.verdict == "open" and low <= -case.margin:
         margin = f"{100 * case.margin:g} points"
         sentence = (

@@ -15,8 +15,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from qllmft.tasks.accuracy import Accuracy, TextDifference
-from qllmft.tasks.statistics import Outcome, normal_effect
+from qllmft.tasks.accuracy import Accuracy, DiscordantTexts
+from qllmft.tasks.comparison import Outcome
+from qllmft.tasks.statistics import normal_effect
 from qllmft_audit.audit.circuit import Floats, States, TrainedCircuit
 from qllmft_audit.kernels import fidelities
 from qllmft_base.errors import UserError
@@ -41,7 +42,14 @@ class AuditFinding:
 
     @classmethod
     def from_condition(cls, holds: bool, figure: str, good: str, bad: str) -> AuditFinding:
-        """Return the finding of a check that holds or not, with the sentence of either case."""
+        """Return the finding of a check that holds or not, with the sentence of either case.
+
+        Args:
+            holds: whether the check holds.
+            figure: the number that decides, in words of a table.
+            good: sentence if it holds.
+            bad: sentence if it does not, with a remedy.
+        """
         return cls("holds", figure, good) if holds else cls("issue", figure, bad)
 
 
@@ -98,7 +106,14 @@ def linear_model(x: Floats, y: Ints, seed: int) -> Any:
 
 
 def fit_readout(values: Floats, y: Ints, k: int, seed: int) -> LinearReadout:
-    """Return the readout of `linear_model` on expectation values (N, T)."""
+    """Return the readout of `linear_model` on expectation values.
+
+    Args:
+        values: (N, T) expectation values of the training rows.
+        y: (N,) indices of their labels.
+        k: number of labels; one without a row gets the score −∞.
+        seed: of the folds that choose C.
+    """
     scaler, model = linear_model(values, y, seed)
     slopes = model.coef_ / scaler.scale_
     bias = model.intercept_ - slopes @ scaler.mean_
@@ -133,20 +148,20 @@ class RivalComparison:
     """Paired comparison of the circuit with a rival on the test rows."""
 
     rival: Accuracy
-    difference: TextDifference
+    discordant: DiscordantTexts  # which only the circuit, or only the rival got right
     verdict: Outcome
 
     @property
     def figure(self) -> str:
         """Return ``+3.2 points [+0.1, +6.3]``."""
-        return points_text(self.difference.value, self.difference.interval)
+        return points_text(self.discordant.value, self.discordant.interval)
 
     @property
     def detectable_difference(self) -> float:
         """Return the true difference that four of five such test sets would have shown."""
-        difference = self.difference
-        share = (difference.only_first + difference.only_second + 1) / difference.total
-        return least_difference(share, difference.total)
+        counts = self.discordant
+        share = (counts.only_first + counts.only_second + 1) / counts.total
+        return least_difference(share, counts.total)
 
 
 @dataclass(frozen=True)
@@ -260,14 +275,14 @@ class Case:
 
     def compare_with_rival(self, answers: Ints) -> RivalComparison:
         """Return the comparison with a rival's answers (N,) on the test rows."""
-        difference = TextDifference.from_answers(self.test.y, self.answers, answers)
-        low, high = difference.interval
+        counts = DiscordantTexts.from_answers(self.test.y, self.answers, answers)
+        low, high = counts.interval
         verdict: Outcome = "open"
-        if difference.p < ALPHA:
-            verdict = "better" if difference.value > 0 else "worse"
+        if counts.p < ALPHA:
+            verdict = "better" if counts.value > 0 else "worse"
         elif -self.margin < low and high < self.margin:
             verdict = "equal"
-        return RivalComparison(Accuracy.from_answers(self.test.y, answers), difference, verdict)
+        return RivalComparison(Accuracy.from_answers(self.test.y, answers), counts, verdict)
 
     def judge_against_rival(
         self, comparison: RivalComparison, rival: str, remedy: str
@@ -301,7 +316,19 @@ def split_rows(
     test_inputs: Floats | None,
     seed: int,
 ) -> tuple[LabelledRows, LabelledRows]:
-    """Return training and test rows; without test rows, 30 % of each label are drawn."""
+    """Return training and test rows; without test rows, 30 % of each label are drawn.
+
+    Args:
+        x: (N, D), what the circuit reads.
+        y: (N,) indices of the labels.
+        test: test rows (M, D) and their labels (M,); None: drawn from the rows above.
+        inputs: (N, ·), what classical baselines read.
+        test_inputs: (M, ·), the same of the test rows; None: what the circuit reads.
+        seed: of the drawn test rows.
+
+    Raises:
+        UserError: if the rows that are left for training have fewer than two labels.
+    """
     if test is not None:
         rival_inputs = test[0] if test_inputs is None else test_inputs
         return LabelledRows(x, inputs, y), LabelledRows(test[0], rival_inputs, test[1])

@@ -164,7 +164,11 @@ def dequantise(
     from qllmft_audit.dequantise import dequantise as dequantised
 
     if onnx is not None:
-        check_onnx(bond)
+        if bond is not None:
+            raise UserError(
+                f"got --bond {bond} with --onnx. ONNX has no singular value decomposition. Give one of both."
+            )
+        check_onnx()
     folder = out or run / "surrogate"
     with ConsoleListener() as listener:
         surrogate, record = dequantised(run, folder, rank, bond, listener)

@@ -11,7 +11,7 @@ import typer
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import say
-from qllmft.cli.options import Port, Positive, Row, Run
+from qllmft.cli.options import Port, Positive, Row, Run, load_predictor
 from qllmft_base.errors import UserError
 from qllmft_doors.serving import RequestLimits
 
@@ -88,8 +88,8 @@ def serve(
 
     message = partial(say, err=True)
     is_local = is_loopback(network.host)
-    backend = next(iter(backend_options.make_backends(run).values()), None)
-    if backend is not None:
+    backends = backend_options.make_backends(run)
+    for backend in backends.values():
         options = getattr(backend, "options", None)
         if backend.capabilities.paid and getattr(options, "max_cost", None) is None:
             raise UserError(
@@ -99,8 +99,11 @@ def serve(
         set_terminal_callbacks([backend])
         activity = f"a server on {backend.name} sends paid circuits for each text"
         set_unattended_callbacks(backend, message, activity, yes=backend_options.yes)
-    predictor = backend_options.load_model(run, model)
-    served_model = ServedModel(predictor, run, backend, is_local if explain is None else explain)
+    predictor = load_predictor(run, model)
+    measured_models = backend_options.make_measured_models(predictor, backends)
+    measured_model = next(iter(measured_models.values()), None)
+    shows_training = is_local if explain is None else explain
+    served_model = ServedModel(predictor, run, measured_model, shows_training)
     limits = RequestLimits(
         texts=network.max_texts,
         characters=network.max_characters,

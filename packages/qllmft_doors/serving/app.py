@@ -294,6 +294,20 @@ def _add_file_reading(
         names: str | None = None,
         delimiter: str | None = None,
     ) -> Response:
+        """Return the texts of a file, whose bytes are the body of the request.
+
+        Args:
+            request: its scope holds the file.
+            name: of the file; the suffix tells its format.
+            column: of the texts; None: the run's.
+            pair_column: of the second texts of pairs; None: the run's.
+            names: of the columns of a table without a line of names, as a list with commas.
+            delimiter: of the fields of a table; None: the run's.
+
+        Raises:
+            HTTPException: 400 if the sender has left, 422 for a wrong file or setting, 503 if the server ends, and 500
+                for any other error.
+        """
         name = PurePath(name).name[-_LONGEST_NAME:]
         table = {"column_names": names or None, "delimiter": delimiter or None}
         content: Spool = request.scope["file"]

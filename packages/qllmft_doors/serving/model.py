@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
 from qllmft.inference import Predictor
@@ -22,6 +22,9 @@ from qllmft_base.errors import UserError
 from qllmft_tables.file_bytes import FileBytes
 from qllmft_tables.texts import TextColumns
 
+if TYPE_CHECKING:
+    from qllmft.inference.measuring import MeasuredModel
+
 
 @dataclass(eq=False)
 class ServedModel:
@@ -29,12 +32,17 @@ class ServedModel:
 
     predictor: Predictor
     folder: Path  # of the run
-    backend: Backend | None = None  # of the head's circuit; None computes it here, exactly
+    measured_model: MeasuredModel | None = None  # on a backend, which answers; None: exact answers
     shows_training: bool = True  # an explanation may show training texts
     # models by the names that a request may give, see `load`; none of an unfinished run
     predictors: dict[str, Predictor] = field(default_factory=dict, init=False)
     # training texts by the identity of the body that embedded them
     _texts_by_body: dict[str, TrainingTexts] = field(default_factory=dict, init=False)
+
+    @property
+    def backend(self) -> Backend | None:
+        """Return the backend of the head's circuit, or None if it is computed here, exactly."""
+        return None if self.measured_model is None else self.measured_model.backend
 
     @property
     def rows(self) -> list[str]:
@@ -61,7 +69,7 @@ class ServedModel:
 
     def load(self) -> None:
         """Load the body and compile the head, so that the first request waits for neither."""
-        if self.real and self.backend is not None:
+        if self.real and self.measured_model is not None:
             raise UserError(
                 "--backend is about labels, and the model gives regression targets. Omit it."
             )
@@ -85,12 +93,11 @@ class ServedModel:
     def answer(self, items: Sequence[Item], name: str = "") -> list[dict[str, Any]]:
         """Return the answer for each text or pair, by the model itself or the one of a name."""
         predictor = self.predictors.get(name, self.predictor)
-        return self._answers(predictor, items, self.backend)
+        return self._answers(predictor, items, self.measured_model)
 
     def explain(self, text: str, name: str = "") -> dict[str, Any]:
         """Return the explanation of the exact answer for a text, by the model itself or the one of a name."""
         predictor = self.predictors.get(name, self.predictor)
-        predictor.backend = None
         explanation = explain_text(predictor, text, lambda: self._training_texts(predictor))
         # without its paths
         note = "the run's training texts cannot be read by this server" if explanation.note else ""
@@ -172,16 +179,20 @@ class ServedModel:
         return facts
 
     def _answers(
-        self, predictor: Predictor, items: Sequence[Item], backend: Backend | None = None
+        self,
+        predictor: Predictor,
+        items: Sequence[Item],
+        measured_model: MeasuredModel | None = None,
     ) -> list[dict[str, Any]]:
         vectors = predictor.embed(items)
         if self.real:
             names = predictor.model.label_names
             rows = predictor.target_values(vectors).tolist()
             return [{"values": dict(zip(names, row, strict=True))} for row in rows]
-        predictor.backend = backend
-        predictions = predictor.predictions(items, predictor.answer(vectors))
-        return [prediction.as_dict(measured=backend is not None) for prediction in predictions]
+        answers = (measured_model or predictor).answer(vectors)
+        is_measured = measured_model is not None
+        predictions = predictor.predictions(items, answers)
+        return [prediction.as_dict(measured=is_measured) for prediction in predictions]
 
     def _training_texts(self, predictor: Predictor) -> TrainingTexts:
         body = predictor.model.body_identity

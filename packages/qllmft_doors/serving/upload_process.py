@@ -13,25 +13,19 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
-from qllmft_base.bounded_process import limit_resources
+from qllmft_base.bounded_process import NO_MEMORY_CODE, limit_resources, open_exchange
 from qllmft_base.errors import UserError
 from qllmft_tables.file_bytes import FileBytes
 from qllmft_tables.texts import TextColumns, read_columns
 
 REFUSED_CODE = 3  # exit codes
-NO_MEMORY_CODE = 12
 TOO_LONG_CODE = 27
 _ITEMS_AT_ONCE = 1_000
 
 
 def main() -> None:
     """Read the file and write the answer."""
-    exchange = os.fdopen(os.dup(2), "r+b")
-    output = os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):  # what a library prints is no answer
-        os.dup2(nowhere, number)
-    settings = json.loads(exchange.read())
+    exchange, output, settings = open_exchange()
     # a process that unpacks the file has bounds of its own
     limit_resources(**settings["limits"], binds_children=False)
     code = 0

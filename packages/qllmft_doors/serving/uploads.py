@@ -18,7 +18,7 @@ from qllmft_base.bounded_process import is_out_of_memory, is_out_of_time, python
 from qllmft_base.errors import UserError
 from qllmft_doors.serving import RequestLimits
 from qllmft_doors.serving.batches import NotTakenError
-from qllmft_doors.serving.upload_process import NO_MEMORY_CODE, REFUSED_CODE, TOO_LONG_CODE
+from qllmft_doors.serving.upload_process import REFUSED_CODE, TOO_LONG_CODE
 from qllmft_tables.file_bytes import file_size
 from qllmft_tables.spool import Spool
 from qllmft_tables.texts import TextColumns
@@ -154,7 +154,7 @@ class Uploads:
             return UserError(f"the texts of {name} have more than {most:,} bytes. {_REMEDY}")
         if is_out_of_time(code):
             return UserError(f"reading {name} takes more than {seconds} s. {_REMEDY}")
-        if code == NO_MEMORY_CODE or is_out_of_memory(code):
+        if is_out_of_memory(code):
             megabytes = limits.file_memory_bytes // 1_000_000
             return UserError(f"reading {name} takes more than {megabytes:,} MB. {_REMEDY}")
         return ReadingFailedError(reason or f"the process ended with exit code {code}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from qllmft.config import RunConfig, TrainConfig
+from qllmft.config import RunConfig
 from qllmft.config.model import ModelConfig
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 from qllmft.config.settings import flatten_sections, parse_settings
@@ -33,8 +30,8 @@ from qllmft_base.errors import UserError
 from qllmft_base.randomness import derive_seed
 from qllmft_base.validation import faults
 from qllmft_doors.sklearn.arrays import array_shapes, changed_error, to_arrays, to_tensors
+from qllmft_doors.sklearn.held_out_rows import Rows, split_rows
 
-Rows = NDArray[np.int64]
 _UNPICKLED_ATTRIBUTES = ("_network", "_learning")
 _PARAMETER_SETTINGS = {  # of an estimator, and the settings that they are
     "epochs": "train.epochs",
@@ -235,7 +232,9 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             network.load_state_dict(to_tensors(self.weights_))
             if rows.task.real:  # training starts with scaled values
                 Scaling.from_examples(rows).restore(network, inverse=True)
-        train, validation, settings = self._split_rows(len(rows), strata, config.train, seed)
+        train, validation, settings = split_rows(
+            len(rows), strata, self.validation_fraction, config.train, seed
+        )
         weighted_train, weighted_validation = weigh_by_class(
             rows.take(train), rows.take(validation), config.train
         )
@@ -359,45 +358,6 @@ class TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 "one that computes here, or train with `qllmft train`."
             )
         return backend
-
-    def _split_rows(
-        self, n: int, strata: Rows | None, config: TrainConfig, seed: int
-    ) -> tuple[Rows, Rows, TrainConfig]:
-        """Split N rows into training and validation, and return the settings of the training.
-
-        All rows are in both parts if the last epoch is kept and nothing is calibrated.
-        """
-        rows = np.arange(n)
-        calibrated = config.calibration == "temperature"
-        share = self.validation_fraction
-        if not (isinstance(share, Real) and 0.0 < share < 1.0):
-            raise UserError(
-                f"validation_fraction is {share!r}, expected a number above 0 and below 1."
-            )
-        choosing = config.ridge_c == "validation"
-        if config.select == "last" and not calibrated and not choosing:
-            return rows, rows, config
-        n_held_out = math.ceil(float(share) * n)
-        counts = np.ones(1, int) if strata is None else np.bincount(strata)
-        rare = strata is not None and counts.min() < 2
-        if rare or min(n_held_out, n - n_held_out) < len(counts):
-            if calibrated:
-                raise UserError(
-                    f"{n} samples of {len(counts)} classes are too few to calibrate on a share of them. Give more, "
-                    "another validation_fraction, or leave train.calibration out."
-                )
-            warnings.warn(
-                f"{n} samples{'' if strata is None else f' of {len(counts)} classes'} are too few to choose the epoch "
-                "on a share of them. All are trained on, and the last epoch is kept. Give more, another "
-                "validation_fraction, or settings={'train.select': 'last'}.",
-                UserWarning,
-                stacklevel=4,
-            )
-            return rows, rows, config.model_copy(update={"select": "last", "patience": None})
-        train, validation = train_test_split(
-            rows, test_size=n_held_out, stratify=strata, random_state=seed % 2**32
-        )
-        return train, validation, config
 
     def __getstate__(self) -> dict[str, Any]:
         """Return parameters and fitted attributes, without networks."""

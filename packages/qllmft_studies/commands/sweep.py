@@ -25,8 +25,8 @@ from qllmft_studies.commands.options import CampaignOptions, list_given_options,
 
 if TYPE_CHECKING:
     from qllmft_studies.executors import Executor
-    from qllmft_studies.file import Space
     from qllmft_studies.runs import SeededResult
+    from qllmft_studies.search_space import Space
     from qllmft_studies.sweep import Sweep
     from qllmft_studies.sweep_run import SweepResult
 
@@ -75,7 +75,7 @@ def sweep(
         return
     from qllmft.cli.listener import ConsoleListener
     from qllmft_studies.checks import check_feasible, report_texts
-    from qllmft_studies.file import load_space
+    from qllmft_studies.search_space import load_space
     from qllmft_studies.sweep import make_sweep
     from qllmft_studies.sweep_run import run_sweep
 
@@ -150,7 +150,8 @@ def _say_expected_time(plan: Sweep, executor: Executor) -> None:
 
 def _spaces_table() -> Table:
     """Return a table of all search spaces."""
-    from qllmft_studies.file import Space, campaign_names, load_space
+    from qllmft_studies.file import campaign_names
+    from qllmft_studies.search_space import Space, load_space
 
     rows = []
     for name in campaign_names(Space):

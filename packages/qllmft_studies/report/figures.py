@@ -9,9 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from qllmft.report import style
-from qllmft.run.comparison import RESULTS
+from qllmft.tasks.comparison import RESULTS, Comparison
 from qllmft.tasks.statistics import MeanInterval
-from qllmft_studies.comparison import Comparison, Trend
+from qllmft_studies.comparison import Trend
 from qllmft_studies.record import StudyRecord
 
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
@@ -81,7 +81,13 @@ def differences_svg(
         if ends is not None:
             axes.plot([factor * end for end in ends], [place, place], color=color, lw=1.8)
         axes.plot(
-            factor * comparison.difference.mean, place, "o", color=color, mfc=inside, ms=5, zorder=4
+            factor * comparison.difference.value,
+            place,
+            "o",
+            color=color,
+            mfc=inside,
+            ms=5,
+            zorder=4,
         )
     differences = [comparison.difference for comparison in comparisons]
     style.keep_in_view(axes, "x", differences, [0.0], factor)

@@ -17,10 +17,11 @@ from qllmft.report.figures import curves_svg, score_unit
 from qllmft.report.pages import identity_rows, render_template
 from qllmft.run.verdict import capitalize
 from qllmft.tasks import TASK_OF_SCORE
+from qllmft.tasks.comparison import Comparison
 from qllmft.templates import describe
 from qllmft_base.errors import UserError
 from qllmft_base.files import write_text, writing
-from qllmft_studies.comparison import Comparison, differences_by_seed, find_leaders
+from qllmft_studies.comparison import differences_by_seed, find_leaders
 from qllmft_studies.file import Side
 from qllmft_studies.predictions import CURVE_UNIT, StudyPredictions
 from qllmft_studies.record import FILE as RECORD
@@ -42,14 +43,16 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
         "intervals95": {row.label: asdict(row.test_interval) for row in record.rows},
         "comparisons": [{**asdict(c), "outcome": c.outcome} for c in variables["comparisons"]],
         "mcnemar" if record.measure.in_percent else "bootstrap": [
-            {"seed": seed, **d.as_dict()} for seed, d in seed_differences.items()
+            {"seed": seed, **difference} for seed, difference in seed_differences.items()
         ],
     }
     if lines := variables["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
     write_trends(folder, record, lines)
     write_record(folder, record, derived)
-    write_text(folder / "table.md", render_template("qllmft.report", "study.md.j2", **variables))
+    write_text(
+        folder / "table.md", render_template("qllmft_studies.report", "study.md.j2", **variables)
+    )
     return write_study_report(folder)
 
 
@@ -100,7 +103,7 @@ def write_study_table(folder: Path, file: Path) -> Path:
     in_latex = file.suffix == ".tex"
     name = "study.tex.j2" if in_latex else "study.md.j2"
     with writing(f"the file {file}"):
-        write_text(file, render_template("qllmft.report", name, **variables))
+        write_text(file, render_template("qllmft_studies.report", name, **variables))
         if not in_latex:
             write_trends(file.parent, record, variables["trends"])
     return file
@@ -130,7 +133,7 @@ def write_study_report(folder: Path) -> Path:
         if part.circuit
     ]
     page = render_template(
-        "qllmft.report",
+        "qllmft_studies.report",
         "study.html.j2",
         **variables,
         slopes=trends_svg(record, variables["trends"]) if variables["trends"] else "",

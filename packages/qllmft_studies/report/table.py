@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Any
 
-from qllmft.run.comparison import RESULTS
+from qllmft.tasks.comparison import RESULTS
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
 from qllmft_studies.comparison import (

@@ -34,10 +34,10 @@ def partners(xr, xi, target, L: tl.constexpr, WARPS: tl.constexpr):
     """Return for each amplitude (2^L,), in its two parts, the one with the other value of a target.
 
     Args:
-        xr, xi: real and imaginary parts.
-        target: qubit.
-        L: qubits.
-        WARPS: warps of a program.
+        xr, xi: amplitudes.
+        target: local qubit.
+        L: local qubits.
+        WARPS: of the program.
     """
     LANES: tl.constexpr = 32 if L >= 5 else 1 << L
     pr = xr

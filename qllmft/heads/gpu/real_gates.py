@@ -35,10 +35,9 @@ def lane_partners(x, target, S: tl.constexpr, L: tl.constexpr, LANES: tl.constex
 
     Args:
         x: amplitudes.
-        target: qubit, of stride below LANES.
-        S: samples.
-        L: qubits.
-        LANES: amplitudes of a line, which a warp holds.
+        target: local qubit below log2(LANES).
+        S, L: samples and local qubits.
+        LANES: successive amplitudes in the threads of a warp, 32 or, of smaller states, 2^L.
     """
     lines: tl.constexpr = (S << L) // LANES
     lane = tl.broadcast_to(tl.arange(0, LANES)[None, :] ^ (1 << target), (lines, LANES))
@@ -51,9 +50,8 @@ def warp_partners(x, target, S: tl.constexpr, L: tl.constexpr):
 
     Args:
         x: amplitudes.
-        target: qubit.
-        S: samples.
-        L: qubits.
+        target: local qubit.
+        S, L: samples and local qubits.
     """
     # a sum over warps would write to the same banks of shared memory with all threads of a warp
     return tl.gather(x, tl.arange(0, S << L) ^ (1 << target), 0)
@@ -65,9 +63,8 @@ def register_partners(x, T: tl.constexpr, S: tl.constexpr, L: tl.constexpr):
 
     Args:
         x: amplitudes.
-        T: qubit.
-        S: samples.
-        L: qubits.
+        T: local qubit.
+        S, L: samples and local qubits.
     """
     whole: tl.constexpr = tl.int64 if x.dtype.primitive_bitwidth == 64 else tl.int32
     bits = tl.reshape(x.to(whole, bitcast=True), (S, 1 << (L - T - 1), 2, 1 << T))
@@ -91,10 +88,9 @@ def half_angle(cos, sin, slot, in_batch, S: tl.constexpr):
     """Return cos and sin of half the angle of a slot, 1 and 0 without one.
 
     Args:
-        cos: pointer to a sample's cosines of half the angles, (S,) of several.
-        sin: the same of the sines.
+        cos, sin: pointers to the half-angles of each sample.
         slot: of the angle, -1 without one.
-        in_batch: whether the samples are there.
+        in_batch: whether the samples are there; not read for one sample.
         S: samples.
     """
     mask = slot >= 0
@@ -110,9 +106,8 @@ def half_angles(cos, sin, row, in_batch, S: tl.constexpr):
     """Return cos and sin of half the angle of a row's slot, and of the one before.
 
     Args:
-        cos: see `half_angle`.
-        sin: see `half_angle`.
-        row: of `gate_row`.
+        cos, sin: pointers to the half-angles of each sample.
+        row: of the table, see `gate_row`.
         in_batch: whether the samples are there.
         S: samples.
     """
@@ -135,12 +130,12 @@ def factors(angles, on, side, kind, S: tl.constexpr, INVERSE: tl.constexpr):
     R_Y X and R_Y Z are their own inverses.
 
     Args:
-        angles: of `half_angles`.
-        on: whether the control of an amplitude is 1.
-        side: sign of the target's value.
-        kind: of the row.
+        angles: of the gate, see `half_angles`.
+        on: whether the control is 1, of four axes with samples first.
+        side: sign of the target's value, see `signs`.
+        kind: of the gate: 0, `FLIPS` or `SIGNS`.
         S: samples.
-        INVERSE: whether the gate is undone.
+        INVERSE: undo the gate.
     """
     c, s, c_before, s_before = angles
     if S > 1:
@@ -350,12 +345,12 @@ def store_sums(out, sums, in_batch, S: tl.constexpr, WARPS: tl.constexpr, THREAD
     """Store half the sum of each warp's threads.
 
     Args:
-        out: pointers to the first sum of each sample and warp, (S, WARPS).
-        sums: (S, THREADS).
-        in_batch: whether the samples are there.
+        out: pointers (S, WARPS) to the sums.
+        sums: (S, THREADS) of each thread.
+        in_batch: whether the samples are there; not read for one sample.
         S: samples.
-        WARPS: warps of a sample.
-        THREADS: threads of a sample.
+        WARPS: of the program.
+        THREADS: amplitudes of a sample in different threads.
     """
     total = tl.sum(tl.reshape(sums, (S, WARPS, THREADS // WARPS)), axis=2)
     if S > 1:

@@ -14,12 +14,14 @@ def served(trained_run):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from qllmft.inference import Predictor
     from qllmft_doors.serving.model import ServedModel
+    from qllmft_machines.trust import MeasuredModel
 
     def make(backend=None, **changes):
         predictor = Predictor(
             Predictor.load(trained_run).model.model_copy(update=changes), folder=trained_run
         )
-        model = ServedModel(predictor, trained_run, backend)
+        measured_model = None if backend is None else MeasuredModel(predictor, backend)
+        model = ServedModel(predictor, trained_run, measured_model)
         model.load()
         return model
 

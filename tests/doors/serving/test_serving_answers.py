@@ -11,6 +11,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 import qllmft
 from qllmft.inference.run_texts import texts_of_run
 from qllmft_backends import create
+from qllmft_machines.trust import model_circuits
 
 TEXTS = ["a good film", "an awful plot", "the very dull ending", "<b>great</b> & fine"]
 
@@ -61,7 +62,8 @@ def test_a_backend_with_shots_gives_the_standard_error_of_each_answer(served, cl
         found = checked(page, "/predict", {"texts": TEXTS})["predictions"]
         assert page.get("/health").json()["model"]["shots"] == 4000
     # second route: the variance of the difference of the two logits in Qiskit's own state vector
-    circuits = model.predictor.circuits(model.predictor.embed(TEXTS))
+    classifier = model.predictor.model.classifier
+    circuits = model_circuits(classifier, model.predictor.embed(TEXTS))
     gap = SparsePauliOp.sum(
         [
             w * o

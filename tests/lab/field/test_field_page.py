@@ -62,7 +62,7 @@ def test_a_comparison_is_scipys_paired_test(answers):
         for head in (comparison.first, comparison.second)
     }
     differences = shares[comparison.first] - shares[comparison.second]
-    assert comparison.difference.mean == pytest.approx(differences.mean())
+    assert comparison.difference.value == pytest.approx(differences.mean())
     assert comparison.difference.p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
 
 

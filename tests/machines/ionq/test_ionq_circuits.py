@@ -381,7 +381,7 @@ def test_shots_of_a_noisy_machine_are_within_their_errors(monkeypatch):
 
 def test_a_rewritten_circuit_is_the_same_unitary_with_free_angles():
     """The library's own names of p, cp and csx would be other gates on the server, so none of them is sent."""
-    from qllmft_machines.ionq.compile import NATIVE_GATE_COUNTS, compile_template
+    from qllmft_machines.ionq.compile import NATIVE_GATE_COUNTS, make_template
 
     angles = ParameterVector("a", 8)
     circuit = QuantumCircuit(3)
@@ -392,7 +392,7 @@ def test_a_rewritten_circuit_is_the_same_unitary_with_free_angles():
     circuit.csx(1, 2)
     circuit.ccx(2, 0, 1)
     circuit.iswap(0, 2)
-    template = compile_template(circuit)
+    template = make_template(circuit)
     assert template.circuit.count_ops().keys() <= {*NATIVE_GATE_COUNTS, "measure", "barrier"}
     sent = template.circuit.remove_final_measurements(inplace=False)
     numbers = np.random.default_rng(0).normal(size=8)

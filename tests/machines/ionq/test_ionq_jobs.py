@@ -158,15 +158,15 @@ def cancel_command(box, folder, capsys):
 @pytest.fixture
 def unanswered(box, forte, problem, monkeypatch):
     """Id of a job that was accepted before the request was interrupted, and that does not end."""
-    post = IonQRoute.post
+    send = IonQRoute.send
 
     def accepted_and_interrupted(*arguments):
-        post(*arguments)
+        send(*arguments)
         raise KeyboardInterrupt
 
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with monkeypatch.context() as patch:
-        patch.setattr(IonQRoute, "post", accepted_and_interrupted)
+        patch.setattr(IonQRoute, "send", accepted_and_interrupted)
         assert_fails(forte(), problem, JobsInterrupt)
     (job_id,) = box.store.totals()["statuses"]
     return job_id
@@ -273,17 +273,17 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
 
 
 def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    post = IonQRoute.post
+    send = IonQRoute.send
 
     def accepted_and_interrupted(*arguments):
-        post(*arguments)
+        send(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(IonQRoute, "post", accepted_and_interrupted)
+        patch.setattr(IonQRoute, "send", accepted_and_interrupted)
         assert_fails(forte(), problem, JobsInterrupt, r"chunk 0001 \(perhaps accepted")
     assert_served(box, forte, problem)
-    monkeypatch.setattr(IonQRoute, "post", accepted_and_interrupted)
+    monkeypatch.setattr(IonQRoute, "send", accepted_and_interrupted)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 

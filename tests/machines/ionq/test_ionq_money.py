@@ -42,7 +42,7 @@ from qllmft_machines.errors import (
     RemoteRequestError,
     RemoteTransientError,
 )
-from qllmft_machines.ionq import route
+from qllmft_machines.ionq import library
 from qllmft_machines.ledger.chunk import Attempt, Chunk, Setup
 from qllmft_machines.sandbox import shapes
 
@@ -490,8 +490,8 @@ def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
     monkeypatch.setattr(
         shapes, "_RATE_CARD", {"sku": "a", "unit": "compute_second", "unit_cost": 2.0}
     )
-    answer, timed = shapes.estimate, {"estimated_quantum_compute_time_us": 7_380_000}
-    monkeypatch.setattr(shapes, "estimate", lambda *a, **b: answer(*a, **b) | timed)
+    answer, timed = shapes.describe_price, {"estimated_quantum_compute_time_us": 7_380_000}
+    monkeypatch.setattr(shapes, "describe_price", lambda *a, **b: answer(*a, **b) | timed)
     text = str(priced(forte(), problem))
     assert "IonQ bills by compute_second. A circuit takes about 7.38 s of quantum" in text
 
@@ -499,7 +499,7 @@ def test_the_price_names_its_rates(box, forte, problem, monkeypatch):
 def test_a_request_that_is_too_long_is_not_sent(box, forte, monkeypatch):
     problem = make_problem(3)
     with monkeypatch.context() as patch:
-        patch.setattr(route, "JOB_MAX_BYTES", 1000)
+        patch.setattr(library, "JOB_MAX_BYTES", 1000)
         match = r"bytes, and IonQ takes up to 1,000\. Nothing was sent.*circuits_per_job"
         with refused(box, RemoteRequestError, match):
             ask(forte(), problem)

@@ -9,6 +9,7 @@ from run_fixtures import evaluate_run
 from tiny_runs import LABELS, HashBody, backend_named, config, vector, write_corpus
 
 from qllmft.answers.agreement import BackendAgreement, compare
+from qllmft.answers.decision import Decision
 from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.config import DataConfig
 from qllmft.data import Table
@@ -16,6 +17,8 @@ from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts, Subset
 from qllmft.run import run_experiment, vectors
 from qllmft_backends import Capabilities, create
+from qllmft_base.errors import UserError
+from qllmft_machines.trust import MeasuredModel
 
 TEXTS = [f"{label} new text {i}" for i in range(6) for label in LABELS]
 
@@ -115,11 +118,12 @@ def run(trained, loaded) -> Path:
 def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
     """The same ⟨Z⟩ to 1e-6; predictions with no backend, with `adjoint`, with Aer."""
     x = np.stack([vector(text) for text in TEXTS])
-    adjoint = Predictor.load(run, create("adjoint", {"dtype": "float64"}))
-    statevector = Predictor.load(run, backend_named("aer_statevector"))
+    predictor = Predictor.load(run)
+    adjoint = MeasuredModel(predictor, create("adjoint", {"dtype": "float64"}))
+    statevector = MeasuredModel(predictor, backend_named("aer_statevector"))
     np.testing.assert_allclose(statevector.answer(x).values, adjoint.answer(x).values, atol=1e-6)
     assert np.ptp(adjoint.answer(x).values, axis=0).min() > 0.1
-    plain = Predictor.load(run).predict(TEXTS)
+    plain = predictor.predict(TEXTS)
     for model in (adjoint, statevector):
         for found, expected in zip(model.predict(TEXTS), plain, strict=True):
             assert (found.text, found.label) == (expected.text, expected.label)
@@ -129,7 +133,7 @@ def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
 
 
 def test_a_prediction_from_shots_has_the_error_of_its_label(run):
-    model = Predictor.load(run, backend_named("aer_statevector", shots=40))
+    model = MeasuredModel(Predictor.load(run), backend_named("aer_statevector", shots=40))
     measured = model.answer(np.stack([vector(text) for text in TEXTS]))
     found = model.predict(TEXTS)  # the same seed and question: the same shots
     assert [p.decided for p in found] == measured.decided.tolist()
@@ -139,14 +143,15 @@ def test_a_prediction_from_shots_has_the_error_of_its_label(run):
         assert list(prediction.probabilities.values()) == p.tolist()
         assert prediction.label == LABELS[int(p.argmax())]
         assert prediction.standard_error == error[p.argmax()] > 0
-    exact = Predictor(model.model).exact(np.stack([vector(text) for text in TEXTS]))
+    exact = model.exact(np.stack([vector(text) for text in TEXTS]))
     assert not exact.standard_errors.any(), "exact whatever the backend"
 
 
 def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     backend = backend_named("aer_statevector", shots=60)
-    found, model = evaluate_run(run, backend=backend), Predictor.load(run, backend)
-    texts = LabelledTexts.load(model, run)
+    predictor = Predictor.load(run)
+    found, model = evaluate_run(run, backend=backend), MeasuredModel(predictor, backend)
+    texts = LabelledTexts.load(predictor, run)
     measured, exact = model.answer(texts.vectors), model.exact(texts.vectors)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (texts.labels, measured.labels), 1)
@@ -162,6 +167,12 @@ def test_an_evaluation_through_a_backend_is_that_of_its_answers(run):
     none = same.agreement
     assert (none.flips, none.undecided, none.expected_from_shots) == (0, 0, 0.0)
     assert none.mean_abs_difference < 1e-6
+
+
+def test_a_coverage_needs_exact_probabilities(run):
+    model = MeasuredModel(Predictor.load(run), backend_named("aer_statevector", shots=40))
+    with pytest.raises(UserError, match="a coverage is that of probabilities computed here"):
+        model.predict(TEXTS, Decision(coverage=0.9))
 
 
 def table(n: int) -> Table:

@@ -16,6 +16,7 @@ from qllmft.inference.evaluation import Subset
 from qllmft.run import RunFolder
 from qllmft_backends import create
 from qllmft_base.text import format_count
+from qllmft_machines.trust import MeasuredModel
 
 AER = "--backend aer_statevector --backend-option max_parallel_threads=1"
 
@@ -100,7 +101,7 @@ def test_other_texts_through_aer_with_noise(run, cli, tmp_path):
     rows = "".join(f"{text},{label}\n" for text, label in texts.items())
     file.write_text(f"text,label\n{rows}")
     found = cli.json("evaluate", run.path, f"--data {file} --backend aer_forte")
-    predicted = Predictor.load(run.path, create("aer_forte")).predict([*texts])
+    predicted = MeasuredModel(Predictor.load(run.path), create("aer_forte")).predict([*texts])
     confusion = [[0, 0], [0, 0]]
     for label, answer in zip(texts.values(), predicted, strict=True):
         confusion[found["labels"].index(label)][found["labels"].index(answer.label)] += 1

@@ -74,7 +74,7 @@ def test_the_jobs_of_a_ledger(job, under_way):
     assert job.totals["requests"] == requests, "from the disk alone"
 
 
-@pytest.mark.filterwarnings("always::qllmft_machines.DamagedRecordWarning")
+@pytest.mark.filterwarnings("always::qllmft_machines.errors.DamagedRecordWarning")
 def test_a_damaged_last_record_is_set_aside_and_reported(job, under_way):
     path = job.path / "ledger" / "ledger.jsonl"
     *others, last = path.read_bytes().splitlines(keepends=True)

@@ -12,6 +12,7 @@ from qllmft.inference import Predictor
 from qllmft_backends import create
 from qllmft_base.text import format_count
 from qllmft_machines.errors import UnreportedResultWarning
+from qllmft_machines.trust import MeasuredModel
 
 FEW_SHOTS = 10  # leads of 0.4 to 2 standard errors: all labels are reliable once in a million draws
 HERE = [  # backend, options, shots
@@ -32,10 +33,10 @@ def exact(run):
 
 def by_python(run, name, options, shots):
     """(predictions, the report of agreement) for TEXTS, without the command line."""
-    model = Predictor.load(run.path, create(name, options | ({"shots": shots} if shots else {})))
-    vectors = model.embed(TEXTS)
-    answers = model.answer(vectors)
-    return list(model.predictions(TEXTS, answers)), model.agreement(vectors, answers)
+    backend = create(name, options | ({"shots": shots} if shots else {}))
+    model = MeasuredModel(Predictor.load(run.path), backend)
+    vectors = model.predictor.embed(TEXTS)
+    return model.predict(TEXTS), model.agreement(vectors, model.answer(vectors))
 
 
 def arguments_of(name, options, shots):

@@ -127,7 +127,7 @@ def paid_predict(path, *pairs):
     command=st.sampled_from(["list", "wait", "predict"]),
 )
 @example(data=None, name="ledger.jsonl", command="predict")
-@pytest.mark.filterwarnings("always::qllmft_machines.DamagedRecordWarning")
+@pytest.mark.filterwarnings("always::qllmft_machines.errors.DamagedRecordWarning")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
     kept, totals = contents(ledger), paid.totals

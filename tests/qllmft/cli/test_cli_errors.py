@@ -81,8 +81,6 @@ WRONG = [
     (["energy", "--preset", "nn-head-0"], ["the head is classical"]),
     (["energy", "--calibration", "x.json"], ["gives real gate times", "expected --model measured"]),
     (["energy", "--model", "measured", "--calibration", "TMP/none.json"], ["cannot be read: No such file"]),
-    (["energy", "--here", "--figure", "x.svg"], ["--here measures the head with its own number", "--figure"]),
-    (["energy", "--here", "--qubits", "4"], ["--here measures the head with its own number of qubits. Omit --qubits"]),
     (["energy", "--preset", "sines", "--config", "x"], ["--config holds every setting, and --preset too. Omit one"]),
     # studies and searches
     (["study"], ["got no study, expected a name of `qllmft study --list`"]),

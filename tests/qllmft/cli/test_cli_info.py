@@ -15,7 +15,7 @@ from qllmft.heads import devices
 from qllmft.inference import Predictor
 from qllmft.inference.run_texts import texts_of_run
 from qllmft.run import RunFolder
-from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.accuracy import DiscordantTexts
 from qllmft.templates import describe
 
 
@@ -176,7 +176,7 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     assert control["test"]["right"] == (other == y["test"]).sum()
     encoder = sum(each.numel() for each in model.encoder.parameters())
     assert control["parameters"] == encoder + best[-1].coef_.size + 1
-    difference = TextDifference(int((right > 0).sum()), int((right < 0).sum()), len(right))
+    difference = DiscordantTexts(int((right > 0).sum()), int((right < 0).sum()), len(right))
     assert shown["gain"]["interval95"] == pytest.approx(difference.interval)
     lines = " ".join(cli("info", run.path)[0].split())
     assert f"Circuit: {100 * shown['load']:.0f} % of predicted labels change" in lines

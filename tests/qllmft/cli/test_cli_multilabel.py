@@ -13,6 +13,7 @@ import qllmft
 from qllmft.events import Message
 from qllmft.inference import Predictor
 from qllmft.training.linear_model import fold_counts
+from qllmft_machines.trust import MeasuredModel
 
 pytestmark = pytest.mark.usefixtures("few_penalties", "few_samples")
 
@@ -125,9 +126,10 @@ def test_a_backend_gives_the_labels_of_the_exact_model_and_their_errors(run, cli
     from qllmft_backends import create
 
     # the errors are of first order: at 400 shots the curve of a probability adds up to a quarter
-    model = Predictor.load(run, create("adjoint", {"shots": 10_000, "seed": 1}))
+    model = Predictor.load(run)
     vectors = model.embed(["a good film"] * 300)
-    drawn = model.answer(vectors)
+    backend = create("adjoint", {"shots": 10_000, "seed": 1})
+    drawn = MeasuredModel(model, backend).answer(vectors)
     errors = drawn.standard_errors.mean(axis=0)
     np.testing.assert_allclose(drawn.probabilities.std(axis=0), errors, rtol=0.2)
 

@@ -15,7 +15,7 @@ import qllmft
 from qllmft import UserError, load
 from qllmft.heads import build_classifier
 from qllmft.run.lock import sole_use
-from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.accuracy import DiscordantTexts
 from qllmft_base.files import write_json
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
@@ -139,7 +139,7 @@ def test_features_of_pairs_are_no_other_split(runs, cli):
 def test_the_interval_of_a_paired_difference_covers_the_truth():
     generator, p = np.random.default_rng(1), [0.1, 0.05, 0.85]
     drawn = generator.multinomial(200, p, size=2_000)
-    found = [TextDifference(int(a), int(b), 200).interval for a, b, _ in drawn]
+    found = [DiscordantTexts(int(a), int(b), 200).interval for a, b, _ in drawn]
     assert np.mean([low <= 0.05 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
 
 

@@ -82,9 +82,9 @@ def test_one_seed_has_no_interval(cli, arguments, tmp_path, table4):
 
 
 def test_figure_11(cli, arguments, tmp_path, monkeypatch):
-    name, tree = file._read_campaign_file("fig11-small")
+    name, tree = file.read_campaign_file("fig11-small")
     small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
-    monkeypatch.setattr(file, "_read_campaign_file", lambda _: (name, small))
+    monkeypatch.setattr(file, "read_campaign_file", lambda _: (name, small))
     output, _ = cli("study", "noise", "--preset fig11-small --set noise.shots=64", *arguments)
     rows = json.loads((tmp_path / "study" / "study.json").read_text())["rows"]
     noises = ("no gate noise", "low noise", "high noise")

@@ -138,7 +138,7 @@ def test_a_body_that_was_changed(copy, cli, tmp_path, run):
     assert "is not the one that this model was trained on" in faults(cli, copy)["body"]
 
 
-@pytest.mark.filterwarnings("always::qllmft_machines.DamagedRecordWarning")
+@pytest.mark.filterwarnings("always::qllmft_machines.errors.DamagedRecordWarning")
 def test_a_ledger_is_read(copy, cli):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     (copy / "ledger").mkdir()

@@ -160,8 +160,7 @@ def test_predictions_of_several_processes_are_those_of_one(
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
     monkeypatch.setattr(workers, "worker_pool", pool)
     texts = [f"a {word} film {i}" for i in range(20) for word in ("good", "dull")]
-    one, two = Predictor.load(trained_run), Predictor.load(trained_run)
-    two.jobs = 2
+    one, two = (Predictor.load(trained_run, jobs=jobs) for jobs in (1, 2))
     assert list(two.stream(iter(texts))) == list(one.stream(texts))
     assert two._vectors.embedder is None, "its processes have ended"
     assert list(tmp_path.glob("embeddings-*.sqlite"))
@@ -265,11 +264,7 @@ def test_what_a_cluster_cannot_embed_is_refused(tiny_body, settings, options, me
 def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
     options = ("--ray", "auto", "--backend", "ionq_simulator", "a text")
     _, said = cli("predict", trained_run, *options, code=2)
-    assert "--backend runs the head elsewhere" in " ".join(said.split())
-    predictor = Predictor.load(trained_run)
-    predictor.ray, predictor.backend = "auto", object()
-    with pytest.raises(UserError, match=r"--backend runs the head elsewhere\. Omit one of the two"):
-        predictor.predict(["a text"])
+    assert "--backend runs the head elsewhere. Omit one of the two" in " ".join(said.split())
 
 
 def test_an_error_of_a_node_is_raised_here():

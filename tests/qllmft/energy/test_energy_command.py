@@ -4,9 +4,6 @@ import re
 
 import pytest
 
-from qllmft.energy.measurement import find_counters
-from qllmft_base.errors import UserError
-
 
 def test_the_crossover_is_printed_and_marked(cli):
     out, _ = cli("energy")
@@ -123,12 +120,3 @@ def test_a_head_of_several_registers_says_that_the_table_has_one(cli):
     flat = "--set model.reuploads=1 --set model.main_layers=1"
     output, _ = cli("energy", f"--qubits 10 --set model.registers=2 {flat}")
     assert "The head has 2 registers. The table has one of them alone" in " ".join(output.split())
-
-
-def test_here_measures_or_says_why_not(cli):
-    try:
-        find_counters()
-    except UserError:
-        assert "cannot be measured" in cli.refused("energy", "--here")
-    else:  # a machine with counters
-        assert cli.json("energy", "--here --set model.n_qubits=4")["energy_kj"] > 0

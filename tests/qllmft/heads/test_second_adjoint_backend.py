@@ -1,14 +1,12 @@
 """A second adjoint backend, by its entry in the registry, is accepted as the built-in one is."""
 
 import sys
-import time
 from types import ModuleType
 
 import pytest
 from pydantic import ValidationError
 
 from qllmft.config import RunConfig
-from qllmft.energy import measurement
 from qllmft.heads import build_classifier
 from qllmft.inference.evaluation import describe_sampling
 from qllmft.plugins import register
@@ -82,16 +80,6 @@ def test_runs_on_it_share_the_processors(entry, monkeypatch):
     assert count_processes([config()] * 99, None) == 3
     assert count_processes([config(backend={"name": "aer_statevector"})] * 99, None) == 1
     assert count_processes([config(backend={"name": "not installed"})] * 99, None) == 1
-
-
-def test_its_energy_is_measured_here(entry, monkeypatch):
-    head = config(model={"n_qubits": 3, "reuploads": 1})
-    # a processor that takes one watt while it works, and none at rest
-    counters = [measurement.EnergyCounter("x", time.process_time)]
-    monkeypatch.setattr(measurement, "find_counters", lambda device: counters)
-    monkeypatch.setattr(measurement, "WORK_S", 0.0)
-    monkeypatch.setattr(measurement, "IDLE_S", 0.2)
-    assert measurement.measure_here(head).samples == head.train.batch_size
 
 
 def test_heads_on_it_have_its_engine_and_its_trajectories(entry):

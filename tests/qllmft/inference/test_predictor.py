@@ -12,7 +12,9 @@ from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.inference import Predictor, items
 from qllmft.run import run_experiment, vectors
 from qllmft.training import compute_logits
+from qllmft_backends import create
 from qllmft_base.errors import UserError
+from qllmft_machines.trust import MeasuredModel
 
 TEXTS = [f"{label} new text {i}" for i in range(5) for label in LABELS]
 
@@ -124,7 +126,8 @@ def test_a_prediction_of_three_labels_has_the_error_of_the_most_probable_one(tra
 def test_what_is_no_number_is_named(trained, monkeypatch):
     x = np.stack([vector(text) for text in TEXTS])
     x[3, 0] = np.nan
-    for ask, name in ((trained.answer, "logits"), (trained.exact, "latent values")):
+    exact = MeasuredModel(trained, create("adjoint")).exact
+    for ask, name in ((trained.answer, "logits"), (exact, "latent values")):
         with pytest.raises(
             UserError, match=rf"{name} of text 4 of 10 are \[nan, nan.*, expected fin"
         ):

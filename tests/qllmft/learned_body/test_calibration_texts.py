@@ -7,7 +7,9 @@ from small_bodies import run_config
 from qllmft.data import read_corpus, split_corpus
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
+from qllmft_backends import create
 from qllmft_base.errors import UserError
+from qllmft_machines.trust import MeasuredModel
 
 HALVES = {"data__train_fraction": 0.5}  # 20 texts train, and 20 validate
 FOLDS = {
@@ -50,8 +52,8 @@ def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
     assert (len(held_out), splits.calibration is None) == (
         (20, True) if "apart" not in way else (19, False)
     )
-    predictor.known_texts = 19
-    texts = predictor.with_known_texts(predictor.embed(NEW))
+    measured_model = MeasuredModel(predictor, create("adjoint"), known_texts=19)
+    texts = measured_model.mix_known_texts(predictor.embed(NEW))
     assert texts.known_mask.sum() == 19
     rows = texts.vectors[texts.known_mask]
     possible = predictor.embed(held_out.texts)
@@ -61,10 +63,10 @@ def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
 
 def test_folds_leave_no_calibration_texts(corpus, tiny_bert, tmp_path):
     predictor, _ = trained(corpus, tiny_bert, tmp_path / "run", **FOLDS)
-    predictor.known_texts = 19
+    measured_model = MeasuredModel(predictor, create("adjoint"), known_texts=19)
     message = r"has 0 calibration texts, expected 19 or more\. Train with .* data\.known_texts\. Or set --known"
     with pytest.raises(UserError, match=message):
-        predictor.with_known_texts(predictor.embed(NEW))
+        measured_model.mix_known_texts(predictor.embed(NEW))
 
 
 def test_texts_are_kept_apart_from_all_others(corpus, tiny_bert):
@@ -89,24 +91,23 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     At 50 shots the lead of 240 equal texts is 1.8 standard errors, so shot noise decides 105 ± 8. Calibration texts
     decide none: 95 % of the leads would have to be larger than each of 20 errors, which has a chance of 1e-5.
     """
-    from qllmft_backends import create
-
     predictor, _ = trained(corpus, tiny_bert, tmp_path / "many", **HALVES)
     noise = {"noise": "forte1", "shots": 50}
-    predictor.backend = create("adjoint", noise)
+    backend = create("adjoint", noise)
+    measured_model = MeasuredModel(predictor, backend)
     vectors = np.repeat(predictor.embed(NEW), 30, axis=0)
-    answers = predictor.answer(vectors)
+    answers = measured_model.answer(vectors)
     assert (answers.known_texts, len(answers.decided)) == (20, 240)
     said = "Fewer labels are reliable: the run has 20 of 60 calibration texts."
     assert answers.shortage == said
-    agreement = predictor.agreement(vectors, answers)
+    agreement = measured_model.agreement(vectors, answers)
     assert agreement.shortage == said
     assert "240 labels are unreliable by 20 calibration texts" in str(agreement)
-    predictor.known_texts = 0
-    assert 60 < predictor.answer(vectors).decided.sum() < 150
+    by_shots = MeasuredModel(predictor, backend, known_texts=0)
+    assert 60 < by_shots.answer(vectors).decided.sum() < 150
 
-    few, _ = trained(corpus, tiny_bert, tmp_path / "few")
-    few.backend = create("adjoint", noise)
+    small_predictor, _ = trained(corpus, tiny_bert, tmp_path / "few")
+    few = MeasuredModel(small_predictor, backend)
     answers = few.answer(vectors)
     assert not answers.decided.any()
     assert answers.shortage.startswith("No label is reliable: ")
@@ -114,6 +115,6 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     assert "240 labels are unreliable by 0 calibration texts" in str(
         few.agreement(vectors, answers)
     )
-    few.known_texts = 0
-    assert few.answer(vectors).decided.any()
-    assert few.answer(vectors).shortage == ""
+    few_by_shots = MeasuredModel(small_predictor, backend, known_texts=0)
+    assert few_by_shots.answer(vectors).decided.any()
+    assert few_by_shots.answer(vectors).shortage == ""

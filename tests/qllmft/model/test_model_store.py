@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from qllmft.config import BodyConfig, ModelConfig, SurrogateConfig
 from qllmft.heads import build_classifier
-from qllmft.heads.surrogate import build_surrogate, least_surrogate_numbers
+from qllmft.heads.surrogate import bound_surrogate_numbers, build_surrogate
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.training import compute_logits
 from qllmft_base.errors import UserError
@@ -351,4 +351,4 @@ def test_no_surrogate_has_fewer_numbers_than_its_lower_bound(surrogate, changes)
     config, own = ModelConfig(**(SMALL | changes)), SurrogateConfig(**surrogate)
     built = build_surrogate(config, D, 2, own)
     numbers = sum(tensor.numel() for tensor in built.state_dict().values())
-    assert 0.5 * numbers < least_surrogate_numbers(config, D, 2, own) <= numbers
+    assert 0.5 * numbers < bound_surrogate_numbers(config, D, 2, own) <= numbers

@@ -33,7 +33,7 @@ def record_of(text: str) -> StudyRecord:
 
 def page(text: str, name: str, **changes: str) -> str:
     record = replace(record_of(text), **changes)
-    return render_template("qllmft.report", name, **page_variables(record))
+    return render_template("qllmft_studies.report", name, **page_variables(record))
 
 
 @examples(40)

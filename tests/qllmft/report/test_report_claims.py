@@ -7,14 +7,15 @@ import pytest
 
 from qllmft.baselines import BASELINES
 from qllmft.run import ModelResult
-from qllmft.run.comparison import FAMILIES, compare, comparison_rows, find_unbeaten
+from qllmft.run.comparison import FAMILIES, compare_baselines, comparison_rows, find_unbeaten
 from qllmft.run.predictions import Predictions
-from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, RunRecord, WithoutCircuit
+from qllmft.run.record import BodyRecord, DataRecord, RunRecord, WithoutCircuit
 from qllmft.run.verdict import WITHOUT_CIRCUIT, advice, verdict
 from qllmft.tasks import CLASSIFICATION, REGRESSION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, majority_share
+from qllmft.tasks.comparison import SMALLEST_BOOTSTRAP_P, PairedDifference, bootstrap_difference
 from qllmft.tasks.regression import TargetScores
-from qllmft.tasks.statistics import SMALLEST_BOOTSTRAP_P, BootstrapDifference, p_value
+from qllmft.tasks.statistics import p_value
 from qllmft_base.errors import UserError
 
 TOTAL = 10_000
@@ -27,7 +28,7 @@ def model(name, right, parameters, *, p=None, half_width=0.01, validation=6_000,
     against = None
     if p is not None:
         value = (HEAD - right) / TOTAL
-        against = AgainstHead(value, (value - half_width, value + half_width), p)
+        against = PairedDifference(value, (value - half_width, value + half_width), p)
     return ModelResult(
         name, Accuracy(validation, TOTAL), parameters, test=accuracy, against_head=against, **more
     )
@@ -65,7 +66,7 @@ BELOW = model("logistic regression (C = 1)", 6_200, 800, p=1e-4)
         ([SEARCHED, BELOW, SVC], None, []),
         # larger than the head, and not the best
         (
-            [SEARCHED, BELOW, replace(SVC, against_head=AgainstHead(0.034, (-0.1, 0.2), 0.4))],
+            [SEARCHED, BELOW, replace(SVC, against_head=PairedDifference(0.034, (-0.1, 0.2), 0.4))],
             None,
             [],
         ),
@@ -85,13 +86,17 @@ def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain
 
 def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
     assert set(FAMILIES) | set(FAMILIES.values()) <= {each.label for each in BASELINES.values()}
-    names = [each.model.name for each in compare([HEAD_ROW, PLAIN, SEARCHED, SVC])]
+    searched_first = compare_baselines([HEAD_ROW, SEARCHED, SVC])
+    comparisons = compare_baselines([HEAD_ROW, PLAIN, SEARCHED, SVC])
+    names = [comparison.baseline for comparison in comparisons]
     assert names == ["logistic regression", "SVC"]
-    assert compare([HEAD_ROW, SEARCHED, SVC])[0].p == compare([HEAD_ROW, PLAIN, SEARCHED, SVC])[0].p
+    assert searched_first[0].p_holm == comparisons[0].p_holm
     as_code = [replace(each, name=f"`{each.name}`") for each in (PLAIN, SEARCHED)]
-    assert [each.model.name for each in compare([HEAD_ROW, *as_code])] == ["`logistic regression`"]
+    assert [each.baseline for each in compare_baselines([HEAD_ROW, *as_code])] == [
+        "`logistic regression`"
+    ]
     balanced = replace(PLAIN, validation_balanced=0.7), replace(SEARCHED, validation_balanced=0.6)
-    names = [each.model.name for each in compare([HEAD_ROW, *balanced, SVC])]
+    names = [each.baseline for each in compare_baselines([HEAD_ROW, *balanced, SVC])]
     assert names == ["logistic regression (C = 1)", "SVC"]
 
 
@@ -139,7 +144,7 @@ def test_a_better_head_is_found():
 def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
     labels = np.linspace(0, 1, 80)[:, None]
     other = np.random.default_rng(0).normal(size=labels.shape)
-    found = BootstrapDifference.from_answers(REGRESSION.value, labels, labels, other)
+    found = bootstrap_difference(REGRESSION.value, labels, labels, other)
     assert found.p == SMALLEST_BOOTSTRAP_P == 1 / 1001
     shown = [p_value(p) for p in (0.0, 7e-14, SMALLEST_BOOTSTRAP_P, 0.0012, 0.0498, 0.05, 0.0502)]
     small = ["p < 0.001"] * 3
@@ -152,7 +157,7 @@ def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
             scores[1],
             1,
             test=scores[1],
-            against_head=AgainstHead(found.value, found.interval, found.p),
+            against_head=found,
         ),
     ]
     assert verdict(models).result == "It has significantly higher R² than ridge regression."

@@ -12,18 +12,19 @@ from scipy import stats
 from qllmft.config import RunConfig
 from qllmft.report import verdict
 from qllmft.run import ModelResult
-from qllmft.run.comparison import compare, comparison_rows
+from qllmft.run.comparison import compare_baselines, comparison_rows
 from qllmft.run.predictions import Predictions
-from qllmft.run.record import AgainstHead, BodyRecord, DataRecord, RunRecord
+from qllmft.run.record import BodyRecord, DataRecord, RunRecord
 from qllmft.run.table import family_sentences
 from qllmft.run.verdict import advice, next_step
 from qllmft.tasks import CLASSIFICATION
-from qllmft.tasks.accuracy import Accuracy, ClassScores, TextDifference
+from qllmft.tasks.accuracy import Accuracy, ClassScores, DiscordantTexts
+from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks.statistics import interval_deviation
 
 
 def against(only_head, only_other, total):
-    found = TextDifference(only_head, only_other, total)
-    return AgainstHead(found.value, found.interval, found.p)
+    return DiscordantTexts(only_head, only_other, total).difference
 
 
 def row(name, right, total=200, both_wrong=None):
@@ -93,7 +94,9 @@ def test_an_interval_that_excludes_0_is_no_equality(intervals, headline, sentenc
     """The correction takes the result back, and the headline still has its side."""
     models = [row("quantum head", 150)]
     for i, interval in enumerate(intervals):
-        difference = AgainstHead(sum(interval) / 2, interval, 1.0 if interval == AROUND else 0.04)
+        difference = PairedDifference(
+            sum(interval) / 2, interval, 1.0 if interval == AROUND else 0.04
+        )
         models.append(replace(row(f"B{i}", 150), against_head=difference))
     found = verdict(models)
     assert found.headline == headline
@@ -104,12 +107,12 @@ def test_an_interval_that_excludes_0_is_no_equality(intervals, headline, sentenc
 
 def test_p_is_corrected_over_the_baselines_and_the_least_difference_too():
     models = [row("quantum head", 150), *(row(f"B{i}", 150 + 2 * i) for i in range(1, 5))]
-    found = compare(models)
+    found = compare_baselines(models)
     raw = [model.against_head.p for model in models[1:]]
     ordered = np.argsort(raw)  # Holm's by hand: the i-th smallest times what is left of the four
     holm = np.maximum.accumulate(np.sort(raw) * np.arange(4, 0, -1))
-    assert [found[i].p for i in ordered] == pytest.approx(list(np.minimum(holm, 1)))
-    assert raw[2] < 0.05 < found[2].p
+    assert [found[i].p_holm for i in ordered] == pytest.approx(list(np.minimum(holm, 1)))
+    assert raw[2] < 0.05 < found[2].p_holm
     low, high = models[1].against_head.interval
     deviation = (high - low) / (2 * 1.959964)
     normal = NormalDist()
@@ -125,7 +128,7 @@ def test_equal_within_the_margin():
         ModelResult("quantum head", right, 1, test=right),
         ModelResult("SVC", right, 1, test=right, against_head=found),
     ]
-    z = (0.005 - abs(found.value)) / found.deviation
+    z = (0.005 - abs(found.value)) / interval_deviation(found.interval)
     assert found.equivalence_p(0.005) == pytest.approx(NormalDist().cdf(-z))
     assert verdict(models).headline == "Equivalent within 0.5 points on 100,000 test texts"
     assert verdict(models).result == "Quantum head and 1 baseline differ by less than that."
@@ -252,7 +255,7 @@ def test_uneven_labels_are_compared_by_balanced_accuracy():
     assert found.value == pytest.approx(of_head - (12 / 40 + 958 / 960) / 2)
     # of shares of 40 and of 960 texts, paired: the deviation of a mean of two differences
     spread = [(24 - 24**2 / 40) / 40**2, (88 - 88**2 / 960) / 960**2]
-    assert found.deviation == pytest.approx(math.sqrt(sum(spread)) / 2, rel=0.1)
+    assert interval_deviation(found.interval) == pytest.approx(math.sqrt(sum(spread)) / 2, rel=0.1)
     assert verdict(models).headline == "Quantum is better than SVC"
     assert verdict(models).result == "It has significantly higher balanced accuracy than SVC."
     assert verdict(recorded(SVC=svc, quantum=head).models).headline == "SVC is worse than quantum"
@@ -263,7 +266,7 @@ def test_equal_answers_to_few_texts_are_no_equality(few, many):
     """The rates of a difference that two heads without one may have: up to 3/n by the rule of three."""
     alike = uneven(few - 1, many, few, many)
     models = recorded(quantum=alike, SVC=alike).models
-    found = compare(models)[0]
+    found = compare_baselines(models)[0]
     assert found.outcome == "open"
     assert found.detectable > 1.5 / few / 2  # the rarer label has half of the weight
     assert verdict(models).headline.startswith("No clear winner on ")
@@ -276,7 +279,7 @@ def test_equal_answers_of_many_texts_are_equal():
 
 
 def test_kept_differences_without_width_are_open():
-    none = AgainstHead(0.0, (0.0, 0.0), 1.0)  # of equal answers, in records of earlier versions
+    none = PairedDifference(0.0, (0.0, 0.0), 1.0)
     models = [row("quantum head", 150), replace(row("SVC", 150), against_head=none)]
     rows = list(comparison_rows(models))
     assert rows == [("SVC", "0.0 [0.0, 0.0]", "1.00", "", "inconclusive")]

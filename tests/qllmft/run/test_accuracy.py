@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from qllmft.tasks.accuracy import Accuracy, BalancedDifference, ClassScores, TextDifference
-from qllmft.tasks.statistics import BootstrapDifference
+from qllmft.tasks.accuracy import (
+    Accuracy,
+    ClassScores,
+    DiscordantTexts,
+    average_differences,
+    balanced_difference,
+)
+from qllmft.tasks.comparison import bootstrap_difference
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
@@ -87,8 +93,8 @@ def drawn_parts(random, texts, only_first, only_second):
         random.multinomial(n, [a, b, 1 - a - b])
         for n, a, b in zip(texts, only_first, only_second, strict=True)
     )
-    return BalancedDifference(
-        tuple(TextDifference(*map(int, c[:2]), n) for c, n in zip(counts, texts, strict=True))
+    return average_differences(
+        [DiscordantTexts(*map(int, c[:2]), n) for c, n in zip(counts, texts, strict=True)]
     )
 
 
@@ -96,7 +102,7 @@ def test_the_balanced_difference_is_that_of_scikit_learns_scores():
     random = np.random.default_rng(3)
     labels, first, second = random.integers(3, size=(3, 90))
     expected = balanced_accuracy_score(labels, first) - balanced_accuracy_score(labels, second)
-    assert BalancedDifference.from_answers(labels, first, second).value == pytest.approx(expected)
+    assert balanced_difference(labels, first, second).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("texts", [(8, 2), (100, 20), (300, 60, 20)])
@@ -117,9 +123,9 @@ def test_a_bootstrap_with_few_other_answers_is_no_narrower_than_that_of_accuraci
     labels = np.zeros((50, 2), dtype=np.int64)
     other = labels.copy()
     other[:differ, 0] = 1
-    low, high = BootstrapDifference.from_answers(
+    low, high = bootstrap_difference(
         lambda true, given: float((true == given).all(axis=1).mean()), labels, labels, other
     ).interval
-    least = TextDifference(differ - differ // 2, differ // 2, 50).interval
+    least = DiscordantTexts(differ - differ // 2, differ // 2, 50).interval
     assert high - low >= 0.99 * (least[1] - least[0])
     assert low <= differ / 50 <= high

@@ -8,7 +8,7 @@ from qllmft.config import parse_config
 from qllmft.config.presets import load_preset
 from qllmft.run import SharedInputs, needs
 from qllmft_base.errors import UserError
-from qllmft_studies.file import load_space
+from qllmft_studies.search_space import load_space
 from qllmft_studies.sweep import estimate_epoch_times, make_sweep
 
 

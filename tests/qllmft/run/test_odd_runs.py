@@ -21,6 +21,7 @@ from qllmft.training import compute_logits
 from qllmft_audit import verification
 from qllmft_audit.verification import verify_run
 from qllmft_backends import Expectations, create
+from qllmft_machines.trust import MeasuredModel
 from qllmft_machines.trust.circuits import model_circuits
 from qllmft_machines.trust.measurement import measure
 
@@ -205,9 +206,10 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
             "poll_interval_s": 0.02,
             "yes": True,
         }
-        predictor = Predictor(load_model(run), create("ionq_forte", {"shots": S, **place}))
-        sent = predictor.answer(X[:2])
-        drawn_again = predictor.bootstrap(X[:2], 200)
+        backend = create("ionq_forte", {"shots": S, **place})
+        measured_model = MeasuredModel(Predictor(load_model(run)), backend)
+        sent = measured_model.answer(X[:2])
+        drawn_again = measured_model.bootstrap(X[:2], 200)
     assert np.abs((sent.probabilities - exact.probabilities[:2]) / sent.standard_errors).max() < 4.5
     np.testing.assert_allclose(drawn_again.standard_errors, sent.standard_errors, rtol=0.4)
 

@@ -18,7 +18,7 @@ from qllmft.config.presets import load_preset
 from qllmft.data import corpus_in_memory, split_corpus
 from qllmft.heads import build_classifier
 from qllmft.tasks import MULTILABEL
-from qllmft.tasks.accuracy import TextDifference
+from qllmft.tasks.accuracy import DiscordantTexts
 from qllmft.tasks.multilabel import LabelSetScores, _score_samples, best_thresholds
 from qllmft.tasks.statistics import resampled_rows
 from qllmft.training import Examples, compute_logits, fit
@@ -314,7 +314,7 @@ def test_few_texts_with_other_labels_are_counted_in_labels_and_not_in_leads(diff
     second[:differ, 0] *= -1
     found = MULTILABEL.paired_difference(labels, first, second)
     assert found == MULTILABEL.paired_difference(labels, np.sign(first), np.sign(second))
-    accuracies = TextDifference(differ, 0, 100).interval
+    accuracies = DiscordantTexts(differ, 0, 100).interval
     assert found.interval[1] - found.interval[0] >= 0.99 * (accuracies[1] - accuracies[0])
     assert found.p > 0.05
     assert found.value == pytest.approx(

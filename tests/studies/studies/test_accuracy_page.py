@@ -92,7 +92,7 @@ def test_the_readme_has_the_numbers_of_the_records():
     assert default[2] == f"{100 * mean.mean:.2f} ± {100 * mean.half_width:.2f} %"
     found = PairedDifference.from_values(*shares.values())
     low, high = sorted(-100 * end for end in found.interval)
-    said = f"{-100 * found.mean:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
+    said = f"{-100 * found.value:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
     assert said in "\n".join(lines)
     for column, name in ((2, "paper-size"), (3, "paper-size-tuned")):
         means = {
@@ -174,11 +174,11 @@ def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
         "no head − letter: head, scale and shots at once": "leaving the head out adds {} {}",
         "no head − letter with scale 1": "is {} points below the head with a scale of 1 {}",
     }.items():
-        assert said.format(*rounded(steps[words].mean, steps[words].interval, 1)) in notes
-        assert (steps[words].mean < 0) == ("below" in said)
+        assert said.format(*rounded(steps[words].value, steps[words].interval, 1)) in notes
+        assert (steps[words].value < 0) == ("below" in said)
     assert (
-        steps["letter with scale 1 − letter"].mean
-        >= steps["no head − letter: head, scale and shots at once"].mean
+        steps["letter with scale 1 − letter"].value
+        >= steps["no head − letter: head, scale and shots at once"].value
     ), "more than half, with these seeds all of it"
 
 

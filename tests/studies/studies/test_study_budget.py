@@ -17,7 +17,7 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study, load_study
 from qllmft_studies.record import read_study
 from qllmft_studies.report import finish_study
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 from qllmft_studies.study_plan import study_runs, tuning_runs
 from qllmft_studies.verdict import verdict
 
@@ -34,7 +34,7 @@ def given(texts, body):
 def tuned(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("tuned")
     common = given(write_reviews(folder / "texts.tsv", 35), tiny_body)
-    record = run_study(BUDGET, folder, common, COMMAND)
+    record = execute_study(BUDGET, folder, common, COMMAND)
     finish_study(folder, record)
     return folder, record, common
 
@@ -143,12 +143,12 @@ def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(tu
     rows = [row for row in BUDGET.rows if row.label in {"Single", "SVC", "NN head"}]
     study = BUDGET.model_copy(update={"rows": rows, "seeds": (0,), "budget": 2})
     whole, folder = tmp_path / "whole", tmp_path / "interrupted"
-    finish_study(whole, run_study(study, whole, common, COMMAND))
+    finish_study(whole, execute_study(study, whole, common, COMMAND))
     for after in (3, 2):  # of four trials; the first of the tested runs
         with pytest.raises(KeyboardInterrupt):
-            run_study(study, folder, common, COMMAND, Executor(Impatient(after)))
+            execute_study(study, folder, common, COMMAND, Executor(Impatient(after)))
     assert len(runs_with_results(folder)) == 1
-    finish_study(folder, run_study(study, folder, common, COMMAND))
+    finish_study(folder, execute_study(study, folder, common, COMMAND))
     assert runs_with_results(folder) == runs_with_results(whole)
     for name in ("study.json", "predictions.npz", "table.md", "report.html"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
@@ -196,7 +196,7 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
     with pytest.raises(
         UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"
     ):
-        run_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
+        execute_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
     with pytest.raises(UserError, match="Choose their number with --budget"):
         study_runs(BUDGET, {"baselines.points": 3})
     with pytest.raises(ValueError, match="greater than or equal to 1"):

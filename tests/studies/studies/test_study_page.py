@@ -187,8 +187,6 @@ def test_rows_whose_settings_validation_selects_are_a_fact():
 
 def test_other_epochs_of_rows_are_a_fact(tmp_path):
     study = record(row("SVC", "baseline", (0.7, 0.75)), row("A", "subject", (0.7, 0.72)))
-    write_record(tmp_path, study, {})
-    assert "epochs_range" not in (tmp_path / "study.json").read_text()
     mixed = replace(study, epochs=20, epochs_range=(20, 800))
     assert facts(mixed, verdict(mixed))["training"] == "20 to 800 epochs (the paper: 800)"
     write_record(tmp_path, mixed, {})

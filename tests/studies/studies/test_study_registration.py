@@ -19,7 +19,7 @@ from qllmft_studies.plan_file import PlanFile, claim_folder
 from qllmft_studies.record import read_study
 from qllmft_studies.registration import FILE, register_study
 from qllmft_studies.report import finish_study
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 
 # both rows are read from one run
 ROWS = [STUDY.rows[0], {**STUDY.rows[2].model_dump(), "preset": STUDY.rows[0].preset}]
@@ -67,7 +67,7 @@ def plan(repository, given):
 
 
 def run(study, folder, given, plan):
-    return run_study(study, folder, given, COMMAND, registered=plan)
+    return execute_study(study, folder, given, COMMAND, registered=plan)
 
 
 def test_a_registered_study_names_the_commit_and_the_hash(tmp_path, repository, given, plan):
@@ -176,7 +176,7 @@ def test_a_plan_that_cannot_run_is_not_written(tmp_path, repository, given, name
         register_study(study, file, given | more)
     assert not file.exists()
     with pytest.raises((UserError, BackendError)) as when_run:
-        run_study(study, tmp_path / "out", given | more, COMMAND)
+        execute_study(study, tmp_path / "out", given | more, COMMAND)
     assert str(when_registered.value) == str(when_run.value)
 
 
@@ -198,7 +198,7 @@ def test_a_plan_is_not_written_for_a_folder_with_other_work(tmp_path, repository
 
 def test_runs_from_before_the_registration_are_refused(tmp_path, repository, given, plan):
     folder = tmp_path / "out"
-    assert run_study(SMALL, folder, given, COMMAND).registered == "not registered"
+    assert execute_study(SMALL, folder, given, COMMAND).registered == "not registered"
     with pytest.raises(UserError, match="has runs from before the registration"):
         run(SMALL, folder, given, plan)
     begun = tmp_path / "begun"
@@ -217,7 +217,7 @@ def test_reported_seeds_are_refused(tmp_path, repository, given, plan):
     """A record of the same body and data, of another study, that a commit of the repository holds."""
     other = changed(name="other", seeds="4-5", epochs=2)
     folder = repository / "records" / "other"
-    finish_study(folder, run_study(other, folder, given, COMMAND))
+    finish_study(folder, execute_study(other, folder, given, COMMAND))
     shutil.rmtree(folder / "runs")
     run(SMALL, tmp_path / "before", given, plan)  # the record is in no commit yet
     commit(repository, "records")
@@ -235,7 +235,7 @@ def test_reported_seeds_in_a_folder_with_other_letters_are_refused(repository, g
     folder = repository / "grün"
     folder.mkdir()
     other = changed(seeds="4-5")
-    finish_study(folder, run_study(other, folder, given, COMMAND))
+    finish_study(folder, execute_study(other, folder, given, COMMAND))
     shutil.rmtree(folder / "runs")
     (repository / "my-study.json").write_text("{}")  # a name that ends alike
     commit(repository, ".")

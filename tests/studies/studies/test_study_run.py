@@ -23,7 +23,7 @@ from qllmft_studies.file import Study, load_study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study
 from qllmft_studies.report import finish_study
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 from qllmft_studies.verdict import verdict
 
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
@@ -33,7 +33,7 @@ EPOCHS = 3
 @pytest.fixture
 def run(tiny_body):
     def call(folder, texts, listener=ignore, study=STUDY, **changes):
-        return run_study(
+        return execute_study(
             study, folder, settings(texts, tiny_body) | changes, COMMAND, Executor(listener)
         )
 
@@ -76,10 +76,10 @@ def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished):
     for seed, found in differences_by_seed(
         StudyPredictions.from_folder(folder), subject, baseline
     ).items():
-        assert found.total == len(
+        assert found["total"] == len(
             RunFolder(folder / "runs" / subject.runs[seed]).read_predictions().labels
         )
-        assert found.value == pytest.approx(subject.test[seed] - baseline.test[seed])
+        assert found["value"] == pytest.approx(subject.test[seed] - baseline.test[seed])
     assert "McNemar" in page.read_text()
 
 
@@ -97,7 +97,7 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     baselines = [c["baseline"] for c in content["comparisons"]]
     assert baselines == ["SVC", "Logistic regression", "NN head"]
     subject = next(row for row in record.rows if row.label == content["comparisons"][0]["subject"])
-    assert content["comparisons"][0]["difference"]["mean"] == pytest.approx(
+    assert content["comparisons"][0]["difference"]["value"] == pytest.approx(
         float(np.mean(subject.test) - np.mean(record.rows[2].test))
     )
     assert content["intervals95"]["SVC"]["n"] == 2
@@ -167,7 +167,7 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows, "seeds": 1, "epochs": 1})
     del given["body.model"]
-    record = run_study(study, tmp_path / "study", given, COMMAND)
+    record = execute_study(study, tmp_path / "study", given, COMMAND)
     assert record.select == "of each row"
     assert str(record.body) == f"other, {tiny_body.name}"
     assert finish_study(tmp_path / "study", record).exists()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qllmft.tasks.accuracy import TextDifference
-from qllmft.tasks.statistics import MeanInterval, PairedDifference, detectable_effect, holm
-from qllmft_studies.comparison import Comparison, better_than_every
+from qllmft.tasks.accuracy import DiscordantTexts
+from qllmft.tasks.comparison import Comparison, PairedDifference
+from qllmft.tasks.statistics import MeanInterval, detectable_effect, holm
+from qllmft_studies.comparison import better_than_every
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 12])
@@ -41,7 +42,7 @@ def test_the_paired_test_is_a_t_test_of_the_differences(n):
     assert found.p == pytest.approx(2 * stats.t.sf(abs(t), n - 1))
     assert found.interval == pytest.approx((d.mean() - half, d.mean() + half))
     back = PairedDifference.from_values(b, a)
-    assert (back.mean, back.p) == pytest.approx((-found.mean, found.p))
+    assert (back.value, back.p) == pytest.approx((-found.value, found.p))
 
 
 def test_differences_without_scatter_have_no_test():
@@ -88,7 +89,7 @@ def test_holm_by_hand():
 def test_mcnemars_p_is_the_sum_of_binomial_tails(ours, theirs):
     n, few = ours + theirs, min(ours, theirs)
     tail = sum(comb(n, k) for k in range(few + 1)) / 2**n
-    assert TextDifference(ours, theirs, 100).p == pytest.approx(min(1.0, 2 * tail))
+    assert DiscordantTexts(ours, theirs, 100).p == pytest.approx(min(1.0, 2 * tail))
 
 
 DIFFERENCES = (0.004, -0.001, 0.003, 0.0005, 0.002, -0.002)

@@ -19,11 +19,12 @@ from qllmft_studies.checks import check_feasible
 from qllmft_studies.commands.study import study_table
 from qllmft_studies.commands.sweep import search_baselines_grid, winner_sentences
 from qllmft_studies.executors import Executor
-from qllmft_studies.file import Space, Study, load_space, load_study
+from qllmft_studies.file import Study, load_study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study, write_record
 from qllmft_studies.report import finish_from_predictions, finish_study
-from qllmft_studies.study import run_study
+from qllmft_studies.search_space import Space, load_space
+from qllmft_studies.study import execute_study
 from qllmft_studies.study_plan import study_runs
 from qllmft_studies.sweep import make_sweep
 from qllmft_studies.sweep_run import run_sweep
@@ -87,7 +88,7 @@ def given(tmp_path_factory, tiny_body):
 def done(request, given, tmp_path_factory):
     """(task, folder, record, page) of a study."""
     folder, task = tmp_path_factory.mktemp("study"), request.param
-    found = run_study(tiny_study(task), folder, given(task), "qllmft study tiny", Executor())
+    found = execute_study(tiny_study(task), folder, given(task), "qllmft study tiny", Executor())
     return task, folder, found, finish_study(folder, found)
 
 
@@ -224,12 +225,12 @@ def test_a_study_reads_pairs(given, tmp_path):
     planned = {run.label: run.config for run in study_runs(study, small)}
     with pytest.raises(UserError, match="embedding has 32 values and a constant"):
         check_feasible(planned, SharedInputs())
-    found = run_study(study, tmp_path, settings, "", Executor())
+    found = execute_study(study, tmp_path, settings, "", Executor())
     assert (found.body.dimension, found.score, found.margin) == (32, "accuracy", 0.5)
     finish_study(tmp_path, found)
     content = json.loads((tmp_path / "study.json").read_text("utf-8"))
-    assert "score" not in content
-    assert "others" not in content["rows"][0]
+    assert content["score"] == "accuracy"
+    assert content["rows"][0]["others"] == {}
     assert "mcnemar" in content
 
 

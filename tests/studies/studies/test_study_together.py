@@ -18,7 +18,7 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.local import count_processes
 from qllmft_studies.report import finish_study
 from qllmft_studies.runs import PlannedRun
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 
 # pages are compared with those of `finished`, which have their figures
 pytestmark = pytest.mark.usefixtures("drawn_figures")
@@ -69,7 +69,7 @@ def children():
 def run(finished, tiny_body):
     def call(folder, listener, jobs):
         given = settings(finished[0] / "texts.tsv", tiny_body)
-        record = run_study(STUDY, folder, given, COMMAND, Executor(listener, jobs=jobs))
+        record = execute_study(STUDY, folder, given, COMMAND, Executor(listener, jobs=jobs))
         finish_study(folder, record)
         return record
 

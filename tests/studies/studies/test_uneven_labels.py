@@ -20,7 +20,7 @@ from qllmft_studies.report import finish_from_predictions, finish_study
 from qllmft_studies.report.figures import draw_trends
 from qllmft_studies.report.table import page_variables
 from qllmft_studies.runs import FinishedRun, best
-from qllmft_studies.study import run_study
+from qllmft_studies.study import execute_study
 
 WORDS = {"good": ("fine", "great", "superb"), "bad": ("dull", "poor", "bleak")}
 ROWS = [
@@ -70,7 +70,7 @@ def test_tables_and_figures_name_the_balanced_accuracy():
         for each, qubits in zip(uneven_rows(), (3, 4, 5), strict=True)
     ]
     found = record(*on_a_line)
-    table = render_template("qllmft.report", "study.md.j2", **page_variables(found))
+    table = render_template("qllmft_studies.report", "study.md.j2", **page_variables(found))
     assert "## Balanced accuracy per qubit" in table
     assert "| balanced points per qubit |" in table
     assert "difference, balanced points" in table
@@ -108,7 +108,7 @@ def finished(tmp_path_factory, tiny_body):
         "model.encoder_layers": 2,
         "baselines.grid": "small",
     }
-    found = run_study(study, folder, settings, "qllmft study uneven", Executor())
+    found = execute_study(study, folder, settings, "qllmft study uneven", Executor())
     finish_study(folder, found)
     return folder, found
 

@@ -20,8 +20,8 @@ from qllmft.training import EpochMetrics
 from qllmft_base.errors import UserError
 from qllmft_studies import local
 from qllmft_studies.executors import Executor
-from qllmft_studies.file import load_space
 from qllmft_studies.runs import FinishedRuns
+from qllmft_studies.search_space import load_space
 from qllmft_studies.sweep import make_sweep
 from qllmft_studies.sweep_run import run_sweep
 

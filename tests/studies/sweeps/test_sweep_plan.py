@@ -8,7 +8,7 @@ from small_sweeps import settings
 
 from qllmft.config.toml_files import validate_content
 from qllmft_base.errors import UserError
-from qllmft_studies.file import Space, load_space
+from qllmft_studies.search_space import Space, load_space
 from qllmft_studies.sweep import make_sweep
 
 

@@ -5,8 +5,9 @@ import pytest
 from qllmft.config.presets import load_preset
 from qllmft.config.settings import find_differing
 from qllmft_base.errors import UserError
-from qllmft_studies.file import Space, campaign_names, load_space
+from qllmft_studies.file import campaign_names
 from qllmft_studies.grid import Parameter, grid
+from qllmft_studies.search_space import Space, load_space
 from qllmft_studies.sweep import make_sweep
 
 QUBITS = [10, 12, 14, 16, 18]

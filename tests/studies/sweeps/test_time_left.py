@@ -4,9 +4,9 @@ import pytest
 
 from qllmft.config import BaselinesConfig, RunConfig
 from qllmft.config.presets import load_preset
-from qllmft_studies.file import load_space
 from qllmft_studies.progress import CampaignProgress
 from qllmft_studies.runs import FinishedRuns, Plan, PlannedRun
+from qllmft_studies.search_space import load_space
 from qllmft_studies.sweep import make_sweep
 
 

@@ -1,10 +1,14 @@
 """Energy of a real inference batch on this machine, by the counters of the devices that take part.
 
-RAPL counts the processor, NVML the GPUs of NVIDIA. A circuit on a GPU needs the processor too, which launches its work.
+The command is ``python -m lab.experiments.energy_measurement --device cuda --set model.n_qubits=12``, and it prints
+JSON. RAPL counts the processor, NVML the GPUs of NVIDIA. A circuit on a GPU needs the processor too, which launches its
+work.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from qllmft.config import RunConfig
+from qllmft.config.presets import load_preset
+from qllmft.config.settings import parse_settings
 from qllmft.energy.formula import head_counts
 from qllmft.templates import head_template
 from qllmft_backends import create
@@ -63,7 +69,7 @@ def find_counters(device: str = "cpu") -> list[EnergyCounter]:
         )
     raise UserError(
         f"the energy of device {device!r} cannot be measured here: {no_rapl}, and {no_gpus}. Virtual machines and "
-        "containers seldom have counters: use the machine itself. The models need none: omit --here."
+        "containers seldom have counters: use the machine itself. `qllmft energy` needs none."
     )
 
 
@@ -233,3 +239,18 @@ def _count_energy(
     seconds = time.perf_counter() - started
     used_j = [c.used_j(b, c.read_j()) for c, b in zip(counters, before_j, strict=True)]
     return used_j, seconds, n_calls
+
+
+def main() -> None:
+    """Measure a head, and print the result as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--preset", default="single-10q", help="preset of the head")
+    parser.add_argument("--device", help="device that computes and is counted, cpu or cuda")
+    parser.add_argument("--set", action="append", default=[], help="setting, as NAME=VALUE")
+    arguments = parser.parse_args()
+    config = load_preset(arguments.preset).config(parse_settings(arguments.set))
+    print(json.dumps(measure_here(config, arguments.device).as_dict(), indent=1))
+
+
+if __name__ == "__main__":
+    main()

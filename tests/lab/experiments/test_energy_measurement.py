@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab.experiments import energy_measurement as measurement
+from lab.experiments.energy_measurement import EnergyCounter, find_counters, measure_here
 from qllmft.config import ModelConfig, RunConfig
-from qllmft.energy import measurement
-from qllmft.energy.measurement import EnergyCounter, find_counters, measure_here
 from qllmft_base.errors import UserError
 
 
@@ -97,7 +97,7 @@ def test_only_devices_that_take_part_are_counted(powercap, monkeypatch):
 
 def test_no_counters_say_what_was_looked_for():
     with pytest.raises(
-        UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*omit --here"
+        UserError, match=r"no zones intel-rapl.*NVML: Driver Not Loaded.*`qllmft energy` needs none"
     ):
         find_counters()
 
