@@ -25,7 +25,7 @@ from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qllmft_backends import create
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 from run import machine_facts
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from qllmft.heads import QuantumHead
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 from run import machine_facts
 

@@ -21,9 +21,9 @@ from qllmft_backends import create
 from qllmft_backends.observables import PauliObservables
 from qllmft_circuits import head_circuit
 from qllmft_circuits.ansatz import brickwork
+from qllmft_engine import thread_count
 from qllmft_engine.complex_engine import ComplexEngine
 from qllmft_engine.program import lower_complex
-from qllmft_engine.thread_pool import thread_count
 
 from complex import Step, strings, turns
 from run import machine_facts

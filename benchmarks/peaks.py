@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from qllmft_engine import thread_count
 from qllmft_engine.compiled.simd import add, count_lanes, load, mul, store
-from qllmft_engine.thread_pool import thread_count
 
 CHAINS = 12
 REPEATS = 2_000_000

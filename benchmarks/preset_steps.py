@@ -11,7 +11,7 @@ import time
 
 from qllmft.config.presets import load_preset
 from qllmft.run.needs import duration_text, training_step
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 from run import machine_facts
 

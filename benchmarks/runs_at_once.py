@@ -67,7 +67,7 @@ def milliseconds(workers: list[subprocess.Popen[str]]) -> float:
 
 def main() -> None:
     """Measure, print, and write the record."""
-    from qllmft_engine.thread_pool import thread_count
+    from qllmft_engine import thread_count
 
     from run import machine_facts
 

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 from machine import cpu_model, load_average
 

@@ -36,12 +36,8 @@ class ZObservables:
             UnsupportedGateError: for X or Y in a string, a complex coefficient, or another number of qubits.
         """
         sums = PauliObservables.from_operators(operators, n_qubits)
-        for o, operator in enumerate(operators):
-            if operator.paulis.x.any():
-                raise UnsupportedGateError(
-                    f"observable {o} is {operator.paulis.to_labels()}, expected strings of I and Z only. "
-                    "Rotate the basis in the circuit (H for X), or use aer_statevector without shots."
-                )
+        if fault := find_flip(operators):
+            raise UnsupportedGateError(fault)
         return cls(sums.masks, sums.coefficients)
 
 
@@ -85,6 +81,17 @@ class PauliObservables(ZObservables):
             coefficients[:, t] = terms[key]
         flips, masks = np.array(ordered_keys, np.int64).reshape(-1, 2).T.copy()
         return cls(masks, coefficients, flips)
+
+
+def find_flip(operators: Operators) -> str:
+    """Return a message about the first observable with X or Y in a string, and no text if there is none."""
+    for o, operator in enumerate(operators):
+        if operator.paulis.x.any():
+            return (
+                f"observable {o} is {operator.paulis.to_labels()}, expected strings of I and Z only. "
+                "Rotate the basis in the circuit (H for X), or use aer_statevector without shots."
+            )
+    return ""
 
 
 def z_string(mask: int, n_qubits: int) -> SparsePauliOp:

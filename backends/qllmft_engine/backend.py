@@ -24,6 +24,7 @@ from qllmft_backends.observables import (
     PauliObservables,
     ZObservables,
     expectations_from_counts,
+    find_flip,
     readout_factors,
 )
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Sampling
@@ -42,7 +43,7 @@ from qllmft_engine.interface import (
 from qllmft_engine.noisy import NoisyPass
 from qllmft_engine.noisy_sampler import NoisySampler
 from qllmft_engine.outcomes import flip_bits, noisy_outcomes, sample_outcomes
-from qllmft_engine.program import ComplexProgram, Program, lower, lower_complex
+from qllmft_engine.program import ComplexProgram, Program, lower_complex, try_lower
 from qllmft_engine.program.content import exact_content
 from qllmft_engine.qiskit_backend import EngineBackend
 
@@ -132,21 +133,21 @@ class AdjointBackend(Backend):
                 kernels for them, for gates of complex circuits too.
             NoSweepError: for gates of complex circuits with true shots or readout error.
         """
-        try:
-            sums = ZObservables.from_operators(observables, circuit.num_qubits)
-            return self.engine(lower(circuit), sums.masks), sums
-        except UnsupportedGateError as error:
-            if not (self._runs_complex_gates and self.options.is_none):
-                error_class = (
-                    NoSweepError if self._measures_complex_states else UnsupportedGateError
-                )
-                raise error_class(
-                    f"{error} (device='cpu' runs all standard gates without gate noise and shot_model='gaussian', also "
-                    "with true shots and readout error, whose gradients come from the parameter-shift rule.)"
-                ) from None
         strings = PauliObservables.from_operators(observables, circuit.num_qubits)
-        engine = self._complex_engine(circuit, strings)
-        return engine, strings
+        fault = find_flip(observables)
+        if not fault:
+            program = try_lower(circuit)
+            if isinstance(program, Program):
+                sums = ZObservables(strings.masks, strings.coefficients)
+                return self.engine(program, sums.masks), sums
+            fault = str(program.error)
+        if self._runs_complex_gates and self.options.is_none:
+            return self._complex_engine(circuit, strings), strings
+        error_class = NoSweepError if self._measures_complex_states else UnsupportedGateError
+        raise error_class(
+            f"{fault} (device='cpu' runs all standard gates without gate noise and shot_model='gaussian', also with "
+            "true shots and readout error, whose gradients come from the parameter-shift rule.)"
+        )
 
     @property
     def _runs_complex_gates(self) -> bool:

@@ -28,7 +28,7 @@ from qllmft_engine.compiled.rotations import TURNS_PER_RADIAN
 from qllmft_engine.compiled.simd import SAMPLES
 from qllmft_engine.program import ComplexProgram
 from qllmft_engine.program.complex_plan import make_plan
-from qllmft_engine.program.gates import FactorKind
+from qllmft_engine.program.gates import FACTORS
 
 
 @dataclass
@@ -66,11 +66,11 @@ class ComplexEngine(ChunkedEngine):
         initial = np.empty(0) if program.initial is None else program.initial
         self._initial = np.ascontiguousarray([initial.real, initial.imag], self.dtype)
         factors = [factor for gate in program.gates for factor in gate.factors]
-        halves = np.array([0.5 if f.kind in (FactorKind.X, FactorKind.Y) else 1.0 for f in factors])
+        shares = np.array([FACTORS[factor.kind].share for factor in factors])
         self._slots = np.array([f.slot for f in factors], np.int64)
         self._slopes = np.array([f.scale for f in factors])
-        self._half_slopes = self._slopes * halves
-        offsets = np.array([f.offset for f in factors]) * halves
+        self._half_slopes = self._slopes * shares
+        offsets = np.array([f.offset for f in factors]) * shares
         self._constants = np.sin(offsets), np.cos(offsets)
         order = np.argsort(self._slots, kind="stable")
         # the factors with a parameter, slot after slot
@@ -86,7 +86,7 @@ class ComplexEngine(ChunkedEngine):
     def amplitudes(self, angles: Real) -> np.ndarray[Any, np.dtype[np.complexfloating]]:
         """Return amplitudes (B, 2^Q), all in memory. Bit q of an index is qubit q.
 
-        The circuit's standard gates count as their parts in `gates.PARTS`, which are equal to them up to a phase.
+        The circuit's standard gates count as their parts in the table `GATES`, which are equal to them up to a phase.
         """
         plan = self._plan(len(angles), self._make_plan_without_turns)
         tape = self._record(angles, plan)

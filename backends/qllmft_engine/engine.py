@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from qllmft_backends.errors import BackendError
 from qllmft_backends.protocol import Floats, Ints
 from qllmft_engine.chunks import (
+    CHUNK_BYTES,
+    SAMPLES_PER_CHUNK,
     ChunkedEngine,
     ChunkPlan,
     GaussianShots,
@@ -80,6 +82,12 @@ class AdjointEngine(ChunkedEngine):
 
     def __post_init__(self) -> None:
         self._prepare()
+
+    @staticmethod
+    def count_chunks(batch: int, n_qubits: int) -> int:
+        """Return the chunks of a large batch in float32, which is the most threads that compute it together."""
+        chunk_samples = min(SAMPLES_PER_CHUNK, CHUNK_BYTES >> (n_qubits + 2))
+        return -(-batch // max(1, chunk_samples))
 
     @cached_property
     def _functions(self) -> tuple[int, ...]:

@@ -29,17 +29,15 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Floats, Ints
 from qllmft_engine.compiled import frames as kernels
-from qllmft_engine.program.walk import walk_circuit
+from qllmft_engine.program.gates import GATES
+from qllmft_engine.program.operations import Op, real_steps
+from qllmft_engine.program.walk import Obstacle, read_real_gates
 
 DATA_VECTOR = "x"  # the parameter vector of a head's data, as `head_circuit` names it
 
-_FRAME_KINDS = {
-    "ry": kernels.RY,
-    "h": kernels.H,
-    "cx": kernels.CX,
-    "cz": kernels.CZ,
-    "swap": kernels.SWAP,
-}
+# H is Z, then R_Y(π/2), to the engine; a frame passes the Clifford gate. Gates that are not here pass step by step
+_WHOLE_GATES = {"h": kernels.H, "swap": kernels.SWAP}
+_STEP_KINDS = {Op.ROT: kernels.RY, Op.CX: kernels.CX, Op.CZ: kernels.CZ}
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,28 @@ def _reads_data(operation: Operation) -> bool:
     )
 
 
+def _frame_rows(name: str, qubits: list[int], slot: int) -> list[tuple[int, ...]]:
+    """Return a gate's rows of `FrameProgram.gates`, of which the last one carries its noise.
+
+    Args:
+        name: of a real gate of the table.
+        qubits: one or two.
+        slot: of the gate's first rotation.
+    """
+    places = (*qubits, *[-1] * (2 - len(qubits)))
+    if name in _WHOLE_GATES:
+        return [(_WHOLE_GATES[name], *places, slot)]
+    rows = []
+    for op, step_places, turn in real_steps(GATES[name]):
+        step_qubits = [qubits[place] for place in step_places]
+        kind = _STEP_KINDS.get(op, kernels.PAULI)
+        rows.append((kind, *step_qubits, *[-1] * (2 - len(step_qubits)), slot))
+        slot += turn is not None
+    if [row[1:3] for row in rows] != [places]:
+        rows.append((kernels.PAULI, *places, slot))
+    return rows
+
+
 @dataclass(frozen=True)
 class FrameProgram:
     """Circuit in the form that Pauli frames pass through."""
@@ -100,18 +120,21 @@ class FrameProgram:
         With ``uploads``, the rotations by data, of the parameter vector `DATA_VECTOR`, have errors too; without, a
         circuit that has no such vector is an error.
         """
-        gates = []
-        is_noisy = []
+        gates: list[tuple[int, ...]] = []
+        is_noisy: list[bool] = []
+        has_data = False
         slots = 0
-        for operation, qubits, _ in walk_circuit(circuit, real=True):
-            name = operation.name
-            gates.append(
-                (_FRAME_KINDS.get(name, kernels.PAULI), *qubits, *[-1] * (2 - len(qubits)), slots)
-            )
-            # H is Z, then R_Y(π/2), to the engine; a frame passes it as the Clifford gate
-            slots += name in ("ry", "h")
+        steps = read_real_gates(circuit)
+        if isinstance(steps, Obstacle):
+            raise steps.error
+        for operation, qubits, _ in steps:
+            rows = _frame_rows(operation.name, qubits, slots)
+            gates += rows
+            is_noisy += [False] * (len(rows) - 1)
             is_noisy.append(uploads or not _reads_data(operation))
-        if not uploads and all(is_noisy):
+            has_data |= not is_noisy[-1]
+            slots += sum(step.op == Op.ROT for step in real_steps(GATES[operation.name]))
+        if not uploads and not has_data:
             raise BackendError(
                 f"uploads is false, and no rotation of the circuit reads the parameter vector {DATA_VECTOR!r}, got "
                 f"{sorted({p.name.partition('[')[0] for p in circuit.parameters})}. Name the vector of the data "

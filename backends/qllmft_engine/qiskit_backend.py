@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from qiskit import QuantumCircuit
 from qiskit.circuit import IfElseOp
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.providers import BackendV2, Options
 from qiskit.providers.basic_provider.basic_provider_job import BasicProviderJob
 from qiskit.result import Result
@@ -23,10 +24,13 @@ from qllmft_backends.primitives import DEFAULT_SHOTS
 from qllmft_backends.protocol import Evaluator
 from qllmft_base.versions import installed_version
 from qllmft_engine.interface import MAX_QUBITS
-from qllmft_engine.program.gates import GATE_CLASSES
+from qllmft_engine.program.gates import GATES
 
 # former names, of p, u and cp, which a transpiler would choose, are left out
-_GATE_NAMES = [name for name in GATE_CLASSES if name not in ("u1", "u3", "cu1")]
+_FORMER_NAMES = ("u1", "u3", "cu1")
+_GATE_NAMES = [
+    name for name in get_standard_gate_name_mapping() if name in GATES and name not in _FORMER_NAMES
+]
 
 
 class EngineBackend(BackendV2):  # type: ignore[misc]

@@ -23,8 +23,7 @@ from qllmft_backends.requests import real_values
 from qllmft_base.errors import UserError, check_whole_number
 from qllmft_circuits.names import listed_names
 from qllmft_circuits.parameter_names import find_parameters, natural_order, parameter_names_text
-from qllmft_engine import AdjointCapable, AdjointEngine
-from qllmft_engine.complex_engine import ComplexEngine
+from qllmft_engine import AdjointCapable, AdjointEngine, ComplexEngine
 
 Floats = NDArray[np.float64]
 States = NDArray[np.float64] | NDArray[np.complex128]

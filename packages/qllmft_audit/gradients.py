@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from qllmft.config import ModelConfig
 from qllmft.templates import encoder_template, head_template
+from qllmft_backends import create
 from qllmft_base.randomness import numpy_generator
 from qllmft_circuits import readout_observables
-from qllmft_engine.backend import AdjointBackend, AdjointOptions
+from qllmft_engine import AdjointCapable
 
 WIDTHS = (4, 6, 8, 10, 12)
 SAMPLES = 200
@@ -38,7 +40,7 @@ def gradient_variances(
         samples: number of random weights and inputs at each width.
         seed: seed of the draws.
     """
-    adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
+    adjoint = cast("AdjointCapable", create("adjoint", {"dtype": "float64"}))
     variances = []
     for width in (candidate for candidate in widths if candidate > model.connectivity):
         random = numpy_generator(seed, "gradients", width)

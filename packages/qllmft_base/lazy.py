@@ -6,7 +6,6 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 
@@ -28,6 +27,7 @@ def make_lazy_imports(package: str) -> tuple[list[str], Callable[[str], Any]]:
     def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's
         if name not in module_by_name:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(module_by_name[name]), name)
+        # a list of names makes it import a module of that name, too
+        return getattr(__import__(module_by_name[name], fromlist=[name]), name)
 
     return sorted(module_by_name), __getattr__

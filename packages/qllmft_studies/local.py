@@ -30,7 +30,7 @@ from qllmft.run import RunRecord, SharedInputs, Tracking, run_tracked
 from qllmft.run.lock import RunBusyError
 from qllmft_base.errors import UserError
 from qllmft_base.workers import report
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 from qllmft_studies.progress import CampaignProgress
 from qllmft_studies.runs import FinishedRuns, Plan, PlannedRun
 

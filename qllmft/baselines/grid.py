@@ -29,7 +29,7 @@ from qllmft.training.search import (
 from qllmft_base.errors import UserError, first_line
 from qllmft_base.native_threads import one_thread
 from qllmft_base.randomness import draw_indices
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 if TYPE_CHECKING:
     from qllmft.training import Examples

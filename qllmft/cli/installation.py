@@ -138,7 +138,7 @@ def _check_machine() -> Iterator[Finding]:
         gpu_text = f"none: {error}"
     yield Finding("GPU", gpu_text)
     from qllmft.embed.cache import default_cache_folder
-    from qllmft_engine.kernel_store import open_store
+    from qllmft_engine import ahead
 
     folder = default_cache_folder()
     try:
@@ -149,9 +149,9 @@ def _check_machine() -> Iterator[Finding]:
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror}. Choose another with QLLMFT_CACHE."
         yield Finding("cache", text, wrong=True)
-    store = open_store()
-    if store is not None:
-        yield Finding("compiled kernels", f"{store.folder} can be written")
+    kernel_folder = ahead.kernel_folder()
+    if kernel_folder is not None:
+        yield Finding("compiled kernels", f"{kernel_folder} can be written")
     else:
         text = "each command compiles them, as no folder of yours can be written. Choose one with NUMBA_CACHE_DIR."
         yield Finding("compiled kernels", text, wrong=True)

@@ -21,7 +21,7 @@ from qllmft.embed.location import BodyLocation, locate_body, locate_folder
 from qllmft_base.errors import UserError
 from qllmft_base.files import writing
 from qllmft_base.workers import Processes
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 LOOK_INTERVAL_S = 1.0  # time between two looks at the number of workers
 PIECE_BYTES = 2**24  # bytes of a file that are sent at a time

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from qllmft.heads.devices import engines_on
 from qllmft_base.lazy import make_lazy_imports
-from qllmft_engine import provide_engines
+from qllmft_engine.interface import provide_engines
 
 if TYPE_CHECKING:
     from qllmft.heads.classical import linear as linear

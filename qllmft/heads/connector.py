@@ -13,14 +13,14 @@ from qiskit_machine_learning.connectors.torch_connector import _TorchNNFunction
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
-from qllmft.heads.layer import NoisyCircuit, circuit_angles, expectations, on_rows
+from qllmft.heads.autograd import circuit_angles, expectations
+from qllmft.heads.layer import NoisyCircuit, on_rows
 from qllmft.heads.transforms import refuse_second_derivative, transforms_active
 from qllmft_backends import Backend
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.errors import NoSweepError
 from qllmft_base.errors import UserError
-from qllmft_engine import adjoint_or_none
-from qllmft_engine.chunks import ChunkedEngine
+from qllmft_engine import AdjointEngine, ComplexEngine, adjoint_or_none
 
 
 class _JacobianProduct(_TorchNNFunction):  # type: ignore[misc]
@@ -144,7 +144,7 @@ class AdjointConnector(NoisyCircuit, TorchConnector):  # type: ignore[misc]
             return by_jacobian.to(x.dtype)
         circuit_pass = self.next_pass()
         parameters = torch.cat([x, weight.expand(x.shape[0], -1)], dim=1)
-        if self.is_double and isinstance(circuit_pass, ChunkedEngine):
+        if self.is_double and isinstance(circuit_pass, AdjointEngine | ComplexEngine):
             parameters = parameters.double()
         program = self.engine.program
         if program.expressions is None and parameters.device.type != "cpu":

@@ -11,8 +11,8 @@ import torch
 
 from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends import BackendError, UnsupportedGateError
-from qllmft_engine import Engine, Program
-from qllmft_engine.program import ComplexProgram
+from qllmft_engine.interface import Engine
+from qllmft_engine.program import ComplexProgram, Program
 
 TRITON_DEVICE_KINDS = ("cuda", "xpu")  # kinds of devices for which torch's wheels bring Triton
 

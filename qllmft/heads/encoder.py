@@ -11,12 +11,12 @@ import torch
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
+from qllmft.heads.autograd import expectations
 from qllmft.heads.checks import check_ansatz
 from qllmft.heads.initial_weights import initial_angles
-from qllmft.heads.layer import NoisyCircuit, expectations, on_rows
+from qllmft.heads.layer import NoisyCircuit, on_rows
 from qllmft.heads.loading import amplitudes
 from qllmft.templates import Pad, check_amplitudes
-from qllmft_backends import UnsupportedGateError
 from qllmft_base.errors import UserError, check_number, check_whole_number
 from qllmft_circuits import Ansatz, encoder_circuit
 from qllmft_engine import (
@@ -25,7 +25,7 @@ from qllmft_engine import (
     AdjointEngine,
     Engine,
     Program,
-    lower,
+    try_lower,
 )
 
 
@@ -166,12 +166,11 @@ def measured_qubits(n_qubits: int, n_outputs: int, wires: Sequence[int] | None) 
 
 def encoder_program(circuit: QuantumCircuit) -> Program:
     """Lower an encoder's circuit for the engine, or raise UserError."""
-    try:
-        return lower(circuit)
-    except UnsupportedGateError as error:
-        # no other backend runs encoders, so the remedy of the engine does not help
-        fault = str(error).partition(" The adjoint engine runs ")[0]
-        raise UserError(
-            f"{fault} Encoders run {', '.join(SUPPORTED_GATES)}. Choose another ansatz for them "
-            "(model.encoder_ansatz), such as 'paper', or set model.encoder to 'mlp'."
-        ) from error
+    program = try_lower(circuit)
+    if isinstance(program, Program):
+        return program
+    # no other backend runs encoders, so the remedy of the engine does not help
+    raise UserError(
+        f"{program.fault} Encoders run {', '.join(SUPPORTED_GATES)}. Choose another ansatz for them "
+        "(model.encoder_ansatz), such as 'paper', or set model.encoder to 'mlp'."
+    )

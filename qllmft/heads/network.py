@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.heads.state_vectors import FLIP_POWERS, PROJECTORS, rotation_matrices
 from qllmft.templates import head_ansatz
 from qllmft_circuits import AnsatzOptions
-
-_FLIPS = ((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))  # X^b
-_PROJECTORS = ((1.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.0, 1.0))  # P_b
 
 
 class NetworkHead(nn.Module):
@@ -54,7 +52,7 @@ class NetworkHead(nn.Module):
         if not self.options.ring:  # qubit 0 is no target
             rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
         operators = iter([_operators(angles, self.options) for angles in rows])
-        encoding = _rotation_matrices(x)
+        encoding = rotation_matrices(x)
         sites = torch.stack([torch.ones_like(x), torch.zeros_like(x)], dim=-1)[:, :, None, None]
         for count in self.layers:
             sites = torch.einsum("nqlrs,nqts->nqlrt", sites, encoding)
@@ -67,9 +65,9 @@ class NetworkHead(nn.Module):
 
 def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:
     """Return the tensors (Q, 2, 2, 2, 2) of one layer: left bond, right bond, qubit after it, qubit before it."""
-    rotations = _rotation_matrices(angles.roll(1, 0))  # of each qubit as a target
-    flips = rotations.new_tensor(_FLIPS)
-    projectors = rotations.new_tensor(_PROJECTORS)
+    rotations = rotation_matrices(angles.roll(1, 0))  # of each qubit as a target
+    flips = rotations.new_tensor(FLIP_POWERS)
+    projectors = rotations.new_tensor(PROJECTORS)
     order = "qtu,aus->qats" if options.block == "cx_ry" else "atu,qus->qats"
     pair = (rotations, flips) if options.block == "cx_ry" else (flips, rotations)
     target = torch.einsum(order, *pair)
@@ -79,13 +77,6 @@ def _operators(angles: Tensor, options: AnsatzOptions) -> Tensor:
         return torch.cat([first, layer[1:]])
     last = torch.stack([target[-1:], torch.zeros_like(target[-1:])], dim=2)
     return torch.cat([layer[:-1], last])
-
-
-def _rotation_matrices(angles: Tensor) -> Tensor:
-    """Return R_Y (..., 2, 2) of angles."""
-    cos = torch.cos(angles / 2)
-    sin = torch.sin(angles / 2)
-    return torch.stack([torch.stack([cos, -sin], dim=-1), torch.stack([sin, cos], dim=-1)], dim=-2)
 
 
 def _contract_chain(sites: Sequence[Tensor]) -> Tensor:

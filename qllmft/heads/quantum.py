@@ -17,6 +17,7 @@ from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
+from qllmft.config.model import MAX_QUBITS
 from qllmft.heads.checks import check_ansatz, check_backend, parameter_names
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.initial_weights import initial_angles
@@ -37,9 +38,7 @@ from qllmft_circuits import (
     readout_observables,
     weight_parameters,
 )
-from qllmft_engine import lower
-from qllmft_engine.interface import MAX_QUBITS
-from qllmft_engine.program import lower_complex
+from qllmft_engine import is_supported
 
 # where the weights of a head begin
 Start: TypeAlias = Literal["random", "linear", "sines"]
@@ -304,14 +303,9 @@ def exact_backend(
     circuit: QuantumCircuit, dtype: Literal["float32", "float64"] = "float32"
 ) -> Backend:
     """Return an exact backend: the engine, or ``aer_statevector`` if the engine lacks an operation."""
-    try:
-        lower(circuit)
-    except UnsupportedGateError:
-        try:
-            lower_complex(circuit)
-        except UnsupportedGateError:
-            return create("aer_statevector")
-    return create("adjoint", {"dtype": dtype})
+    if is_supported(circuit):
+        return create("adjoint", {"dtype": dtype})
+    return create("aer_statevector")
 
 
 class _Network(EstimatorQNN):  # type: ignore[misc]

@@ -1,106 +1,20 @@
-"""State vectors in torch operations: gates of the adjoint engine's programs, and heads made of them.
-
-States are real, (B, 2^Q); bit q of an amplitude's index is qubit q. All operations are differentiable and go into ONNX.
-"""
+"""Heads of real gates with trained weights, and the state vector among them."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
+from qllmft.heads.state_vectors import Gate, final_states, string_signs
 from qllmft.templates import head_template
-from qllmft_backends import UnsupportedGateError
 from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, readout_observables
-from qllmft_engine import lower
-from qllmft_engine.program.lowering import Op
+from qllmft_engine import Program, try_lower
 
-FLIPS = (Op.X, Op.CX, Op.CX_ROT)  # they exchange amplitudes; Z and CZ change signs
 MAX_STATE_AMPLITUDES = 2**24  # amplitudes at once
 # amplitudes in one sum of float32: in a single text's sum over 2^20 the rounding is 2e-4
 MAX_SUMMED_AMPLITUDES = 2**16
-
-# an `Op`, its control, its target and the slot of its angle; -1 without one
-Gate = tuple[int, int, int, int]
-
-
-def apply_fixed_part(states: Tensor, op: int, control: int, target: int) -> Tensor:
-    """Return the states behind the part of a gate without an angle, which is its own inverse.
-
-    Args:
-        states: (B, 2^Q).
-        op: an `Op`; `Op.ROT` has no such part.
-        control: its control, -1 without one.
-        target: its target.
-    """
-    if op == Op.ROT:
-        return states
-    size = states.shape[1]
-    flips = op in FLIPS
-    if control < 0:
-        parts = states.reshape(-1, size >> target + 1, 2, 2**target)
-        return apply_x_or_z(parts, 2, flips=flips).reshape(-1, size)
-    low, high = sorted((control, target))
-    parts = states.reshape(-1, size >> high + 1, 2, 2 ** (high - low - 1), 2, 2**low)
-    axis_of = {high: 2, low: 4}
-    off, on = parts.unbind(axis_of[control])  # the axes behind the control's move up by one
-    on = apply_x_or_z(on, axis_of[target] - (control > target), flips=flips)
-    return torch.stack([off, on], dim=axis_of[control]).reshape(-1, size)
-
-
-def apply_x_or_z(parts: Tensor, axis: int, *, flips: bool) -> Tensor:
-    """Return numbers behind X, if it ``flips``, or Z on an axis of two."""
-    low, high = parts.unbind(axis)
-    return torch.stack([high, low] if flips else [low, -high], dim=axis)
-
-
-def rotate_pairs(parts: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return numbers (B, i, 2, j) behind R_Y on the axis of two, with cos and sin (B, 1, 1) of half its angle."""
-    low, high = parts.unbind(2)
-    return torch.stack([cos * low - sin * high, sin * low + cos * high], dim=2)
-
-
-def apply_ry(states: Tensor, target: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return the states behind R_Y on one qubit.
-
-    Args:
-        states: (B, 2^Q).
-        target: the qubit.
-        cos: (B,) or (1,), of half the angle.
-        sin: the same.
-    """
-    parts = states.reshape(-1, states.shape[1] >> target + 1, 2, 2**target)
-    return rotate_pairs(parts, cos.reshape(-1, 1, 1), sin.reshape(-1, 1, 1)).reshape(
-        -1, states.shape[1]
-    )
-
-
-def final_states(gates: Iterable[Gate], states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return the states behind all gates.
-
-    Args:
-        gates: in the order of application.
-        states: (B, 2^Q).
-        cos: (B, G) or (1, G), of half the angles.
-        sin: the same.
-    """
-    for op, control, target, slot in gates:
-        states = apply_fixed_part(states, op, control, target)
-        if slot >= 0:
-            states = apply_ry(states, target, cos[:, slot], sin[:, slot])
-    return states
-
-
-def string_signs(n_qubits: int, masks: Sequence[int]) -> Tensor:
-    """Return the diagonals (2^Q, T) of Z strings in float32; bit q of a mask is Z on qubit q."""
-    signs = torch.ones(1, len(masks))
-    for qubit in range(n_qubits):
-        flips = torch.tensor([1.0 - 2.0 * (mask >> qubit & 1) for mask in masks])
-        signs = torch.cat([signs, signs * flips])
-    return signs
 
 
 class GateHead(nn.Module):
@@ -116,10 +30,9 @@ class GateHead(nn.Module):
             config.register_qubits, config.measured_values, config.word_weight
         )
         assert circuit is not None  # the head is quantum
-        try:
-            program = lower(circuit)
-        except UnsupportedGateError as error:
-            raise UserError(f"{error} A surrogate computes real gates only.") from error
+        program = try_lower(circuit)
+        if not isinstance(program, Program):
+            raise UserError(f"{program.error} A surrogate computes real gates only.")
         self.n_qubits = config.register_qubits
         self.registers = config.registers
         self.outputs = config.registers * len(words)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qllmft.heads import shots as shots_of_states
-from qllmft.heads.state import Gate, apply_fixed_part, apply_ry, final_states, string_signs
+from qllmft.heads.state_vectors import Gate, StateVectors, final_states, string_signs
 from qllmft_backends import BackendError
 from qllmft_engine import GaussianShots, Program
 from qllmft_engine.interface import EngineBase
@@ -233,14 +233,16 @@ class TorchEngine(TensorEngine):
         repeats = 1 if len(tape.cos) == 1 else 2
         cos, sin = (part.repeat(repeats, 1) for part in (tape.cos, -tape.sin))
         by_angle = stacked_states.new_zeros(samples, self.program.n_angles)
+        vectors = StateVectors(stacked_states)
+        del stacked_states
         for op, control, target, slot in reversed(self._gates if samples else []):
             if slot >= 0:
-                pairs = stacked_states.reshape(2, samples, size >> target + 1, 2, 2**target)
+                pairs = vectors.states.reshape(2, samples, size >> target + 1, 2, 2**target)
                 (low, by_low), (high, by_high) = pairs[:, :, :, 0], pairs[:, :, :, 1]
                 by_angle[:, slot] = 0.5 * (by_high * low - by_low * high).sum(dim=(1, 2))
-                stacked_states = apply_ry(stacked_states, target, cos[:, slot], sin[:, slot])
-            stacked_states = apply_fixed_part(stacked_states, op, control, target)
-        return by_angle, stacked_states
+                vectors.rotate(target, cos[:, slot], sin[:, slot])
+            vectors.apply_fixed_part(op, control, target)
+        return by_angle, vectors.states
 
     def _tape(
         self, angles: Array, amplitudes: Array | None, shots: GaussianShots | None = None

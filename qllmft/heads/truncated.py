@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from qllmft.config import ModelConfig
-from qllmft.heads.state import GateHead, apply_x_or_z, rotate_pairs
-from qllmft_engine.program.lowering import Op
+from qllmft.heads.state import GateHead
+from qllmft.heads.state_vectors import StateRepresentation, apply_x_or_z
 
 TEXTS_AT_ONCE = 256
-_CONTROLLED = (Op.CX, Op.CX_ROT, Op.CZ)
 
 
 class TruncatedHead(GateHead):
@@ -27,7 +28,7 @@ class TruncatedHead(GateHead):
     @property
     def flops(self) -> int:
         """Return the operations per text: 22·m³ per decomposition of a site, m = 2·bond (Golub, Van Loan)."""
-        cuts = sum(abs(c - t) for op, c, t, _ in self.gates if op in _CONTROLLED)
+        cuts = sum(abs(c - t) for _, c, t, _ in self.gates if c >= 0)
         size: int = min(2 * self.bond, 1 << self.n_qubits // 2 + 1)
         return 22 * self.registers * cuts * size**3
 
@@ -43,15 +44,7 @@ class TruncatedHead(GateHead):
         latent = self.rows(latent)
         cos, sin = (half.double() for half in self.half_angles(latent))
         chain = _Chain(len(latent), self.n_qubits, self.bond)
-        for op, control, target, slot in self.gates:
-            if op in _CONTROLLED:
-                chain.entangle(control, target, flip=op != Op.CZ)
-            elif op in (Op.X, Op.Z):
-                chain.sites[target] = apply_x_or_z(chain.sites[target], 2, flips=op == Op.X)
-            if slot >= 0:
-                chain.sites[target] = rotate_pairs(
-                    chain.sites[target], cos[:, slot, None, None], sin[:, slot, None, None]
-                )
+        chain.apply(self.gates, cos, sin)
         values = chain.values([*self.words, []])
         norms = values[:, -1].clamp(min=0.0).sqrt()
         errors = (chain.error * (1 + norms)).clamp(max=2.0)
@@ -60,7 +53,7 @@ class TruncatedHead(GateHead):
         return self.texts(values[:, :-1].to(latent.dtype)), errors
 
 
-class _Chain:
+class _Chain(StateRepresentation):
     """Matrix product states of B texts, with orthonormal sites left and right of the centre."""
 
     def __init__(self, texts: int, qubits: int, bond: int) -> None:
@@ -71,8 +64,12 @@ class _Chain:
         self.centre = 0
         self.error = torch.zeros(texts, dtype=torch.float64)  # distance to the exact state, at most
 
-    def entangle(self, control: int, target: int, *, flip: bool) -> None:
-        """Apply CNOT (``flip``) or CZ: the sum over b of P_b on the control and X^b or Z^b on the target."""
+    def act(self, qubit: int, gate: Callable[[Tensor], Tensor]) -> None:
+        """See `StateRepresentation`."""
+        self.sites[qubit] = gate(self.sites[qubit])
+
+    def entangle(self, control: int, target: int, *, flips: bool) -> None:
+        """Apply CNOT or CZ: the sum over b of P_b on the control and X^b or Z^b on the target."""
         first = min(control, target)
         last = max(control, target)
         while self.centre < first:
@@ -86,7 +83,7 @@ class _Chain:
                 pair = [torch.stack([part, part * 0], dim=2) for part in site.unbind(2)]
                 pair[1] = pair[1].flip(2)
             elif qubit == target:
-                pair[1] = apply_x_or_z(site, 2, flips=flip)
+                pair[1] = apply_x_or_z(site, 2, flips=flips)
             if first < qubit < last:  # b is in both bonds, on their diagonal
                 rows = [(pair[0], pair[1] * 0), (pair[0] * 0, pair[1])]
                 self.sites[qubit] = torch.cat([torch.cat(row, dim=3) for row in rows], dim=1)

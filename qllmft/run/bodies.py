@@ -34,7 +34,7 @@ from qllmft.run.vectors import Vectors, embed_splits
 from qllmft.training import Checkpoint, EndToEnd, Examples
 from qllmft_base.randomness import derive_seed
 from qllmft_base.text import format_count
-from qllmft_engine.thread_pool import thread_count
+from qllmft_engine import thread_count
 
 
 def tuned_body(setup: RunSetup) -> BodyConfig:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from qllmft.config import RunConfig
-from qllmft_engine.compiled.ahead import REAL_GATES, SHOTS, compile_ahead
+from qllmft_engine import ahead
 
 
 def start_compilation(config: RunConfig) -> None:
     """Start to compile what a training runs on the CPU, while its texts are embedded. It takes time only once."""
     if runs_compiled(config):
         for dtype, functions in functions_to_compile(config):
-            compile_ahead((dtype,), functions)
+            ahead.compile_ahead((dtype,), functions)
 
 
 def runs_compiled(config: RunConfig) -> bool:
@@ -25,9 +25,9 @@ def functions_to_compile(config: RunConfig) -> list[tuple[str, str]]:
     """
     noise = config.noise
     encoder_dtype = "float64" if config.model.odd else "float32"
-    functions = [(encoder_dtype, REAL_GATES)]
+    functions = [(encoder_dtype, ahead.REAL_GATES)]
     if encoder_dtype == "float64" and not noise.is_none:
-        functions.append(("float32", REAL_GATES))
+        functions.append(("float32", ahead.REAL_GATES))
     if noise.shots and noise.shot_model == "gaussian":
-        functions.append(("float32", SHOTS))
+        functions.append(("float32", ahead.SHOTS))
     return functions

@@ -19,10 +19,7 @@ from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
-from qllmft_engine import lower
-from qllmft_engine.chunks import CHUNK_BYTES, SAMPLES_PER_CHUNK
-from qllmft_engine.compiled import passes
-from qllmft_engine.compiled.ahead import is_compiled
+from qllmft_engine import AdjointEngine, ahead, lower
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11
@@ -88,8 +85,8 @@ def device_times(config: RunConfig) -> DeviceTimes:
     cpu_s = gpu_s = 0.0
     for gates, n_qubits in circuits:
         work = batch * gates << n_qubits
-        chunk = max(1, min(SAMPLES_PER_CHUNK, CHUNK_BYTES >> (n_qubits + 2)))
-        cpu_s += work / (CORE_RATE * min(cores or 1, -(-batch // chunk)))
+        chunks = AdjointEngine.count_chunks(batch, n_qubits)
+        cpu_s += work / (CORE_RATE * min(cores or 1, chunks))
         gpu_s += LAUNCHES_PER_CIRCUIT_S + work / GPU_RATE
     if gpu is None:
         return DeviceTimes(cpu_s, None, gpu_s)
@@ -129,13 +126,13 @@ def compile_engine(
         on_event: receives the stage, which there is only if something is not yet compiled.
     """
     needed = functions_to_compile(config)
-    if not runs_compiled(config) or all(is_compiled(*part) for part in needed):
+    if not runs_compiled(config) or all(ahead.is_compiled(*part) for part in needed):
         return
     with stage(on_event, "compiling", "the CPU, once after an installation"):
         for module in LATER_MODULES:
             import_module(module)
         for dtype, functions in needed:
-            getattr(passes, functions)(dtype)
+            ahead.compile_here(dtype, functions)
         _compile(config, dimension, n_classes, sizes)
 
 

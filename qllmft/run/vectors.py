@@ -20,7 +20,7 @@ from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
 from qllmft.training import Examples, weigh_by_class
-from qllmft_engine.compiled.ahead import count_compiling
+from qllmft_engine import ahead
 
 if TYPE_CHECKING:  # a prediction imports nothing that trains
     from qllmft.run.setup import RunSetup, SharedInputs
@@ -174,7 +174,7 @@ def _cores_beside_compilation() -> Iterator[Callable[[], None]]:
     threads = torch.get_num_threads()
 
     def leave_cores() -> None:
-        torch.set_num_threads(max(1, threads - count_compiling()))
+        torch.set_num_threads(max(1, threads - ahead.count_compiling()))
 
     leave_cores()
     try:

@@ -190,7 +190,7 @@ class Classification(Task):
 
     def gradient(self, outputs: Real, y: Tensor, weight: Tensor | None = None) -> float:
         if weight is None:
-            from qllmft_engine.compiled import layers
+            from qllmft_engine import layers
 
             return float(layers.cross_entropy(outputs, y.numpy()))
         from scipy.special import softmax

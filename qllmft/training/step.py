@@ -17,8 +17,7 @@ from qllmft.tasks import CLASSIFICATION, Task
 from qllmft.training.examples import Examples, with_noise
 from qllmft.training.ridge import RidgeLoss
 from qllmft_base.randomness import torch_generator
-from qllmft_engine import AdjointEngine
-from qllmft_engine.compiled import layers
+from qllmft_engine import AdjointEngine, layers
 
 BATCHES_AT_ONCE = 64
 

@@ -1,5 +1,6 @@
 """Complex gates on whole registers and on halves: the same bits on processors with either."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec, module_from_spec
@@ -12,7 +13,7 @@ from numba import float32, njit
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-from qllmft_engine.compiled import complex_gates, complex_turns, simd
+from qllmft_engine.compiled import complex_gates, complex_turn_pairs, complex_turns, simd
 from qllmft_engine.program.complex_lowering import MatrixForm
 from qllmft_engine.program.turns import GradientSums
 
@@ -34,8 +35,15 @@ def kernels_for(pieces: int) -> Iterator[SimpleNamespace]:
         load_piece=intrinsic(simd.load_piece._defn) if pieces == 1 else simd._load_half,
         load_half=simd._load_half,
     ):
-        gates, turns = import_anew(complex_gates), import_anew(complex_turns)
-        yield SimpleNamespace(gates=gates, turns=turns, count_piece_lanes=count_piece_lanes)
+        turns = import_anew(complex_turns)
+        with mock.patch.dict(sys.modules, {complex_turns.__name__: turns}):
+            turn_pairs = import_anew(complex_turn_pairs)
+        yield SimpleNamespace(
+            gates=import_anew(complex_gates),
+            turns=turns,
+            turn_pairs=turn_pairs,
+            count_piece_lanes=count_piece_lanes,
+        )
 
 
 def import_anew(imported: ModuleType) -> ModuleType:
@@ -60,34 +68,38 @@ def names_pieces(function: Dispatcher) -> bool:
 
 def keep_sums(kernels, add_first, add_second):
     """Compile two turns for one pair of the sums that they may need, not for all nine."""
-    undo_costate = kernels.turns._undo_costate
+    undo_costate = kernels.turn_pairs._undo_costate
 
-    @kernels.turns.part
+    @kernels.turn_pairs.part
     def undo_with_these_sums(
         first_needed, second_needed, read, s, c, rows, piece, strides, turns, by_lane, sums
     ):
         undo_costate(add_first, add_second, read, s, c, rows, piece, strides, turns, by_lane, sums)
 
-    kernels.turns._undo_costate_with_sums = undo_with_these_sums
+    kernels.turn_pairs._undo_costate_with_sums = undo_with_these_sums
 
 
 def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
     """Return the lanes of a piece; state, co-state and sums after gates are applied and undone."""
-    complex_gates, complex_turns = kernels.gates, kernels.turns
+    complex_gates, complex_turns, complex_turn_pairs = (
+        kernels.gates,
+        kernels.turns,
+        kernels.turn_pairs,
+    )
     count_piece_lanes = kernels.count_piece_lanes
-    keep_sums(kernels, complex_turns.add_all, complex_turns.add_k_and_turn)
+    keep_sums(kernels, complex_turn_pairs.add_all, complex_turn_pairs.add_k_and_turn)
     general = complex_gates._general_pair
 
     @njit
     def run(s, c, steps, lane_steps, gates, coefficients, sums):
         complex_turns.apply_turn(s, steps[1], coefficients)
-        complex_turns.apply_two_turns(s, steps, coefficients)
-        complex_turns.apply_two_turns(c, lane_steps, coefficients)
+        complex_turn_pairs.apply_two_turns(s, steps, coefficients)
+        complex_turn_pairs.apply_two_turns(c, lane_steps, coefficients)
         complex_gates._apply_to_pairs(general, c, steps[2], coefficients)
         complex_turns.undo_turn(s, c, steps[1], gates[1, 5], coefficients, sums)
         complex_turns.undo_turn(s, c, lane_steps[2], gates[2, 5], coefficients, sums)
-        complex_turns.undo_two_turns(s, c, steps, gates, coefficients, sums)
-        complex_turns.undo_two_turns(s, c, lane_steps, gates, coefficients, sums)
+        complex_turn_pairs.undo_two_turns(s, c, steps, gates, coefficients, sums)
+        complex_turn_pairs.undo_two_turns(s, c, lane_steps, gates, coefficients, sums)
         complex_gates._undo_pairs(
             general, complex_gates.add_all, s, c, steps[2], coefficients, sums
         )

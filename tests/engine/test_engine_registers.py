@@ -7,7 +7,7 @@ import pytest
 from numba import from_dtype, njit, types
 from numba.core import config
 
-from qllmft_engine.compiled import fused
+from qllmft_engine.compiled import fused, fused_undo
 from qllmft_engine.compiled.simd import (
     count_lanes,
     has_fused_multiply_add,
@@ -24,9 +24,13 @@ STRIDES = (4, 16, 2, 64)  # of the group's qubits, in registers
 
 def compile_groups(dtype, *, wide: bool):
     """Return a function that applies a group of any shape, keeps the state, and undoes the group again."""
-    with mock.patch.object(fused, "count_pieces", return_value=1 if wide else 2):
+    pieces = 1 if wide else 2
+    with (
+        mock.patch.object(fused, "count_pieces", return_value=pieces),
+        mock.patch.object(fused_undo, "count_pieces", return_value=pieces),
+    ):
         apply = fused.make_apply_group(GROUP_GATES)
-        undo = fused.make_undo_group(GROUP_GATES)
+        undo = fused_undo.make_undo_group(GROUP_GATES)
 
         @njit
         def apply_and_undo(s, c, shape, strides, t, applied, sums):

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
 import numba
 
@@ -69,6 +71,19 @@ def compile_ahead(dtypes: Iterable[str], functions: str = REAL_GATES) -> None:
                     stderr=subprocess.DEVNULL,
                     env=child_environment(),
                 )
+
+
+def compile_here(dtype: str, functions: str = REAL_GATES) -> None:
+    """Compile the functions of a dtype in this process, or wait for the process that does."""
+    # it imports this module
+    passes = import_module("qllmft_engine.compiled.passes")
+    getattr(passes, functions)(dtype)
+
+
+def kernel_folder() -> Path | None:
+    """Return the folder of compiled functions on disk, None if no folder of this user can be written."""
+    store = open_store()
+    return None if store is None else store.folder
 
 
 def count_compiling() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from qllmft_engine.compiled.complex_gates import GENERAL, LANE_TURN, LANES, PHASE, TURN
 from qllmft_engine.compiled.complex_rows import product, product_with_conjugate
-from qllmft_engine.compiled.complex_turns import run_as_one
+from qllmft_engine.compiled.complex_turn_pairs import run_as_one
 from qllmft_engine.compiled.parts import part
 from qllmft_engine.compiled.rotations import LARGEST_GROWTH, LARGEST_TANGENT
 from qllmft_engine.compiled.simd import (

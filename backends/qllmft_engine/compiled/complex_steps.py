@@ -16,13 +16,12 @@ from qllmft_engine.compiled.complex_gates import (
     undo_on_lanes,
     undo_phase,
 )
-from qllmft_engine.compiled.complex_turns import (
-    apply_turn,
+from qllmft_engine.compiled.complex_turn_pairs import (
     apply_two_turns,
     run_as_one,
-    undo_turn,
     undo_two_turns,
 )
+from qllmft_engine.compiled.complex_turns import apply_turn, undo_turn
 from qllmft_engine.compiled.parts import part
 from qllmft_engine.program.turns import GradientSums
 

@@ -39,7 +39,7 @@ from qllmft_engine.compiled.simd import (
 from qllmft_engine.program.schedule import HALF
 
 
-class _Layout:
+class GroupLayout:
     """Numbers of a group's registers: bit j is its qubit j, and the highest bit the half, if registers are halves."""
 
     def __init__(self, gates):
@@ -64,8 +64,8 @@ class _Layout:
         return [list(part) for _, part in groupby(sorted(self.numbers, key=controls), key=controls)]
 
 
-class _Block:
-    """Registers of one place in an array, see `_Layout`."""
+class RegisterBlock:
+    """Registers of one place in an array, see `GroupLayout`."""
 
     def __init__(self, context, builder, array_type, array, base, strides, layout):
         self._builder = builder
@@ -110,7 +110,7 @@ class _Block:
         return _shuffle(self._builder, x, y, order)
 
     def apply_cnot(self, low, high, control):
-        """Return the pair (low, high) after a CNOT (see `_pairs` for ``control``)."""
+        """Return the pair (low, high) after a CNOT (see `list_pairs` for ``control``)."""
         if control == "half":
             return self.join_halves(low, high), self.join_halves(high, low)
         return (high, low) if control else (low, high)
@@ -131,7 +131,7 @@ def _split(builder, x, pieces):
     return [_shuffle(builder, x, x, list(range(i * lanes, (i + 1) * lanes))) for i in range(pieces)]
 
 
-def _join(builder, pieces):
+def join(builder, pieces):
     """Return the register of its pieces."""
     if len(pieces) == 1:
         return pieces[0]
@@ -139,7 +139,7 @@ def _join(builder, pieces):
     return _shuffle(builder, low, high, list(range(2 * low.type.count)))
 
 
-def _pairs(numbers, control, target):
+def list_pairs(numbers, control, target):
     """Yield (register of the pair's bit 0, of its bit 1, control: False, True or "half") among registers."""
     for low in numbers:
         if not low >> target & 1:
@@ -147,8 +147,15 @@ def _pairs(numbers, control, target):
             yield low, low | 1 << target, is_set
 
 
-def _subtract_product(builder, x, y, z):
-    """Return z − x·y (see `build_multiply_add`)."""
+def build_subtract_product(builder, x, y, z):
+    """Return z − x·y.
+
+    Args:
+        builder: see `build_multiply_add`, as the others.
+        x: the same.
+        y: the same.
+        z: the same.
+    """
     return build_multiply_add(builder, build_negative(builder, x), y, z)
 
 
@@ -167,7 +174,7 @@ def _apply_outside(builder, block, pairs, layout, tangents):
     for low, high, is_set in pairs:
         t = tangents[layout.piece(high)]
         a, b = block.apply_cnot(x[low], x[high], is_set)
-        x[low] = _subtract_product(builder, t, b, a)
+        x[low] = build_subtract_product(builder, t, b, a)
         x[high] = build_multiply_add(builder, t, a, b)
 
 
@@ -181,7 +188,7 @@ def _insert_zero_bits(builder, k, strides):
     return k
 
 
-def _build_places(context, builder, array_type, array, shape, strides, layouts):
+def build_places(context, builder, array_type, array, shape, strides, layouts):
     """Generate a loop for each shape, of which the one of a step's shape runs.
 
     Args:
@@ -191,7 +198,7 @@ def _build_places(context, builder, array_type, array, shape, strides, layouts):
         array: LLVM value of them.
         shape: LLVM value, shape of the step.
         strides: LLVM value of the tuple of strides, of which a group takes the first ones.
-        layouts: `_Layout` of each shape.
+        layouts: `GroupLayout` of each shape.
 
     Yields:
         The layout of a shape, its strides, and the LLVM value of a place: the index of a register whose bits of these
@@ -220,8 +227,16 @@ def _apply_gates(builder, block, numbers, layout, tangents):
         if target == HALF:
             _apply_inside(builder, block, numbers, control, tangents[gate][0])
         else:
-            pairs = _pairs(numbers, control, target)
+            pairs = list_pairs(numbers, control, target)
             _apply_outside(builder, block, pairs, layout, tangents[gate])
+
+
+def split_all(builder, registers, pieces):
+    """Return the pieces of each register of a tuple."""
+    return [
+        _split(builder, builder.extract_value(registers, i), pieces)
+        for i in range(registers.type.count)
+    ]
 
 
 def make_apply_group(groups):
@@ -230,7 +245,7 @@ def make_apply_group(groups):
     Args:
         groups: the gates of each `Shape`.
     """
-    layouts = {shape: _Layout(gates) for shape, gates in groups.items()}
+    layouts = {shape: GroupLayout(gates) for shape, gates in groups.items()}
 
     @intrinsic
     def apply(typingctx, s, shape, strides, tangents):
@@ -255,11 +270,11 @@ def make_apply_group(groups):
                 args: LLVM values of ``s``, ``shape``, and the tuples ``strides`` and ``tangents``.
             """
             array, shape_value, stride_values, tangent_values = args
-            tangents = _split_all(builder, tangent_values, count_pieces())
-            for layout, outside, place in _build_places(
+            tangents = split_all(builder, tangent_values, count_pieces())
+            for layout, outside, place in build_places(
                 context, builder, s, array, shape_value, stride_values, layouts
             ):
-                block = _Block(context, builder, s, array, place, outside, layout)
+                block = RegisterBlock(context, builder, s, array, place, outside, layout)
                 for numbers in layout.unmixed_parts():
                     block.load(numbers)
                     _apply_gates(builder, block, numbers, layout, tangents)
@@ -269,157 +284,3 @@ def make_apply_group(groups):
         return types.void(s, types.intp, strides, tangents), codegen
 
     return apply
-
-
-def _split_all(builder, registers, pieces):
-    """Return the pieces of each register of a tuple."""
-    return [
-        _split(builder, builder.extract_value(registers, i), pieces)
-        for i in range(registers.type.count)
-    ]
-
-
-def _undo_inside(builder, block, costate_block, numbers, control, t, sums):
-    """Undo a gate whose target divides whole registers, on state and co-state, and add to its sum."""
-    x = block.values
-    y = costate_block.values
-    exchange = block.exchange_halves
-    for i in numbers:
-        partner = exchange(x[i])
-        sums[0][0] = build_multiply_add(builder, y[i], partner, sums[0][0])
-        x[i] = _subtract_product(builder, t, partner, x[i])
-        y[i] = _subtract_product(builder, t, exchange(y[i]), y[i])
-        if control is not None and i >> control & 1:
-            x[i] = exchange(x[i])
-            y[i] = exchange(y[i])
-
-
-def _undo_outside(builder, block, costate_block, pairs, layout, tangents, sums):
-    """Undo a gate on pairs of registers of state and co-state, and add to its sums."""
-    x = block.values
-    y = costate_block.values
-    for low, high, is_set in pairs:
-        first = layout.piece(high)
-        second = layout.piece(low)
-        t = tangents[first]
-        a = x[low]
-        b = x[high]
-        p = y[low]
-        q = y[high]
-        # a pair of two halves has both its terms in the first sum, as in a whole register
-        second_sum = sums[0] if first != second else sums[1]
-        sums[0][first] = build_multiply_add(builder, q, a, sums[0][first])
-        second_sum[second] = build_multiply_add(builder, p, b, second_sum[second])
-        a, b = build_multiply_add(builder, t, b, a), _subtract_product(builder, t, a, b)
-        p, q = build_multiply_add(builder, t, q, p), _subtract_product(builder, t, p, q)
-        x[low], x[high] = block.apply_cnot(a, b, is_set)
-        y[low], y[high] = block.apply_cnot(p, q, is_set)
-
-
-class _Sums:
-    """Sums of a gradient in generated code: pieces of registers, which a loop updates."""
-
-    def __init__(self, builder, values):
-        self._builder = builder
-        self._pointers = [
-            [cgutils.alloca_once_value(builder, piece) for piece in pieces]
-            for pieces in _split_all(builder, values, count_pieces())
-        ]
-
-    def load(self, gate):
-        """Return the pieces of both sums of a gate."""
-        return [
-            [self._builder.load(pointer) for pointer in pointers]
-            for pointers in self._pointers[2 * gate : 2 * gate + 2]
-        ]
-
-    def store(self, gate, sums):
-        """Write the pieces of both sums of a gate."""
-        for pointers, pieces in zip(self._pointers[2 * gate : 2 * gate + 2], sums, strict=True):
-            for pointer, piece in zip(pointers, pieces, strict=True):
-                self._builder.store(piece, pointer)
-
-    def as_tuple(self, tuple_type):
-        """Return the LLVM value of the tuple of registers."""
-        result = ir.Constant(tuple_type, ir.Undefined)
-        for i, pointers in enumerate(self._pointers):
-            pieces = [self._builder.load(pointer) for pointer in pointers]
-            result = self._builder.insert_value(result, _join(self._builder, pieces), i)
-        return result
-
-
-def _undo_gates(builder, block, costate_block, numbers, layout, tangents, sums):
-    """Undo the gates of a group on registers of state and co-state, the last one first, and add to their `_Sums`."""
-    for gate in reversed(range(len(layout.gates))):
-        control, target = layout.gates[gate]
-        gate_sums = sums.load(gate)
-        if target == HALF:
-            t = tangents[gate][0]
-            _undo_inside(builder, block, costate_block, numbers, control, t, gate_sums)
-        else:
-            pairs = _pairs(numbers, control, target)
-            _undo_outside(builder, block, costate_block, pairs, layout, tangents[gate], gate_sums)
-        sums.store(gate, gate_sums)
-
-
-def make_undo_group(groups):
-    """Return an intrinsic ``undo(s, c, shape, strides, tangents, sums)`` that undoes the group of a step.
-
-    Args:
-        groups: the gates of each `Shape`.
-    """
-    layouts = {shape: _Layout(gates) for shape, gates in groups.items()}
-
-    @intrinsic
-    def undo(typingctx, s, c, shape, strides, tangents, sums):
-        """Undo the gates of a group on all amplitudes of state and co-state, the last gate first.
-
-        Args:
-            typingctx: numba's typing context, not used.
-            s: amplitudes ψ, contiguous, of one dimension; changed in place.
-            c: co-state λ of the same type and shape, changed in place.
-            shape: of the group.
-            strides: see `make_apply_group`.
-            tangents: the same.
-            sums: two registers per gate, Σ λ_b·ψ_a and Σ λ_a·ψ_b, so that additions need not wait
-                for each other. If the gate's target is inside registers, the first is Σ λ·ψ with
-                ψ's halves exchanged, and the second is not used.
-
-        Returns:
-            The updated sums.
-        """
-
-        def codegen(context, builder, signature, args):
-            """Generate straight-line code that undoes the gates, in a loop over all places.
-
-            Args:
-                context: see ``codegen`` in `simd.load`.
-                builder: the same.
-                signature: the same.
-                args: LLVM values of ``s``, ``c``, ``shape``, and the tuples ``strides``,
-                    ``tangents`` and ``sums``.
-
-            Returns:
-                The LLVM value of the tuple of updated sums.
-            """
-            state, costate, shape_value, stride_values, tangent_values, sum_values = args
-            updated = _Sums(builder, sum_values)
-            tangents = _split_all(builder, tangent_values, count_pieces())
-            for layout, outside, place in _build_places(
-                context, builder, s, state, shape_value, stride_values, layouts
-            ):
-                block, costate_block = (
-                    _Block(context, builder, s, array, place, outside, layout)
-                    for array in (state, costate)
-                )
-                for numbers in layout.unmixed_parts():
-                    block.load(numbers)
-                    costate_block.load(numbers)
-                    _undo_gates(builder, block, costate_block, numbers, layout, tangents, updated)
-                    block.store(numbers)
-                    costate_block.store(numbers)
-            return updated.as_tuple(context.get_value_type(sums))
-
-        return sums(s, c, types.intp, strides, tangents, sums), codegen
-
-    return undo

@@ -22,9 +22,14 @@ from qllmft_engine.compiled.simd import (
     store,
     sub,
 )
-from qllmft_engine.program import Op
+from qllmft_engine.program.gates import FactorKind
+from qllmft_engine.program.operations import FIXED_PARTS, Op
 
-ROT, CX_ROT, CX, X, Z, CZ, GROW, GROW_ROT = (int(op) for op in Op)
+ROT = int(Op.ROT)
+CX_ROT = int(Op.CX_ROT)
+GROW = int(Op.GROW)
+GROW_ROT = int(Op.GROW_ROT)
+_SIGN_KINDS = tuple(int(op) for op, part in FIXED_PARTS.items() if part == FactorKind.Z)
 
 
 @part
@@ -303,7 +308,7 @@ def fixed_gate(s, batch, kind, control, target, signs):
     factor = select_positive(is_set, select_positive(is_one, minus_one, plus_one), plus_one)
     for k in range(0, count, width):
         i = insert_zero_bits(k, low, high) + control_row
-        if kind in (Z, CZ):
+        if kind in _SIGN_KINDS:
             store(s, i + row, mul(load(s, i + row), factor))
         elif row:
             a = load(s, i)

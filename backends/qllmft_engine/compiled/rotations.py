@@ -23,14 +23,12 @@ from qllmft_engine.compiled.simd import (
     broadcast,
     count_lanes,
     div,
-    load_samples,
     mul,
     multiply_add,
     nearest_integer,
-    round_as,
     square_root,
-    store_samples,
 )
+from qllmft_engine.compiled.simd_samples import load_samples, round_as, store_samples
 
 # its square is far from float32's range, and its rounding error that of sin itself
 LARGEST_TANGENT = 4096.0

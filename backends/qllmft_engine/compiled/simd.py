@@ -56,7 +56,7 @@ def _make_constant(array, number):
     return types.intp(array), codegen
 
 
-def _make_operation(signature, build):
+def make_operation(signature, build):
     """Return a signature and the code of it: ``build(builder, *args)``, with the LLVM values of the arguments."""
 
     def codegen(context, builder, signature, args):
@@ -119,7 +119,17 @@ def element_pointer(context, builder, array_type, array, index):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def _pointer(context, builder, array_type, array, index, vector_type):
+def vector_pointer(context, builder, array_type, array, index, vector_type):
+    """Return a pointer to a vector that begins at ``array[index]``, in generated code.
+
+    Args:
+        context: see `element_pointer`, as all but the last.
+        builder: the same.
+        array_type: the same.
+        array: the same.
+        index: the same.
+        vector_type: `VectorType` of what is there.
+    """
     pointer = element_pointer(context, builder, array_type, array, index)
     return builder.bitcast(pointer, context.get_value_type(vector_type).as_pointer())
 
@@ -140,7 +150,7 @@ def _make_load(array, vector):
             The LLVM value of the result.
         """
         value = builder.load(
-            _pointer(context, builder, signature.args[0], args[0], args[1], vector)
+            vector_pointer(context, builder, signature.args[0], args[0], args[1], vector)
         )
         value.align = array.dtype.bitwidth // 8
         return value
@@ -182,7 +192,7 @@ def store(typingctx, array, index, value):
     """
 
     def codegen(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], value)
+        pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], value)
         builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -197,7 +207,7 @@ def _binary(instruction):
 
     @intrinsic
     def operation(typingctx, a, b):
-        return _make_operation(a(a, b), build)
+        return make_operation(a(a, b), build)
 
     return operation
 
@@ -255,7 +265,7 @@ def multiply_add(typingctx, x, y, z):
         y: register of the same type.
         z: register of the same type.
     """
-    return _make_operation(x(x, y, z), build_multiply_add)
+    return make_operation(x(x, y, z), build_multiply_add)
 
 
 @intrinsic
@@ -272,7 +282,7 @@ def multiply_subtract(typingctx, x, y, z):
     def build(builder, x, y, z):
         return build_multiply_add(builder, x, y, build_negative(builder, z))
 
-    return _make_operation(x(x, y, z), build)
+    return make_operation(x(x, y, z), build)
 
 
 @intrinsic
@@ -295,91 +305,13 @@ def _lanewise(name):
 
     @intrinsic
     def operation(typingctx, a):
-        return _make_operation(a(a), build)
+        return make_operation(a(a), build)
 
     return operation
 
 
 square_root = _lanewise("sqrt")
 nearest_integer = _lanewise("rint")  # of two equally near ones the even one
-
-
-@intrinsic
-def load_samples(typingctx, table, column, start, batch):
-    """Return float64 numbers of a column by sample: lane i has row ``start`` + i mod L, the last row past the end.
-
-    Args:
-        typingctx: numba's typing context, not used.
-        table: (B, G) float64, contiguous. If B is 1, the row is that of all samples.
-        column: index of the column; it is not checked.
-        start: first sample.
-        batch: L, a power of two up to the lanes of a register of float64.
-    """
-    vector = VectorType(table.dtype)
-
-    def codegen(context, builder, signature, args):
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        rows, columns = cgutils.unpack_tuple(builder, array.shape)
-        one = ir.Constant(rows.type, 1)
-        last_row = builder.sub(rows, one)
-        last_sample = builder.sub(args[3], one)
-        value = ir.Constant(context.get_value_type(vector), ir.Undefined)
-        for lane in range(vector.lanes):
-            sample = builder.and_(ir.Constant(rows.type, lane), last_sample)
-            row = builder.add(args[2], sample)
-            is_inside = builder.icmp_signed("<", row, rows)
-            row = builder.select(is_inside, row, last_row)
-            index = builder.add(builder.mul(row, columns), args[1])
-            number = builder.load(builder.gep(array.data, [index]))
-            value = builder.insert_element(value, number, ir.Constant(ir.IntType(32), lane))
-        return value
-
-    return vector(table, types.intp, types.intp, types.intp), codegen
-
-
-def _fill_lanes(builder, vector, x):
-    """Return a ``vector`` with the float64 numbers of ``x``, rounded to its type, and repeated to fill its lanes."""
-    if isinstance(vector.element, ir.DoubleType):
-        return x
-    narrow = builder.fptrunc(x, ir.VectorType(vector.element, x.type.count))
-    order = [lane % x.type.count for lane in range(vector.count)]
-    return builder.shuffle_vector(
-        narrow, narrow, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), order)
-    )
-
-
-@intrinsic
-def store_samples(typingctx, array, index, by_sample):
-    """Write a register of float64 of `load_samples` to ``array[index:index + lanes]``, lane i for sample i mod L.
-
-    Args:
-        typingctx: numba's typing context, not used.
-        array: float32 or float64, contiguous, of one dimension.
-        index: of the first number, see `store`.
-        by_sample: the register, which is rounded to the array's dtype.
-    """
-    vector = VectorType(array.dtype)
-
-    def codegen(context, builder, signature, args):
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], vector)
-        value = _fill_lanes(builder, context.get_value_type(vector), args[2])
-        builder.store(value, pointer).align = array.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, by_sample), codegen
-
-
-@intrinsic
-def round_as(typingctx, array, x):
-    """Return a register of float64 with the numbers that ``array`` can hold: rounded to its dtype."""
-
-    def build(builder, _, number):
-        if array.dtype == types.float64:
-            return number
-        narrow = ir.VectorType(ir.FloatType(), number.type.count)
-        return builder.fpext(builder.fptrunc(number, narrow), number.type)
-
-    return _make_operation(x(array, x), build)
 
 
 @intrinsic
@@ -394,7 +326,7 @@ def any_below(typingctx, a, limit):
         below = builder.bitcast(builder.fcmp_ordered("<", x, bounds), ir.IntType(vector.count))
         return builder.icmp_unsigned("!=", below, ir.Constant(below.type, 0))
 
-    return _make_operation(types.boolean(a, a.dtype), build)
+    return make_operation(types.boolean(a, a.dtype), build)
 
 
 @intrinsic
@@ -412,7 +344,7 @@ def select_positive(typingctx, mask, a, b):
         zero = ir.Constant(condition.type, None)
         return builder.select(builder.fcmp_ordered(">", condition, zero), x, y)
 
-    return _make_operation(a(mask, a, b), build)
+    return make_operation(a(mask, a, b), build)
 
 
 def _exchange(distance):
@@ -424,7 +356,7 @@ def _exchange(distance):
 
     @intrinsic
     def operation(typingctx, a):
-        return _make_operation(a(a), build)
+        return make_operation(a(a), build)
 
     return operation
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from qllmft_engine.compiled.fused import make_apply_group, make_undo_group
+from qllmft_engine.compiled.fused import make_apply_group
+from qllmft_engine.compiled.fused_undo import make_undo_group
 from qllmft_engine.compiled.gates import (
     CX_ROT,
     GROW,

@@ -12,8 +12,7 @@ from pennylane.tape import QuantumScript
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends.errors import UnsupportedGateError
-from qllmft_backends.observables import PauliObservables, ZObservables
+from qllmft_backends.observables import PauliObservables, ZObservables, find_flip
 from qllmft_backends.protocol import Floats
 from qllmft_engine.chunks import REUSED_BYTES
 from qllmft_engine.complex_engine import ComplexEngine
@@ -26,7 +25,7 @@ from qllmft_engine.pennylane_device.tapes import (
     to_qiskit_circuit,
     to_sparse_pauli,
 )
-from qllmft_engine.program import lower, lower_complex
+from qllmft_engine.program import Program, lower_complex, try_lower
 
 
 def build(
@@ -110,14 +109,11 @@ class BuiltTape:
         """
         angles = ParameterVector("angle", len(_gate_parameters(circuit)))
         gates = to_qiskit_circuit(circuit, n_qubits, list(angles))
-        if observables:
-            try:
-                z_observables = ZObservables.from_operators(observables, n_qubits)
-                return cls(
-                    AdjointEngine(lower(gates), z_observables.masks, dtype), z_observables, n_qubits
-                )
-            except UnsupportedGateError:
-                pass  # the other engine runs any gates and strings
+        if observables and not find_flip(observables):
+            program = try_lower(gates)
+            if isinstance(program, Program):
+                sums = ZObservables.from_operators(observables, n_qubits)
+                return cls(AdjointEngine(program, sums.masks, dtype), sums, n_qubits)
         strings = PauliObservables.from_operators(
             observables or [SparsePauliOp("I" * n_qubits)], n_qubits
         )

@@ -7,14 +7,14 @@ with gradients in one reverse sweep for a whole batch of parameters; other measu
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
 import pennylane as qp
-from autograd.tracer import isbox, trace  # type: ignore[import-untyped]
+from autograd.tracer import trace  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
@@ -27,12 +27,9 @@ from pennylane.devices.preprocess import (
 from pennylane.devices.qubit.measure import measure
 from pennylane.devices.qubit.sampling import measure_with_samples
 from pennylane.exceptions import DeviceError
-from pennylane.ops import Controlled
 from pennylane.tape import QuantumScript
-from pennylane.transforms import broadcast_expand
 
 from qllmft_engine.pennylane_device.built_tape import BuiltTape, build
-from qllmft_engine.pennylane_device.gates import GATES
 from qllmft_engine.pennylane_device.probabilities import (
     MAX_WIRES,
     expand_cotangents,
@@ -41,7 +38,14 @@ from qllmft_engine.pennylane_device.probabilities import (
     has_swept_gradient,
 )
 from qllmft_engine.pennylane_device.symbols import decompose_by_matrix
-from qllmft_engine.pennylane_device.tapes import gather_gates, is_differentiable, is_supported
+from qllmft_engine.pennylane_device.tapes import is_differentiable, is_supported
+from qllmft_engine.pennylane_device.transforms import (
+    expand_batch,
+    expand_undecomposed,
+    gather,
+    is_batch,
+    refuse_undefined_gradients,
+)
 
 _SAMPLED_MEASUREMENTS = (
     qp.measurements.SampleMeasurement,
@@ -121,8 +125,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
             )
         if config.use_device_gradient is None:
             updates["use_device_gradient"] = uses_sweep
-        is_batch = circuit is not None and _is_batch(circuit)
-        if config.use_device_jacobian_product is None or (uses_sweep and is_batch):
+        runs_batch = circuit is not None and is_batch(circuit)
+        if config.use_device_jacobian_product is None or (uses_sweep and runs_batch):
             updates["use_device_jacobian_product"] = uses_sweep
         if config.grad_on_execution is None:
             updates["grad_on_execution"] = False
@@ -136,12 +140,12 @@ class AdjointDevice(Device):  # type: ignore[misc]
         sweeps = config.gradient_method != "adjoint" or bool(config.use_device_jacobian_product)
         pipeline = qp.CompilePipeline()
         if config.gradient_method == "adjoint":
-            pipeline.add_transform(_refuse_undefined_gradients)
+            pipeline.add_transform(refuse_undefined_gradients)
         stacks = config.gradient_method == "adjoint" and sweeps
-        pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
+        pipeline.add_transform(gather, sweeps=sweeps, stacks=stacks)
         if config.mcm_config.mcm_method == "deferred":
             pipeline.add_transform(qp.defer_measurements, allow_postselect=False)
-        pipeline.add_transform(_expand_undecomposed)
+        pipeline.add_transform(expand_undecomposed)
         pipeline.add_transform(
             decompose,
             stopping_condition=is_supported,
@@ -158,8 +162,8 @@ class AdjointDevice(Device):  # type: ignore[misc]
             sample_measurements=lambda m: isinstance(m, _SAMPLED_MEASUREMENTS),
             name=self.name,
         )
-        pipeline.add_transform(_expand_batch, sweeps=sweeps)
-        pipeline.add_transform(_gather, sweeps=sweeps, stacks=stacks)
+        pipeline.add_transform(expand_batch, sweeps=sweeps)
+        pipeline.add_transform(gather, sweeps=sweeps, stacks=stacks)
         return pipeline
 
     def execute(
@@ -290,50 +294,6 @@ def _on_standard_wires(circuit: QuantumScript) -> QuantumScript:
     return circuit if is_gathered else circuit.map_to_standard_wires()
 
 
-def _is_batch(circuit: QuantumScript) -> bool:
-    """Return whether a parameter is a batch, which PennyLane finds more slowly."""
-    return any(
-        any(np.ndim(angle) for angle in op.data) if op.name in GATES else op.batch_size is not None
-        for op in circuit.operations
-        if op.data
-    )
-
-
-@qp.transform  # type: ignore[untyped-decorator]
-def _refuse_undefined_gradients(
-    tape: QuantumScript,
-) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
-    """Refuse a tape if a parameter is differentiated whose gradient by the reverse sweep would be zero or NaN.
-
-    Raises:
-        DeviceError: for coefficients of an observable, and for amplitudes of which one is zero.
-    """
-    for measurement in tape.measurements:
-        if measurement.obs is not None and any(map(_requires_gradient, measurement.obs.data)):
-            raise DeviceError(
-                "gradients by the coefficients of an observable are not computed by the reverse sweep. Measure each "
-                "term and take the sum outside of the QNode, or detach the coefficients."
-            )
-    for operation in tape.operations:
-        if isinstance(operation, qp.StatePrep) and any(map(_requires_gradient, operation.data)):
-            (amplitudes,) = qp.math.unwrap(operation.data)
-            zeros = int(np.count_nonzero(np.asarray(qp.math.toarray(amplitudes)) == 0))
-            if zeros:
-                raise DeviceError(
-                    f"{operation.name} has {zeros} amplitudes of zero, as padding gives, where the rotations that "
-                    "prepare it have no derivative: its gradient would be NaN. Pad with a small number "
-                    "(pad_with=1e-6), detach the input, or use default.qubit with diff_method='backprop'."
-                )
-    return (tape,), lambda results: results[0]
-
-
-def _requires_gradient(parameter: Any) -> bool:
-    """Return whether a gradient by a parameter is asked for; PennyLane's own arrays say so even outside of one."""
-    if qp.math.get_interface(parameter) == "autograd":
-        return bool(isbox(parameter))
-    return bool(qp.math.requires_grad(parameter))
-
-
 def _check_order(config: ExecutionConfig | None) -> None:
     """Raise if a gradient by the reverse sweep is to be differentiated itself, which gives zero.
 
@@ -362,55 +322,3 @@ def _is_traced() -> bool:
     while frame is not None and frame.f_code is not trace.__code__:
         frame = frame.f_back
     return frame is not None
-
-
-@qp.transform  # type: ignore[untyped-decorator]
-def _gather(
-    tape: QuantumScript, *, sweeps: bool, stacks: bool
-) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
-    """Gather the gates of a circuit, if it has nothing else, so that the steps that follow take less time.
-
-    Args:
-        tape: the circuit.
-        sweeps: no whole Jacobian is wanted; with one, a batch is expanded first.
-        stacks: gradients are vector-Jacobian products of the device, which may be those of stacked angles.
-    """
-    gathered_tape = gather_gates(tape, stacks=stacks) if sweeps or not _is_batch(tape) else None
-    return (tape if gathered_tape is None else gathered_tape,), lambda results: results[0]
-
-
-@qp.transform  # type: ignore[untyped-decorator]
-def _expand_batch(
-    tape: QuantumScript, *, sweeps: bool
-) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
-    """Expand a batch that the engine does not run at once.
-
-    Args:
-        tape: the circuit; batches of prepared states and of matrices are expanded.
-        sweeps: no whole Jacobian is wanted, which a batch does not have.
-    """
-    batched_names = (op.name for op in tape.operations if op.batch_size is not None)
-    angles_only = not {"StatePrep", "BasisState", "QubitUnitary", "DiagonalQubitUnitary"} & {
-        *batched_names
-    }
-    if tape.batch_size is None or (sweeps and angles_only):
-        return (tape,), lambda results: results[0]
-    expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
-    return expanded
-
-
-@qp.transform  # type: ignore[untyped-decorator]
-def _expand_undecomposed(
-    tape: QuantumScript,
-) -> tuple[Sequence[QuantumScript], Callable[..., Any]]:
-    """Expand a batch of angles that need a gradient, in a gate that PennyLane decomposes for single angles only."""
-    if not any(
-        operation.batch_size is not None
-        and not is_supported(operation)
-        and (isinstance(operation, Controlled) or not operation.has_decomposition)
-        and any(map(qp.math.requires_grad, operation.data))
-        for operation in tape.operations
-    ):
-        return (tape,), lambda results: results[0]
-    expanded: tuple[Sequence[QuantumScript], Callable[..., Any]] = broadcast_expand(tape)
-    return expanded

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from math import pi
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,10 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.errors import UnsupportedGateError
 from qllmft_engine.pennylane_device.gates import GATES, GateSequence
 from qllmft_engine.pennylane_device.symbols import gate_outside_tables
-from qllmft_engine.program.gates import GATE_PARTS
+from qllmft_engine.program.gates import GATES as ENGINE_GATES
 
 _STANDARD_GATES = get_standard_gate_name_mapping()
 _WITHOUT_EFFECT = ("GlobalPhase", "Barrier", "Snapshot")  # on a measurement
-# of a gate, beside its parts on the engine
-_OMITTED_PHASES = {"x": pi / 2, "y": pi / 2, "sx": pi / 4, "sxdg": -pi / 4}
-_HALF_ANGLES = ("rz", "rxx", "ryy", "rzz")  # minus half their angle
 _ADDITIVE_GATES = ("RX", "RY", "RZ", "PhaseShift", "U1")  # two by a and b are one by a + b
 MATRICES = ("QubitUnitary", "DiagonalQubitUnitary")
 
@@ -217,9 +213,9 @@ def omitted_phase(circuit: QuantumScript) -> Any:
         elif operation.name == "Rot":
             total = total - (data[0] + data[2]) / 2
         elif operation.name in GATES:
-            gate = GATES[operation.name][0]
-            half_angle_phase = data[0] * -0.5 if gate in _HALF_ANGLES else 0.0
-            total = total + _OMITTED_PHASES.get(gate, 0.0) + half_angle_phase
+            gate = ENGINE_GATES[GATES[operation.name][0]]
+            angle_phase = data[0] * gate.phase_slope if gate.phase_slope else 0.0
+            total = total + gate.phase + angle_phase
         elif operation.name in MATRICES:
             total = total + _omitted_gate_phase(UnitaryGate(qp.math.toarray(qp.matrix(operation))))
     return total
@@ -227,11 +223,10 @@ def omitted_phase(circuit: QuantumScript) -> Any:
 
 def _omitted_gate_phase(operation: Any) -> float:
     """Return the same of one of Qiskit's gates with numbers as angles."""
-    if operation.name in GATE_PARTS:
-        half_angle_phase = (
-            -0.5 * float(operation.params[0]) if operation.name in _HALF_ANGLES else 0.0
-        )
-        return _OMITTED_PHASES.get(operation.name, 0.0) + half_angle_phase
+    gate = ENGINE_GATES.get(operation.name)
+    if gate is not None:
+        angle_phase = gate.phase_slope * float(operation.params[0]) if gate.phase_slope else 0.0
+        return gate.phase + angle_phase
     definition = operation.definition
     return float(definition.global_phase) + sum(
         _omitted_gate_phase(inner.operation) for inner in definition.data

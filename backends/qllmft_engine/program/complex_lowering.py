@@ -17,8 +17,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 from qiskit.quantum_info import Statevector
 
+from qllmft_backends.errors import UnsupportedGateError
 from qllmft_engine.program.angles import AngleMap, angle_map
-from qllmft_engine.program.gates import GATE_PARTS, FactorKind, GatePart
+from qllmft_engine.program.gates import GATES, FactorKind, GatePart
+from qllmft_engine.program.lowering import Program, try_lower
 from qllmft_engine.program.walk import LOAD_GATES, walk_circuit
 
 
@@ -249,11 +251,11 @@ def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
     """Lower a circuit of standard gates, gates defined by them, matrices, and ``initialize`` of untouched qubits."""
     reader = _PartReader(circuit)
     loads = QuantumCircuit(circuit.num_qubits)
-    for operation, qubits, _ in walk_circuit(circuit, real=False):
+    for operation, qubits, _ in walk_circuit(circuit):
         if operation.name in LOAD_GATES:
             loads.append(operation, qubits)
         else:
-            reader.add(GATE_PARTS[operation.name], qubits, operation.params)
+            reader.add(GATES[operation.name].parts, qubits, operation.params)
     gates = _Builder(circuit.num_qubits).build(reader.parts)
     return ComplexProgram(
         **vars(angle_map(list(reader.slot_by_expression), tuple(circuit.parameters))),
@@ -262,3 +264,13 @@ def lower_complex(circuit: QuantumCircuit) -> ComplexProgram:
         wires=tuple(reader.wires),
         initial=Statevector(loads).data if loads.data else None,
     )
+
+
+def is_supported(circuit: QuantumCircuit) -> bool:
+    """Return whether the engine runs all operations of a circuit, on real or on complex states."""
+    try:
+        if not isinstance(try_lower(circuit), Program):
+            lower_complex(circuit)
+    except UnsupportedGateError:
+        return False
+    return True

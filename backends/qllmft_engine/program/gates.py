@@ -1,12 +1,22 @@
-"""Qiskit's standard gates as products of few parts: turns, phases, controlled turns, CNOTs and exchanges of qubits."""
+"""The table of gates: Qiskit's standard gates as products of few parts, and the matrices of these parts.
+
+All engines, heads and doors read it. A new gate is a row of `GATES`: its parts are turns, phases, controlled turns,
+CNOTs and exchanges of qubits, which every engine runs. Some gates have faster code of their own beside it, which does
+the same.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from math import pi
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from qiskit.circuit.library import get_standard_gate_name_mapping
+
+Complexes = NDArray[np.complex128]
 
 
 class FactorKind(IntEnum):
@@ -16,6 +26,35 @@ class FactorKind(IntEnum):
     Y = 1
     Z = 2
     FLIP = 3
+
+
+class FactorMatrix(NamedTuple):
+    """Matrix (2, 2) of an angle θ in radians: ``constant + by_cos · cos(φ) + by_sin · sin(φ)`` with φ = ``share`` · θ.
+
+    Its derivative by θ is ``generator`` times the matrix. With a generator that has the eigenvalues ±i/2 or 0 and i, an
+    expectation value has the derivative ½ f(θ + π/2) - ½ f(θ - π/2).
+    """
+
+    constant: Complexes
+    by_cos: Complexes
+    by_sin: Complexes
+    share: float
+    generator: Complexes
+
+
+_ZEROS = np.zeros((2, 2), complex)
+_ONES = np.eye(2, dtype=complex)
+_PAULI_X = np.array([[0, 1], [1, 0]], complex)
+_PAULI_Y = np.array([[0, -1j], [1j, 0]])
+_OFF = np.diag([1, 0]).astype(complex)  # projector on 0
+_ON = np.diag([0, 1]).astype(complex)  # projector on 1
+
+FACTORS = {
+    FactorKind.X: FactorMatrix(_ZEROS, _ONES, -1j * _PAULI_X, 0.5, -0.5j * _PAULI_X),
+    FactorKind.Y: FactorMatrix(_ZEROS, _ONES, -1j * _PAULI_Y, 0.5, -0.5j * _PAULI_Y),
+    FactorKind.Z: FactorMatrix(_OFF, _ON, 1j * _ON, 1.0, 1j * _ON),
+    FactorKind.FLIP: FactorMatrix(_PAULI_X, _ZEROS, _ZEROS, 1.0, _ZEROS),
+}
 
 
 class GatePart(NamedTuple):
@@ -31,6 +70,26 @@ class GatePart(NamedTuple):
     parameter: int | None = None
     # of the parameter; of a constant angle, the angle itself in radians
     scale: float = 1.0
+
+    def angle(self, parameters: Any) -> Any:
+        """Return its angle in radians, of the parameters of the gate."""
+        if self.parameter is None:
+            return self.scale
+        # an expression times 1 would be another expression
+        angle = parameters[self.parameter]
+        return angle if self.scale == 1.0 else self.scale * angle
+
+
+@dataclass(frozen=True, eq=False)
+class StandardGate:
+    """Gate of Qiskit's: its parts, the first one applied first, times exp(iα) with α = phase + phase_slope · θ."""
+
+    gate_class: type
+    parts: tuple[GatePart, ...]
+    # circuits of such gates run on the real kernels, with any noise
+    is_real: bool = False
+    phase: float = 0.0
+    phase_slope: float = 0.0
 
 
 def _turn(kind: FactorKind, angle: float, qubit: int = 0) -> GatePart:
@@ -59,42 +118,45 @@ def _conjugated_rzz(kind: FactorKind) -> tuple[GatePart, ...]:
     return (*first_turns, *_RZZ, *last_turns)
 
 
-GATE_PARTS: dict[str, tuple[GatePart, ...]] = {  # up to a global phase
-    "id": (),
-    "rx": (_turn_by(_X),),
-    "ry": (_turn_by(_Y),),
-    "rz": (_turn_by(_Z),),
-    "p": (_turn_by(_Z),),
-    "u1": (_turn_by(_Z),),
-    "u": _U,
-    "u3": _U,
-    "h": (_turn(_Z, pi), _turn(_Y, pi / 2)),
-    "x": (_turn(_X, pi),),
-    "y": (_turn(_Y, pi),),
-    "z": (_turn(_Z, pi),),
-    "s": (_turn(_Z, pi / 2),),
-    "sdg": (_turn(_Z, -pi / 2),),
-    "t": (_turn(_Z, pi / 4),),
-    "tdg": (_turn(_Z, -pi / 4),),
-    "sx": (_turn(_X, pi / 2),),
-    "sxdg": (_turn(_X, -pi / 2),),
-    "cx": (_FLIP,),
-    "cy": (_turn(_Z, -pi / 2, 1), _FLIP, _turn(_Z, pi / 2, 1)),
-    "cz": (_CZ,),
-    "ch": (_turn(_Y, -pi / 4, 1), _CZ, _turn(_Y, pi / 4, 1)),
-    "cp": (_CP,),
-    "cu1": (_CP,),
-    "crx": (GatePart("controlled", (0, 1), _X, 0),),
-    "cry": (GatePart("controlled", (0, 1), _Y, 0),),
-    "crz": (_turn_by(_Z, scale=-0.5), _CP),
-    "swap": (GatePart("exchange", (0, 1)),),
-    "rzz": _RZZ,
-    "rxx": _conjugated_rzz(_Y),
-    "ryy": _conjugated_rzz(_X),
-}
-REAL_GATES = ("ry", "cx", "x", "z", "h", "cz", "swap", "id")  # matrices of real numbers
-GATE_CLASSES = {
-    name: gate.base_class
-    for name, gate in get_standard_gate_name_mapping().items()
-    if name in GATE_PARTS
-}
+_CLASSES = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
+
+
+def _gate(name: str, *parts: GatePart, **properties: Any) -> tuple[str, StandardGate]:
+    return name, StandardGate(_CLASSES[name], parts, **properties)
+
+
+GATES: dict[str, StandardGate] = dict(
+    [
+        _gate("ry", _turn_by(_Y), is_real=True),
+        _gate("cx", _FLIP, is_real=True),
+        _gate("x", _turn(_X, pi), is_real=True, phase=pi / 2),
+        _gate("z", _turn(_Z, pi), is_real=True),
+        _gate("h", _turn(_Z, pi), _turn(_Y, pi / 2), is_real=True),
+        _gate("cz", _CZ, is_real=True),
+        _gate("swap", GatePart("exchange", (0, 1)), is_real=True),
+        _gate("id", is_real=True),
+        _gate("rx", _turn_by(_X)),
+        _gate("rz", _turn_by(_Z), phase_slope=-0.5),
+        _gate("p", _turn_by(_Z)),
+        _gate("u1", _turn_by(_Z)),
+        _gate("u", *_U),
+        _gate("u3", *_U),
+        _gate("y", _turn(_Y, pi), phase=pi / 2),
+        _gate("s", _turn(_Z, pi / 2)),
+        _gate("sdg", _turn(_Z, -pi / 2)),
+        _gate("t", _turn(_Z, pi / 4)),
+        _gate("tdg", _turn(_Z, -pi / 4)),
+        _gate("sx", _turn(_X, pi / 2), phase=pi / 4),
+        _gate("sxdg", _turn(_X, -pi / 2), phase=-pi / 4),
+        _gate("cy", _turn(_Z, -pi / 2, 1), _FLIP, _turn(_Z, pi / 2, 1)),
+        _gate("ch", _turn(_Y, -pi / 4, 1), _CZ, _turn(_Y, pi / 4, 1)),
+        _gate("cp", _CP),
+        _gate("cu1", _CP),
+        _gate("crx", GatePart("controlled", (0, 1), _X, 0)),
+        _gate("cry", GatePart("controlled", (0, 1), _Y, 0)),
+        _gate("crz", _turn_by(_Z, scale=-0.5), _CP),
+        _gate("rzz", *_RZZ, phase_slope=-0.5),
+        _gate("rxx", *_conjugated_rzz(_Y), phase_slope=-0.5),
+        _gate("ryy", *_conjugated_rzz(_X), phase_slope=-0.5),
+    ]
+)

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_backends.protocol import Ints
-from qllmft_engine.program.lowering import Op, Program
-
-_ON_ONE_QUBIT = (Op.ROT, Op.X, Op.Z)
+from qllmft_engine.program.lowering import Program
+from qllmft_engine.program.operations import Op
 
 
 class GateOrder(NamedTuple):
@@ -64,7 +63,7 @@ def growing_order(program: Program, first_size: int) -> GateOrder:
 
     for row in program.ops.tolist():
         op = tuple(row)
-        if op[0] in _ON_ONE_QUBIT and op[2] >= size:
+        if op[1] < 0 and op[2] >= size:  # on one qubit
             waiting[op[2]].append(op)
         else:
             grow_to(1 + max(op[1], op[2]))

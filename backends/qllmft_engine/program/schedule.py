@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from qllmft_backends.protocol import Ints
 from qllmft_engine.program.growth import circuit_order, growing_order
-from qllmft_engine.program.lowering import Op, Program
+from qllmft_engine.program.lowering import Program
+from qllmft_engine.program.operations import Op
 
 # what a run on small blocks may hold; two thirds of a usual first-level cache
 L1_BYTES = 32 * 2**10

@@ -1,6 +1,7 @@
 """Turns among a program's matrices: which gates run as one, the sums that they need, and which run two in one pass.
 
-See `compiled.complex_matrices` for what a turn is, and `compiled.complex_turns` for the passes.
+See `compiled.complex_matrices` for what a turn is, and `compiled.complex_turns` and `compiled.complex_turn_pairs`
+for the passes.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from qllmft.heads import QuantumHead
+from qllmft_backends import create
 from qllmft_backends.layouts import final_qubits, undo_layout, undo_observables
 from qllmft_base.errors import UserError, first_line
 from qllmft_circuits import readout_observables
@@ -25,9 +26,7 @@ from qllmft_circuits.parameter_names import (
     parameter_names_text,
     weights_by_name,
 )
-from qllmft_engine import AdjointEngine
-from qllmft_engine.backend import AdjointBackend, AdjointOptions
-from qllmft_engine.compiled.ahead import COMPLEX_GATES, REAL_GATES, is_compiled
+from qllmft_engine import AdjointCapable, AdjointEngine, ahead
 
 Floats = NDArray[np.float64]
 States = NDArray[np.complex128]
@@ -64,14 +63,15 @@ class TrainedCircuit:
 
     @cached_property
     def _compiled(self) -> tuple[Any, Any]:
-        adjoint = AdjointBackend(AdjointOptions(dtype="float64"))
+        adjoint = cast("AdjointCapable", create("adjoint", {"dtype": "float64"}))
         return adjoint.compile(self.circuit, self.observables)
 
     @property
     def is_compiled(self) -> bool:
         """Return whether this process or an earlier one compiled the engine's functions for such a circuit."""
         is_real = isinstance(self._compiled[0], AdjointEngine)
-        return is_compiled("float64", REAL_GATES if is_real else COMPLEX_GATES)
+        functions = ahead.REAL_GATES if is_real else ahead.COMPLEX_GATES
+        return ahead.is_compiled("float64", functions)
 
     def _angles(self, x: Floats, weights: Floats | None) -> Floats:
         """Return gate angles (N, G) of rows (N, D)."""

@@ -132,7 +132,7 @@ def sweep(
 
 def _say_expected_time(plan: Sweep, executor: Executor) -> None:
     """Print how long the epochs of a search take here, by a few timed steps."""
-    from qllmft_engine.thread_pool import thread_count
+    from qllmft_engine import thread_count
     from qllmft_studies.sweep import estimate_epoch_times
 
     try:

@@ -15,7 +15,7 @@ from qllmft.heads.gpu.engine import TablePass, count_warps
 from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.matrices import entries, one_angle_gates
 from qllmft.heads.gpu.passes import MergedGate, Pass, split_into_passes
-from qllmft.heads.state import string_signs
+from qllmft.heads.state_vectors import string_signs
 from qllmft.heads.torch_engine import EVALUATION_BYTES, Array, TensorEngine, convert_like
 from qllmft_backends import BackendError
 from qllmft_backends.observables import PauliObservables
@@ -29,7 +29,7 @@ AMPLITUDES_PER_THREAD = 8  # amplitudes in a thread's registers
 
 
 @dataclass
-class ComplexTape:
+class MatrixTape:
     """Record of a forward pass for `TritonComplexEngine.vjp`. One sweep consumes its states."""
 
     matrices: Tensor  # (B, gates, 8)
@@ -63,7 +63,7 @@ class TritonComplexEngine(TensorEngine):
         self._prepare(numbers=2)
 
     @torch.no_grad()
-    def forward(self, angles: Array, amplitudes: Array | None = None) -> tuple[Any, ComplexTape]:
+    def forward(self, angles: Array, amplitudes: Array | None = None) -> tuple[Any, MatrixTape]:
         """Return the values (B, T), and a tape for one backward sweep (see `ComplexEngine`)."""
         tape = self._tape(angles, amplitudes)
         with self._memory(tape.samples, "state and co-state"):
@@ -85,7 +85,7 @@ class TritonComplexEngine(TensorEngine):
 
     @torch.no_grad()
     def vjp(
-        self, tape: ComplexTape, cotangent: Array, *, amplitudes: bool = False
+        self, tape: MatrixTape, cotangent: Array, *, amplitudes: bool = False
     ) -> tuple[Any, None]:
         """Return the gradient of Σ cotangent · values by the angles (B, G), and None for amplitudes."""
         del amplitudes  # the circuit has none
@@ -176,7 +176,7 @@ class TritonComplexEngine(TensorEngine):
 
     # --- one pass
 
-    def _tape(self, angles: Array, amplitudes: Array | None) -> ComplexTape:
+    def _tape(self, angles: Array, amplitudes: Array | None) -> MatrixTape:
         if amplitudes is not None:
             raise BackendError(
                 "amplitudes are given to a circuit of complex gates, expected None. Load them with initialize, or use "
@@ -194,7 +194,7 @@ class TritonComplexEngine(TensorEngine):
         row_phases = row_angles * angle_slopes + angle_offsets
         cos = torch.cos(row_phases).to(**self._kind)[..., None]
         sin = torch.sin(row_phases).to(**self._kind)[..., None]
-        return ComplexTape((constant + cos * by_cos + sin * by_sin).contiguous())
+        return MatrixTape((constant + cos * by_cos + sin * by_sin).contiguous())
 
     @cached_property
     def _local(self) -> int:

@@ -18,9 +18,10 @@ from qllmft.heads.gpu import real_gates
 from qllmft.heads.gpu import real_kernels as kernels
 from qllmft.heads.gpu.launches import launch
 from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
-from qllmft.heads.state import FLIPS, string_signs
+from qllmft.heads.state_vectors import string_signs
 from qllmft.heads.torch_engine import TorchEngine, TorchTape
-from qllmft_engine.program.lowering import Op
+from qllmft_engine.program.gates import FactorKind
+from qllmft_engine.program.operations import FIXED_PARTS
 
 SMALL_STATE_QUBITS = 13  # qubits of a state in the registers of one program of the grid
 PASS_QUBITS = 10  # qubits of a pass over larger states
@@ -31,6 +32,11 @@ MIN_PROGRAM_AMPLITUDES = 256  # amplitudes in a program; smaller states share on
 FEW_STATES = 512
 AMPLITUDES_PER_THREAD = (8, 16)  # amplitudes in a thread's registers, with few and with many states
 MAX_WARPS = 16
+# of X and Z in the table of gates
+_FIXED_KINDS: dict[FactorKind | None, int] = {
+    FactorKind.X: real_gates.FLIPS,
+    FactorKind.Z: real_gates.SIGNS,
+}
 
 
 @dataclass(frozen=True)
@@ -323,9 +329,7 @@ def _sum_of_parts(by_part: Tensor) -> Tensor:
 
 def _row(gate: MergedGate, qubits: Sequence[int]) -> tuple[int, ...]:
     """Return a gate's row of the table, with the qubits of an index's bits."""
-    kind = real_gates.FLIPS if gate.op in FLIPS else real_gates.SIGNS
-    if gate.op == Op.ROT:
-        kind = 0
+    kind = _FIXED_KINDS.get(FIXED_PARTS.get(gate.op), 0)
     control = 0 if gate.control < 0 else 1 << qubits.index(gate.control)
     return kind, control, qubits.index(gate.target), gate.slot, gate.rotation_slot
 

@@ -9,16 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft_engine.program.complex_lowering import ComplexProgram, Factor
-from qllmft_engine.program.gates import FactorKind
+from qllmft_engine.program.gates import FACTORS
 
 Complexes = NDArray[np.complex128]
 
 _IDENTITY = np.eye(2, dtype=complex)
 _NOTHING = np.zeros((2, 2), complex)
-_X = np.array([[0, 1], [1, 0]], complex)
-_Y = np.array([[0, -1j], [1j, 0]])
-_ZERO = np.diag([1, 0]).astype(complex)  # projector on 0
-_UNIT = np.diag([0, 1]).astype(complex)  # projector on 1
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,14 @@ def _split_factors(control: int, target: int, factors: Sequence[Factor]) -> list
         if factor.slot < 0:
             constant_prefix = _constant_matrix(factor) @ constant_prefix
             continue
-        constant, by_cos, by_sin, generator, half = _factor_matrices(factor.kind)
+        constant, by_cos, by_sin, share, generator = FACTORS[factor.kind]
         gates.append(
             OneAngleGate(
                 control,
                 target,
                 factor.slot,
-                half * factor.scale,
-                half * factor.offset,
+                share * factor.scale,
+                share * factor.offset,
                 constant @ constant_prefix,
                 by_cos @ constant_prefix,
                 by_sin @ constant_prefix,
@@ -91,20 +87,10 @@ def _split_factors(control: int, target: int, factors: Sequence[Factor]) -> list
     return gates
 
 
-def _factor_matrices(kind: FactorKind) -> tuple[Complexes, Complexes, Complexes, Complexes, float]:
-    """Return a factor's constant, its cosine's and sine's matrix, the generator, and the share of the angle in them."""
-    if kind == FactorKind.Z:
-        return _ZERO, _UNIT, 1j * _UNIT, 1j * _UNIT, 1.0
-    pauli = _X if kind == FactorKind.X else _Y
-    return _NOTHING, _IDENTITY, -1j * pauli, -0.5j * pauli, 0.5
-
-
 def _constant_matrix(factor: Factor) -> Complexes:
     """Return the matrix of a factor without a parameter."""
-    if factor.kind == FactorKind.FLIP:
-        return _X
-    constant, by_cos, by_sin, _, half = _factor_matrices(factor.kind)
-    angle = half * factor.offset
+    constant, by_cos, by_sin, share, _ = FACTORS[factor.kind]
+    angle = share * factor.offset
     return np.asarray(constant + np.cos(angle) * by_cos + np.sin(angle) * by_sin)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qllmft.heads.state import Gate
-from qllmft_engine.program.lowering import Op
+from qllmft.heads.state_vectors import Gate
+from qllmft_engine.program.operations import Op
 
 
 class MergedGate(NamedTuple):

@@ -92,11 +92,10 @@ def string_weights(
     L: tl.constexpr,
     LOW: tl.constexpr,
 ):
-    """Return the co-states 2 x Σ_t cotangent_t · sign_t (S·2^L,) (see `string_sums`).
+    """Return the co-states 2 x Σ_t cotangent_t · sign_t (S·2^L,).
 
     Args:
-        x: amplitudes.
-        cotangent: pointers to each sample's first gradient of an expectation value.
+        x, cotangent: amplitudes, and pointers to each sample's first cotangent.
         low, middle, top, n_strings, in_batch, S, L, LOW: see `string_sums`.
     """
     columns = tl.arange(0, 1 << LOW)
@@ -136,23 +135,16 @@ def small_forward(
     LOW: tl.constexpr,
     WARPS: tl.constexpr,
 ):
-    """Run all gates on S whole states, and store the expectation values and, if ``stores``, the final states.
+    """Run all gates on S whole states, and store the expectation values and, the final states.
 
     Args:
-        rows: the table of gates.
-        last: number of gates.
-        cos, sin: (B, G) of half the angles, or (1, G).
-        stride: numbers from one sample's angles to the next, 0 for shared ones.
-        loads: 1 loads amplitudes, 0 begins in |0...0>.
-        amplitudes: (B, width) of them; the others are 0.
-        width: numbers of a sample's amplitudes.
-        stores: 1 stores the final states.
-        states: (B, 2^L) that are stored.
-        values: (B, T) expectation values that are stored.
-        low, middle, top, n_strings, LOW: of the Z strings, see `string_sums`.
-        samples: B.
-        S, L: samples of a program, and qubits.
-        WARPS: of the program.
+        rows, last: table of gates, see `real_gates`, and the row after the last gate.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        loads, amplitudes, width: whether (B, D) amplitudes are loaded, from where, and D.
+        stores, states: whether (B, 2^L) final states are stored, and where.
+        values, samples: (B, T), and B.
+        low, middle, top, n_strings, S, L, LOW: see `string_sums`.
+        WARPS: warps of a program.
     """
     b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
     x = first_amplitudes(index, loads, amplitudes + batch * width, width, amplitude_in_batch)
@@ -189,19 +181,15 @@ def small_back(
     WARPS: tl.constexpr,
     THREADS: tl.constexpr,
 ):
-    """Sweep back through all gates on S whole states; if ``stores``, store the gradient of the amplitudes too.
+    """Sweep back through all gates on S whole states.
 
     Args:
-        rows, last, cos, sin, stride, low, middle, top, n_strings, samples, S, L, LOW: see `small_forward`.
-        states: (B, 2^L) behind the gates.
-        cotangent: (B, T) gradient of the expectation values.
-        by_angle: (B, WARPS, n_angles) parts of the gradient that are stored, see `undo_gates`.
-        n_angles: G.
-        stores: 1 stores the gradient of the amplitudes.
-        by_amplitude: (B, width) gradient of the amplitudes.
-        width: numbers of a sample's amplitudes.
-        WARPS: parts of a sample's gradient.
-        THREADS: amplitudes of a sample in different threads.
+        rows, last: table of gates, see `real_gates`, and the row after the last gate.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        states, cotangent, samples: (B, 2^L) final states, (B, T), and B.
+        by_angle, n_angles, WARPS, THREADS: (B, WARPS, G) parts of the gradient, and the threads of all parts.
+        stores, by_amplitude, width: whether the gradient of the amplitudes is stored, where, and D.
+        low, middle, top, n_strings, S, L, LOW: see `string_sums`.
     """
     b, in_batch, batch, index, amplitude_in_batch = whole_states(samples, S, L)
     x = tl.load(states + (batch << L) + index, mask=amplitude_in_batch, other=0.0)
@@ -235,11 +223,8 @@ def first_amplitudes(index, loads, amplitudes, width, in_batch):
     """Return the amplitudes before the first gate: those in memory if it ``loads``, else |0...0>.
 
     Args:
-        index: of each amplitude in its whole state.
-        loads: 1 loads amplitudes, 0 begins in |0...0>.
-        amplitudes: pointers to the first amplitude of a sample.
-        width: numbers of a sample's amplitudes; those behind them are 0.
-        in_batch: whether the sample of each amplitude is there.
+        index, in_batch: of the amplitudes in a state, and whether the samples are there.
+        loads, amplitudes, width: 0 or 1, pointers to each sample's first one, and D.
     """
     x = tl.where(index == 0, 1.0, 0.0).to(amplitudes.dtype.element_ty)
     if loads != 0:
@@ -259,11 +244,8 @@ def place(local, block, places, outside, L: tl.constexpr):
     """Return the indices in a whole state of a block's amplitudes, whose bits go to the places of a table.
 
     Args:
-        local: indices in the block.
-        block: bits outside of it.
-        places: pointer to the qubits of the local bits, then of the others.
-        outside: number of the others.
-        L: local bits.
+        local, block: bits of the amplitudes inside of the block, and outside.
+        places, outside, L: (Q,) place of each bit, those inside first, and the number of bits outside and inside.
     """
     index = local * 0
     for k in tl.static_range(L):
@@ -293,17 +275,11 @@ def pass_forward(
     """Run the gates of one pass on 2^L amplitudes of one state, at the places of their bits.
 
     Args:
-        rows, first, last: the table of gates, and those of the pass.
-        cos, sin: (B, G) of half the angles, or (1, G).
-        stride: numbers from one sample's angles to the next, 0 for shared ones.
-        places: qubits of the local bits, then of the others.
-        outside: number of the others.
-        loads: 1 loads amplitudes, 0 begins in |0...0>.
-        source: (B, width) of them; the others are 0.
-        width: numbers of a sample's amplitudes.
-        states: (B, 2^Q) that are stored.
-        L: local bits.
-        WARPS: of the program.
+        rows, first, last: table of gates, see `real_gates`, its row of the first gate, and the one after the last.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        places, outside, L, WARPS: see `place`, and the warps of a program.
+        loads, source, width: whether amplitudes are loaded, from where, and their number of a sample.
+        states: (B, 2^Q) states behind the pass.
     """
     b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
@@ -339,21 +315,15 @@ def pass_back(
     WARPS: tl.constexpr,
     THREADS: tl.constexpr,
 ):
-    """Sweep back through one pass, and store the states and co-states before it.
-
-    Before the first pass only the gradient of the amplitudes is stored.
+    """Sweep back through one pass; without anything before it, only the gradient of the amplitudes is stored.
 
     Args:
-        rows, first, last, cos, sin, stride, places, outside, L: see `pass_forward`.
-        states: (B, 2^Q) behind the pass, overwritten unless it is the first one.
-        costates: (B, 2^Q) there, overwritten unless it is the first one.
-        by_angle: (B, blocks · WARPS, n_angles) parts of the gradient that are stored, see `undo_gates`.
-        n_angles: G.
-        stores: 1 stores the gradient of the amplitudes in the first pass.
-        by_amplitude: (B, width) gradient of the amplitudes.
-        width: numbers of a sample's amplitudes.
-        WARPS: parts of a block's gradient.
-        THREADS: amplitudes in different threads.
+        rows, first, last: table of gates, see `real_gates`, its row of the first gate, and the one after the last.
+        cos, sin, stride: (1 or B, G) of half the angles, and the distance of two samples' angles, 0 for shared ones.
+        places, outside, L: see `place`.
+        states, costates: (B, 2^Q) each, changed in place.
+        by_angle, n_angles, WARPS, THREADS: parts (B, blocks · WARPS, G) of the gradient, and the threads of a block.
+        stores, by_amplitude, width: whether the gradient of the amplitudes is stored, where, and D.
     """
     b, block = sample_and_block(outside)
     local = tl.arange(0, 1 << L)
@@ -394,11 +364,8 @@ def read_strings(
     """Store a block's part of the expectation values of one state.
 
     Args:
-        states: (B, 2^Q).
-        sums: (B, blocks, T) parts that are stored.
-        low, middle, top, n_strings, LOW: of the Z strings, see `string_sums`; ``top`` is (blocks, T).
-        outside: number of bits outside of a block.
-        L: bits inside.
+        states, sums, outside: (B, 2^Q) final states, (B, blocks, T), and the number of bits outside of a block.
+        low, middle, top, n_strings, L, LOW: see `string_sums`.
     """
     b, block = sample_and_block(outside)
     x = tl.load(states + (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L))
@@ -422,10 +389,8 @@ def make_costates(
     """Store a block of the co-states of one state.
 
     Args:
-        states: (B, 2^Q).
-        cotangent: (B, T) gradient of the expectation values.
-        costates: (B, 2^Q) that are stored.
-        low, middle, top, n_strings, outside, L, LOW: see `read_strings`.
+        states, cotangent, costates, outside: (B, 2^Q), (B, T), (B, 2^Q) to write, and see `read_strings`.
+        low, middle, top, n_strings, L, LOW: see `string_sums`.
     """
     b, block = sample_and_block(outside)
     offset = (b << (L + outside)) + (block << L) + tl.arange(0, 1 << L)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from new_gates import add_row, make_circuit
 from noisy_circuits import all_strings, random_gates, signs
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
@@ -49,7 +50,8 @@ def by_frames(
         FrameProgram.from_circuit(circuit),
         AdjointEngine(lower(circuit), masks, "float64"),
     )
-    flat = [(k, g, pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
+    rows = np.flatnonzero(frames.is_noisy)  # of each gate
+    flat = [(k, rows[g], pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
     ordered = (np.array(column, np.int64) for column in zip(*sorted(flat), strict=True))
     runs = Trajectories(len(errors), *kernels.push_errors(frames.gates, frames.n_angles, *ordered))
     np.testing.assert_array_equal(runs.rows, np.arange(len(errors)))
@@ -64,6 +66,17 @@ def test_any_pauli_after_any_gate(seed):
     circuit = random_gates(3, 24, seed)
     values = np.random.default_rng(seed).uniform(-np.pi, np.pi, circuit.num_parameters)
     widths = [len(i.qubits) for i in circuit.data if i.operation.name != "barrier"]
+    errors = [{g: pauli} for g, width in enumerate(widths) for pauli in range(1, 4**width)]
+    expected = by_statevector(circuit, values, errors)
+    np.testing.assert_allclose(by_frames(circuit, values, errors), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["hopping", "cry"])
+def test_any_pauli_after_a_new_gate_of_several_steps(name, monkeypatch):
+    add_row(monkeypatch, name)
+    circuit = make_circuit(name)
+    values = np.random.default_rng(5).uniform(-np.pi, np.pi, circuit.num_parameters)
+    widths = [len(i.qubits) for i in circuit.data]
     errors = [{g: pauli} for g, width in enumerate(widths) for pauli in range(1, 4**width)]
     expected = by_statevector(circuit, values, errors)
     np.testing.assert_allclose(by_frames(circuit, values, errors), expected, atol=1e-12)

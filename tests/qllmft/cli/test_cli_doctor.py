@@ -11,7 +11,7 @@ import torch
 from qllmft.cli import installation
 from qllmft.heads import devices
 from qllmft_base.versions import installed_version
-from qllmft_engine import kernel_store
+from qllmft_engine import ahead
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton
 
 
 def test_without_a_place_for_compiled_kernels_something_is_wrong(cli, cache, monkeypatch):
-    monkeypatch.setattr(kernel_store, "open_store", lambda: None)
+    monkeypatch.setattr(ahead, "open_store", lambda: None)
     found = findings(cli, code=1)
     assert [what for what, row in found.items() if row["wrong"]] == ["compiled kernels"]
     assert "NUMBA_CACHE_DIR" in found["compiled kernels"]["found"]

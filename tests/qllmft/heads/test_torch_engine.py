@@ -21,9 +21,9 @@ from qllmft.cli.main import main
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import TorchEngine, build_classifier, torch_engine
+from qllmft.heads.autograd import expectations
 from qllmft.heads.devices import torch_devices
-from qllmft.heads.layer import expectations
-from qllmft.heads.state import final_states, string_signs
+from qllmft.heads.state_vectors import final_states, string_signs
 from qllmft_backends import BackendError, UnknownBackendError, create
 from qllmft_base.errors import UserError
 from qllmft_circuits import encoder_circuit

@@ -12,11 +12,11 @@ from test_torch_engine import STARTS, TOLERANCE, answers
 
 from qllmft.heads import devices
 from qllmft.heads.gpu.passes import merge_rotations, split_into_passes
-from qllmft.heads.state import final_states
+from qllmft.heads.state_vectors import final_states
 from qllmft.heads.torch_engine import TorchEngine
 from qllmft_circuits import encoder_circuit, head_circuit
 from qllmft_engine import AdjointEngine, GaussianShots, lower
-from qllmft_engine.program.lowering import Op
+from qllmft_engine.program import Op
 
 DEVICE = devices.torch_devices()[-1]
 ON_GPU = pytest.mark.skipif(DEVICE == "cpu", reason="no GPU answers here")

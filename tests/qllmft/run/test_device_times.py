@@ -14,6 +14,7 @@ from qllmft.run import device as device_module
 from qllmft.run import run_experiment
 from qllmft.run import vectors as vectors_module
 from qllmft.run.device import compile_engine, device_times
+from qllmft_engine import ahead
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_folds_of_the_validation_share_one_compilation(corpus, tmp_path, kernels
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_cpus_engine_is_compiled_once(corpus, tmp_path, monkeypatch, compiled):
-    monkeypatch.setattr(device_module, "is_compiled", lambda *part: compiled)
+    monkeypatch.setattr(ahead, "is_compiled", lambda *part: compiled)
     stages = Stages()
     state = torch.get_rng_state()
     settings = config(corpus, train__epochs=1, baselines__names=[])
@@ -117,7 +118,7 @@ def test_the_cpus_engine_is_compiled_once(corpus, tmp_path, monkeypatch, compile
 
 def test_embedding_leaves_cores_to_processes_that_compile(corpus, monkeypatch):
     counts = iter([2, 1])
-    monkeypatch.setattr(vectors_module, "count_compiling", lambda: next(counts, 0))
+    monkeypatch.setattr(ahead, "count_compiling", lambda: next(counts, 0))
     threads = []
 
     def embed_in_batches(texts, *args, progress, **options):

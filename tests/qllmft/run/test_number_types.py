@@ -8,10 +8,11 @@ from tiny_runs import config
 
 from qllmft.config import ModelConfig
 from qllmft.heads import QuantumHead, build_classifier
-from qllmft.run import compilation, run_experiment
+from qllmft.run import run_experiment
 from qllmft.run.compilation import functions_to_compile, start_compilation
 from qllmft_backends import create
 from qllmft_circuits import data_parameters, head_circuit, weight_parameters
+from qllmft_engine import ahead
 from qllmft_engine.compiled import passes
 from qllmft_engine.compiled.ahead import REAL_GATES, SHOTS
 
@@ -50,7 +51,7 @@ def test_each_part_of_a_training_has_its_type_of_numbers(corpus):
 
 def test_what_a_run_needs_is_compiled_ahead(corpus, monkeypatch):
     asked = []
-    monkeypatch.setattr(compilation, "compile_ahead", lambda *part: asked.append(part))
+    monkeypatch.setattr(ahead, "compile_ahead", lambda *part: asked.append(part))
     start_compilation(odd_config(corpus, noise=NOISE))
     assert asked == [
         (("float64",), REAL_GATES),

@@ -221,7 +221,7 @@ def test_each_check_is_a_line_on_standard_error_unless_somebody_listens(audit_by
 
 
 def test_compiling_is_a_stage_of_the_first_audit(audit_by, monkeypatch):
-    monkeypatch.setattr("qllmft_audit.audit.circuit.is_compiled", lambda *_: False)
+    monkeypatch.setattr("qllmft_engine.ahead.is_compiled", lambda *_: False)
     events = []
     small_audit(audit_by, on_event=events.append)
     assert events[0] == StageStarted("compiling", "the CPU, once after an installation")
