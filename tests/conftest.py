@@ -16,7 +16,8 @@ from public_reports import PAGE, PublicReport, page
 
 pytest_plugins = ["core_fixtures"]
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+GOOD = ("good", "great", "fine", "lovely")
+BAD = ("bad", "awful", "dull", "poor")
 TINY_DIMENSION = 16
 NUMBER_TYPES = ("float32", "float64")  # of the compiled engine
 # new objects between two searches for cycles: Python's own 700 to 2,000 cost a sixth of the time of the tests
@@ -108,7 +109,8 @@ def pytest_runtest_setup(item):
         item.user_properties.append(("public_report", dict(mark.kwargs) | {"test": test}))
 
 
-PASSED_REPORTS, FAILED_REPORTS = set(), set()
+PASSED_REPORTS = set()
+FAILED_REPORTS = set()
 
 
 def pytest_runtest_logreport(report):
@@ -218,7 +220,9 @@ def install(tmp_path, monkeypatch):
     from qllmft.plugins import find_registry
     from qllmft_base.plugins import GROUPS
 
-    site, names, roots = tmp_path / "site", [], set()
+    site = tmp_path / "site"
+    names = []
+    roots = set()
     site.mkdir()
     monkeypatch.syspath_prepend(site)
 
@@ -227,9 +231,12 @@ def install(tmp_path, monkeypatch):
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         lines = []
-        for group, found in points.items():
-            lines += [f"[{group}]", *(f"{point} = {place}" for point, place in found.items())]
-            names.extend(found)
+        for group, group_points in points.items():
+            lines += [
+                f"[{group}]",
+                *(f"{point} = {place}" for point, place in group_points.items()),
+            ]
+            names.extend(group_points)
         (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
         for path, content in modules.items():
             (site / path).parent.mkdir(exist_ok=True)
@@ -267,9 +274,9 @@ def made_run(tmp_path):
         data="sst2",
         **settings,
     ):
-        given = {name.replace("__", "."): value for name, value in settings.items()}
-        given |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
-        config = load_preset(preset).config(given)
+        user_settings = {name.replace("__", "."): value for name, value in settings.items()}
+        user_settings |= {"seed": seed, "body.model": "minilm", "data.source": f"/data/{data}"}
+        config = load_preset(preset).config(user_settings)
         run = tmp_path / folder / f"{config.identity}-{data}"
         run.mkdir(parents=True)
         (run / "config.toml").write_text(

@@ -40,10 +40,10 @@ def test_a_missing_gpu_is_said():
 def test_both_packages_of_aer_side_by_side_are_said(monkeypatch):
     wheels = [SimpleNamespace(version="0.15.1")]
     monkeypatch.setattr("qllmft_backends.aer.simulator.distributions", lambda name: wheels)
-    said = (
+    note = (
         "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall"
     )
-    assert rows()["aer_statevector"].note.startswith(said)
+    assert rows()["aer_statevector"].note.startswith(note)
 
 
 def test_the_price_class_is_what_the_backends_say():

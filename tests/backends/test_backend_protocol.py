@@ -13,7 +13,8 @@ from qllmft_circuits import head_circuit
 
 @pytest.mark.parametrize("shape", [(0, 3), (4, 3), (1, 1)])
 def test_expectations_hold_values_and_errors_of_one_shape(shape):
-    values, errors = np.ones(shape), np.zeros(shape)
+    values = np.ones(shape)
+    errors = np.zeros(shape)
     answer = Expectations(values, errors)
     assert answer.values is values
     assert answer.standard_errors is errors
@@ -23,8 +24,12 @@ def test_expectations_hold_values_and_errors_of_one_shape(shape):
     ("values", "errors"), [((4, 3), (4, 2)), ((4, 3), (3, 4)), ((4,), (4,)), ((2, 4, 3), (2, 4, 3))]
 )
 def test_expectations_of_another_shape_are_refused(values, errors):
-    message = f"values are {values}, standard errors {errors}, expected one shape (B, O) for both."
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            f"values are {values}, standard errors {errors}, expected one shape (B, O) for both."
+        ),
+    ):
         Expectations(np.ones(values), np.ones(errors))
 
 
@@ -44,23 +49,28 @@ def test_a_backend_without_its_one_method_cannot_be_made():
         Mute()
 
 
+@pytest.mark.parametrize("name", ["adjoint", "aer_statevector"])
 @pytest.mark.parametrize("samples", [1, 2])
 @pytest.mark.parametrize("gates", ["h cx ry", "x cx z"])
-def test_a_circuit_without_parameters_has_rows_of_no_values(gates, samples):
+def test_a_circuit_without_parameters_has_rows_of_no_values(gates, samples, name):
     circuit = QuantumCircuit(3)
-    for name in gates.split():
-        getattr(circuit, name)(*{"cx": (0, 2), "ry": (0.4, 1)}.get(name, (0,)))
+    for gate in gates.split():
+        getattr(circuit, gate)(*{"cx": (0, 2), "ry": (0.4, 1)}.get(gate, (0,)))
     operators = [z_string(mask, 3) for mask in (1, 2, 5)]
     question = circuit, np.empty((samples, 0)), operators
-    answer = create("adjoint", {"dtype": "float64"}).expectations(*question)
+    answer = create(name).expectations(*question)
     expected = expectations_by_statevector(*question)
-    np.testing.assert_allclose(answer.values, expected, atol=1e-10)
+    np.testing.assert_allclose(answer.values, expected, atol=1e-6)
 
 
-def test_no_samples_are_no_rows():
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("adjoint", {}), ("aer_statevector", {}), ("aer_statevector", {"shots": 8})],
+)
+def test_no_samples_are_no_rows(name, options):
     circuit = every_gate(3)
     values = np.empty((0, circuit.num_parameters))
-    answer = create("adjoint").expectations(circuit, values, [z_string(1, 3)] * 2)
+    answer = create(name, options).expectations(circuit, values, [z_string(1, 3)] * 2)
     assert answer.values.shape == answer.standard_errors.shape == (0, 2)
 
 
@@ -75,9 +85,9 @@ def test_a_gate_is_its_definition_and_not_its_name(name):
     inner.append(own_gate("id"), [0])
     circuit.append(inner.to_gate(), [0])
     options = {"aer_forte": {**GateNoise(0, 0).options, "shots": None}}.get(name, {})
-    asked = circuit, np.empty((1, 0)), [z_string(mask, 3) for mask in (1, 2, 4, 7)]
-    found = create(name, options).expectations(*asked).values
-    np.testing.assert_allclose(found, expectations_by_statevector(*asked), atol=1e-6)
+    request = circuit, np.empty((1, 0)), [z_string(mask, 3) for mask in (1, 2, 4, 7)]
+    values = create(name, options).expectations(*request).values
+    np.testing.assert_allclose(values, expectations_by_statevector(*request), atol=1e-6)
 
 
 def test_a_measured_bit_is_kept_before_a_gate_with_the_name_of_a_diagonal_one():
@@ -101,15 +111,19 @@ def test_a_measured_bit_is_kept_before_a_gate_with_the_name_of_a_diagonal_one():
     ids=["columns", "no rows", "nan"],
 )  # fmt: skip
 def test_values_that_do_not_fit_are_refused(method, noise, values, message):
-    rest = {"expectations": ([z_string(1, 3)],), "outcomes": (5, np.random.default_rng(0))}[method]
+    arguments = {"expectations": ([z_string(1, 3)],), "outcomes": (5, np.random.default_rng(0))}[
+        method
+    ]
     with pytest.raises(BackendError, match=message):
-        getattr(create("adjoint", noise), method)(head_circuit(3), values, *rest)
+        getattr(create("adjoint", noise), method)(head_circuit(3), values, *arguments)
 
 
 def test_the_adjoint_backend_stops_at_the_qubits_that_it_states():
     limit = create("adjoint").capabilities.max_qubits
     wide = QuantumCircuit(limit + 1)
-    match = f"the circuit has {limit + 1} qubits. The adjoint engine runs 1 to {limit}"
-    with pytest.raises(BackendError, match=match):
+    with pytest.raises(
+        BackendError,
+        match=f"the circuit has {limit + 1} qubits. The adjoint engine runs 1 to {limit}",
+    ):
         # runs nothing, so takes no memory either
         create("adjoint").compile(wide, [z_string(1, limit + 1)])

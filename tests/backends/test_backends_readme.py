@@ -32,7 +32,8 @@ def test_the_example_is_a_whole_backend():
     circuit = head_circuit(3)
     values = np.random.default_rng(0).normal(size=(4, circuit.num_parameters))
     observables = readout_observables(3)
-    backend, engine = create("matrix"), create("adjoint", {"dtype": "float64"})
+    backend = create("matrix")
+    engine = create("adjoint", {"dtype": "float64"})
     expected = engine.expectations(circuit, values, observables).values
     np.testing.assert_allclose(
         backend.expectations(circuit, values, observables).values, expected, atol=1e-12

@@ -32,41 +32,44 @@ OBSERVABLES = [SparsePauliOp("IIZ"), SparsePauliOp(["ZZI", "ZII"], [1.0, -0.5])]
 
 
 def test_it_is_what_qiskit_computes():
-    circuit, backend = shared_parameters(), StatevectorBackend()
+    circuit = shared_parameters()
+    backend = StatevectorBackend()
     rows = np.random.default_rng(0).normal(size=(3, 11))
     circuits = [circuit] * 6
     observables = [o for o in OBSERVABLES for _ in rows]
     points = [row for _ in OBSERVABLES for row in rows]
-    asked = circuits, observables, points
-    got = np.array(backend.gradient().run(*asked).result().gradients)
+    request = circuits, observables, points
+    got = np.array(backend.gradient().run(*request).result().gradients)
     assert len(backend.calls) == 1
-    theirs = ParamShiftEstimatorGradient(StatevectorEstimator()).run(*asked).result()
+    theirs = ParamShiftEstimatorGradient(StatevectorEstimator()).run(*request).result()
     np.testing.assert_allclose(got, theirs.gradients, atol=1e-12)
 
 
 def test_every_shift_is_asked_once_for_all_observables():
-    circuit, backend = shared_parameters(), StatevectorBackend()
+    circuit = shared_parameters()
+    backend = StatevectorBackend()
     rows = np.random.default_rng(1).normal(size=(4, 11))
     gradient = backend.gradient()
     assert isinstance(gradient, BatchedParameterShift)
     gradient.run([circuit] * 8, [o for o in OBSERVABLES for _ in rows], [*rows, *rows]).result()
-    [(asked, values, observables)] = backend.calls
+    [(sent_circuit, values, observables)] = backend.calls
     assert len(values) == 4 * 2 * 13  # plus and minus of the 13 angles that hold parameters
     assert len(observables) == 2
     # nothing is rewritten: other gates would carry other noise
-    assert asked.count_ops() == circuit.count_ops()
+    assert sent_circuit.count_ops() == circuit.count_ops()
 
 
 def test_some_parameters_of_several_circuits():
-    circuit, backend = shared_parameters(), StatevectorBackend()
-    other = QuantumCircuit(3)
+    circuit = shared_parameters()
+    backend = StatevectorBackend()
+    second_circuit = QuantumCircuit(3)
     q = ParameterVector("q", 2)
-    other.ry(q[1], 0)
-    other.ry(q[0], 1)
+    second_circuit.ry(q[1], 0)
+    second_circuit.ry(q[0], 1)
     p = circuit.parameters
     parameters = [[p[10], p[0]], [q[1]], list(p[2:4])]
     rows = [np.linspace(0, 1, 11), np.array([0.4, 0.9]), np.linspace(0, 1, 11)]
-    arguments = [circuit, other, circuit], [OBSERVABLES[0]] * 3, rows, parameters
+    arguments = [circuit, second_circuit, circuit], [OBSERVABLES[0]] * 3, rows, parameters
     got = BatchedParameterShift(backend).run(*arguments).result().gradients
     theirs = ParamShiftEstimatorGradient(StatevectorEstimator())
     expected = theirs.run(*arguments).result().gradients
@@ -83,10 +86,11 @@ def test_a_gate_without_a_rule_is_refused_where_there_is_noise():
     circuit.x(0)
     circuit.cry(angle, 0, 1)
     arguments = [circuit], [SparsePauliOp("IZI")], [np.array([0.3])]
-    [found] = create("aer_statevector").gradient().run(*arguments).result().gradients
-    assert found == pytest.approx(-np.sin(0.3))
-    match = r"gate 'cry' of circuit .* has a parameter and no parameter-shift rule"
-    with pytest.raises(BackendError, match=match):
+    [derivatives] = create("aer_statevector").gradient().run(*arguments).result().gradients
+    assert derivatives == pytest.approx(-np.sin(0.3))
+    with pytest.raises(
+        BackendError, match=r"gate 'cry' of circuit .* has a parameter and no parameter-shift rule"
+    ):
         create("aer_forte").gradient().run(*arguments).result()
 
 
@@ -116,10 +120,17 @@ def test_equal_samples_have_shots_of_their_own_and_each_run_draws_anew(name):
         return np.array(gradient.run(*requests).result().gradients).reshape(4, 2, 2)
 
     gradient = create(name, {"shots": 200, "seed": 3}).gradient()
-    first, second = run(gradient), run(gradient)
-    for drawn in (*first, *second):
-        assert sum((drawn == other).all() for other in (*first, *second)) == 1
+    first = run(gradient)
+    second = run(gradient)
+    for sampled_gradients in (*first, *second):
+        assert (
+            sum((sampled_gradients == other_gradient).all() for other_gradient in (*first, *second))
+            == 1
+        )
     np.testing.assert_array_equal(run(create(name, {"shots": 200, "seed": 3}).gradient()), first)
     exact = np.array(create("adjoint").gradient().run(*requests).result().gradients)
-    drawn = np.concatenate([first, second])
-    assert (np.abs(drawn.mean(axis=0) - exact.reshape(4, 2, 2)[0]) < 5 / np.sqrt(2 * 8 * 200)).all()
+    sampled_gradients = np.concatenate([first, second])
+    assert (
+        np.abs(sampled_gradients.mean(axis=0) - exact.reshape(4, 2, 2)[0])
+        < 5 / np.sqrt(2 * 8 * 200)
+    ).all()

@@ -26,21 +26,23 @@ def test_every_observable_is_the_mean_over_the_same_shots():
         axis=1,
     )
     sums = ZObservables.from_operators(OPERATORS, 4)
-    found = expectations_from_counts([counts], sums)
-    np.testing.assert_allclose(found.values, [per_shot.mean(axis=0)])
-    np.testing.assert_allclose(found.standard_errors, [per_shot.std(axis=0, ddof=1) / np.sqrt(300)])
+    answer = expectations_from_counts([counts], sums)
+    np.testing.assert_allclose(answer.values, [per_shot.mean(axis=0)])
+    np.testing.assert_allclose(
+        answer.standard_errors, [per_shot.std(axis=0, ddof=1) / np.sqrt(300)]
+    )
     frequencies = {outcome: n / 300 for outcome, n in counts.items()}
     of_machine = expectations([frequencies], 300, sums)
-    np.testing.assert_allclose(of_machine.values, found.values, atol=1e-12)
-    np.testing.assert_allclose(of_machine.standard_errors, found.standard_errors, atol=1e-12)
+    np.testing.assert_allclose(of_machine.values, answer.values, atol=1e-12)
+    np.testing.assert_allclose(of_machine.standard_errors, answer.standard_errors, atol=1e-12)
 
 
 def test_few_shots_say_what_they_can():
     sums = ZObservables.from_operators(OPERATORS, 4)
-    found = expectations_from_counts([{0b1000: 1}, {0b1000: 50}], sums)
-    np.testing.assert_array_equal(found.values, [[1, -1, -1, 1.5]] * 2)
+    answer = expectations_from_counts([{0b1000: 1}, {0b1000: 50}], sums)
+    np.testing.assert_array_equal(answer.values, [[1, -1, -1, 1.5]] * 2)
     # one shot tells nothing about its error
-    np.testing.assert_array_equal(found.standard_errors, [[np.inf] * 4, [0] * 4])
+    np.testing.assert_array_equal(answer.standard_errors, [[np.inf] * 4, [0] * 4])
     for nothing in ({}, {0b1000: 0}):
         with pytest.raises(BackendError, match="counts of no shots, expected one or more"):
             expectations_from_counts([nothing], sums)
@@ -49,5 +51,5 @@ def test_few_shots_say_what_they_can():
 def test_bits_above_the_32nd_count_too():
     string = SparsePauliOp.from_sparse_list([("ZZ", [0, 35], 1.0)], 36)
     sums = ZObservables.from_operators([string], 36)
-    found = expectations_from_counts([{1 << 35: 3, (1 << 35) + 1: 1}], sums)
-    assert found.values == pytest.approx(-0.5)
+    answer = expectations_from_counts([{1 << 35: 3, (1 << 35) + 1: 1}], sums)
+    assert answer.values == pytest.approx(-0.5)

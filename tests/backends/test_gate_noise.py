@@ -34,7 +34,8 @@ def test_conversions_are_those_of_the_channel(rate, n_qubits):
 
 @pytest.mark.parametrize("n_qubits", [1, 2])
 def test_the_pauli_form_of_the_docstring_is_the_mixing_form(n_qubits):
-    rate, terms = 0.1, 4**n_qubits
+    rate = 0.1
+    terms = 4**n_qubits
     labels = ["".join(p) for p in product("IXYZ", repeat=n_qubits)]
     weights = [1 - rate * (terms - 1) / terms] + [rate / terms] * (terms - 1)
     paulis = Kraus(

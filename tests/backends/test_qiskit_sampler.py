@@ -18,22 +18,23 @@ STRONG = {"noise": "explicit", "one_qubit_rate": 0.05, "two_qubit_rate": 0.1, "r
 
 def registers(circuit: QuantumCircuit) -> QuantumCircuit:
     """Measure qubits 2 and 0 into ``low``, and 1 into bit 1 of ``high``."""
-    low, high = ClassicalRegister(2, "low"), ClassicalRegister(2, "high")
+    low = ClassicalRegister(2, "low")
+    high = ClassicalRegister(2, "high")
     out = QuantumCircuit(QuantumRegister(3), low, high, metadata={"about": "registers"})
     out.compose(circuit, range(3), inplace=True)
     out.measure([2, 0, 1], [low[0], low[1], high[1]])
     return out
 
 
-def within_errors(found, p, shots=SHOTS):
+def within_errors(counts, p, shots=SHOTS):
     """Counts agree with probabilities within 5 standard errors."""
-    return np.abs(found / shots - p).max() < 5 * np.sqrt(0.25 / shots)
+    return np.abs(counts / shots - p).max() < 5 * np.sqrt(0.25 / shots)
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *(("adjoint", given) for given in ({}, {"readout_error": 0.0, "shots": 9})),
+        *(("adjoint", options) for options in ({}, {"readout_error": 0.0, "shots": 9})),
         ("aer_statevector", {}),
         ("aer_forte", NO_NOISE),
     ],
@@ -45,7 +46,8 @@ def test_registers_hold_the_bits_of_the_same_shot(name, options):
     [result] = create(name, options).sampler(seed=5).run([pub]).result()
     assert result.data.shape == (2, 1)
     assert result.metadata == {"shots": SHOTS, "circuit_metadata": {"about": "registers"}}
-    low, high = result.data.low, result.data.high
+    low = result.data.low
+    high = result.data.high
     assert (low.num_bits, high.num_bits, low.shape, low.num_shots) == (2, 2, (2, 1), SHOTS)
     for b in range(2):
         bits_low, bits_high = (register[b, 0].array[:, 0].astype(int) for register in (low, high))
@@ -82,14 +84,15 @@ def dynamic() -> QuantumCircuit:
 
 
 def test_deferred_measurements_give_the_counts_of_aers_true_ones():
-    values, shots = np.array([[0.6], [2.0]]), 8000
+    values = np.array([[0.6], [2.0]])
+    shots = 8000
     engine, aer = (
         create(name).sampler(seed=2).run([(dynamic(), values, shots)]).result()[0].data.c
         for name in ("adjoint", "aer_statevector")
     )
     for b in range(2):
         ours, aers = (
-            np.bincount(found[b].array[:, 0], minlength=16) / shots for found in (engine, aer)
+            np.bincount(bits[b].array[:, 0], minlength=16) / shots for bits in (engine, aer)
         )
         assert (ours > 0).sum() > 6
         p = (ours + aers) / 2
@@ -119,11 +122,11 @@ def test_a_seed_repeats_the_shots_and_none_draws_anew(name):
     def bits(sampler):
         return sampler.run([pub]).result()[0].data.low.array
 
-    fixed, free, again = (create(name).sampler(seed=seed) for seed in (4, None, None))
+    fixed, free, second_free = (create(name).sampler(seed=seed) for seed in (4, None, None))
     np.testing.assert_array_equal(bits(fixed), bits(fixed))
     first = bits(free)
     assert (first != bits(free)).any()
-    np.testing.assert_array_equal(first, bits(again))  # by the option seed
+    np.testing.assert_array_equal(first, bits(second_free))  # by the option seed
     assert create(name, {"shots": 12}).sampler().default_shots == 12
 
 
@@ -134,8 +137,9 @@ def test_what_cannot_be_sampled_is_refused_with_the_remedy():
         loop.measure(0, 0)
     loop.cx(0, 1)
     loop.measure(1, 1)
-    match = r"'while_loop'.* create\('aer_statevector'\).sampler\(\)"
-    with pytest.raises(UnsupportedGateError, match=match):
+    with pytest.raises(
+        UnsupportedGateError, match=r"'while_loop'.* create\('aer_statevector'\).sampler\(\)"
+    ):
         create("adjoint").sampler().run([loop]).result()
     [result] = create("aer_statevector").sampler().run([loop], shots=20).result()
     assert result.data.c.get_counts() == {"11": 20}
@@ -165,8 +169,10 @@ def test_transpile_and_qiskits_tools_take_the_engine_as_a_backend():
     assert len(job.result().get_memory(1)) == SHOTS
     assert job.job_id() != backend.run(compiled).job_id()
     [result] = BackendSamplerV2(backend=backend).run([compiled], shots=SHOTS).result()
-    found = result.data.meas.get_int_counts()
-    assert within_errors(np.array([found.get(k, 0) for k in range(8)]), exact.probabilities())
+    sampled_counts = result.data.meas.get_int_counts()
+    assert within_errors(
+        np.array([sampled_counts.get(k, 0) for k in range(8)]), exact.probabilities()
+    )
     plain = compiled.remove_final_measurements(inplace=False)
     [result] = BackendEstimatorV2(backend=backend).run([(plain, "XXZ")], precision=0.02).result()
     value = exact.expectation_value(SparsePauliOp("XXZ")).real

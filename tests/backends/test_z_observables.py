@@ -37,8 +37,10 @@ def test_a_string_that_several_observables_share_is_measured_once():
     ids=["single strings", "one string twice", "a factor", "a sign"],
 )
 def test_observables_are_plain_only_where_each_is_a_string_of_its_own(operators, plain):
-    read = [SparsePauliOp(*o) if isinstance(o, tuple) else SparsePauliOp(o) for o in operators]
-    assert ZObservables.from_operators(read, 3).is_plain is plain
+    observables = [
+        SparsePauliOp(*o) if isinstance(o, tuple) else SparsePauliOp(o) for o in operators
+    ]
+    assert ZObservables.from_operators(observables, 3).is_plain is plain
 
 
 @pytest.mark.parametrize("n_qubits", [3, 6])

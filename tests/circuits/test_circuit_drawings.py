@@ -60,14 +60,15 @@ def test_the_figure_is_matplotlibs_and_names_every_parameter(agg, circuit):
 
 
 def test_a_folded_figure_is_taller_than_an_endless_one(agg, circuit):
-    folded, endless = draw_figure(circuit, fold=6), draw_figure(circuit, fold=-1)
+    folded = draw_figure(circuit, fold=6)
+    endless = draw_figure(circuit, fold=-1)
     assert folded.get_size_inches()[1] > endless.get_size_inches()[1]
 
 
 def test_the_svg_holds_every_gate_and_parameter_and_leaves_nothing_open(agg, circuit):
-    before = plt.get_fignums()
+    open_figures = plt.get_fignums()
     svg = draw_svg(circuit)
-    assert plt.get_fignums() == before
+    assert plt.get_fignums() == open_figures
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     # matplotlib writes what it draws as a comment
     assert svg.count("<!-- $\\mathrm{R_Y}$ -->") == 12

@@ -38,12 +38,12 @@ def test_two_layers_are_the_second_after_the_first():
 
 def test_the_options_reach_every_layer():
     circuit = encoder_circuit(4, 2, AnsatzOptions(connectivity=2, ring=False, block="ry_cx"))
-    found = [
+    gates = [
         (i.operation.name, *(circuit.find_bit(q).index for q in i.qubits))
         for i in circuit.data
     ]  # fmt: skip
     pairs = [(0, 1), (1, 2), (2, 3), (0, 2), (1, 3)]
-    assert found == 2 * [gate for c, t in pairs for gate in (("ry", t), ("cx", c, t))]
+    assert gates == 2 * [gate for c, t in pairs for gate in (("ry", t), ("cx", c, t))]
 
 
 def test_qubit_0_is_the_least_significant_bit_of_an_amplitudes_index():
@@ -56,8 +56,3 @@ def test_qubit_0_is_the_least_significant_bit_of_an_amplitudes_index():
 def test_no_layers_leave_the_amplitudes_alone():
     circuit = encoder_circuit(3, 0)
     assert (len(circuit.data), circuit.num_parameters, circuit.num_qubits) == (0, 0, 3)
-
-
-def test_a_negative_number_of_layers_is_refused():
-    with pytest.raises(ValueError, match="layers is -1, expected 0 or more"):
-        encoder_circuit(4, -1)

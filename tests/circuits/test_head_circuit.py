@@ -40,7 +40,8 @@ def test_n_layers_stand_between_two_uploads_and_m_after_the_last(
             letters += "U"
         elif gate[0] == "cx":
             letters += "B"
-    upload, block_layer = "U" * n_qubits, "B" * (connectivity * n_qubits)
+    upload = "U" * n_qubits
+    block_layer = "B" * (connectivity * n_qubits)
     assert (
         letters == (upload + between * block_layer) * (reuploads - 1) + upload + main * block_layer
     )
@@ -73,7 +74,8 @@ def test_the_default_is_the_papers_head_of_5_q_weights(n_qubits):
 
 @pytest.mark.parametrize("block", ["cx_ry", "ry_cx"])
 def test_the_unitary_of_a_head_is_uploads_and_layers_in_turn(block):
-    x, theta = np.array([0.3, -1.1, 2.0]), np.linspace(-1.5, 2.5, 9)
+    x = np.array([0.3, -1.1, 2.0])
+    theta = np.linspace(-1.5, 2.5, 9)
     ring = [(0, 1), (1, 2), (2, 0)]
     upload = product([ry(x[q], q, 3) for q in range(3)])
     first, second, third = (layer(part, ring, 3, block) for part in theta.reshape(3, 3))
@@ -82,19 +84,3 @@ def test_the_unitary_of_a_head_is_uploads_and_layers_in_turn(block):
     by_name |= {p: x[q] for q, p in enumerate(data_parameters(circuit))}
     unitary = Operator(circuit.assign_parameters(by_name)).data
     np.testing.assert_allclose(unitary, product([upload, first, upload, second, third]), atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            (4, 0),
-            r"reuploads is 0, expected 1 or more: the head must see its data \(R of table I\)",
-        ),
-        ((4, 2, -1, 2), r"layers are N = -1, M = 2, expected 0 or more of each"),
-        ((4, 2, 1, -3), r"layers are N = 1, M = -3, expected 0 or more of each"),
-    ],
-)
-def test_wrong_input_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        head_circuit(*arguments)

@@ -37,7 +37,8 @@ def reversed_names(n_qubits, n_layers):
 @pytest.mark.parametrize("name", LIBRARY)
 @pytest.mark.parametrize("layers", [1, 3])
 def test_layers_repeat(name, layers):
-    circuit, one = LIBRARY[name](4, layers), LIBRARY[name](4, 1)
+    circuit = LIBRARY[name](4, layers)
+    layer = LIBRARY[name](4, 1)
     sizes = [len(instruction.qubits) for instruction in circuit.data]
     assert (circuit.num_parameters, sizes.count(1), sizes.count(2)) == tuple(
         layers * n for n in ONE_LAYER[name]
@@ -45,7 +46,7 @@ def test_layers_repeat(name, layers):
     angles = np.random.default_rng(layers).uniform(-3, 3, circuit.num_parameters)
     by_hand = np.eye(16)
     for part in np.split(angles, layers):
-        by_hand = Operator(one.assign_parameters(part)).data @ by_hand
+        by_hand = Operator(layer.assign_parameters(part)).data @ by_hand
     np.testing.assert_allclose(
         Operator(circuit.assign_parameters(angles)).data, by_hand, atol=1e-12
     )
@@ -68,19 +69,20 @@ def test_bricks_by_hand():
     "ansatz", [reversed_names, *LIBRARY.values(), AnsatzOptions(2, ring=False)]
 )
 def test_blocks_of_a_head_have_angles_of_their_own(ansatz):
-    q, r, n, m = 4, 3, 1, 2
-    circuit = head_circuit(q, r, n, m, ansatz)
-    inner, last = ansatz(q, n), ansatz(q, m)
-    sizes = [inner.num_parameters] * (r - 1) + [last.num_parameters]
-    assert len(weight_parameters(circuit)) == sum(sizes) == circuit.num_parameters - q
+    circuit = head_circuit(4, 3, 1, 2, ansatz)
+    inner = ansatz(4, 1)
+    last = ansatz(4, 2)
+    sizes = [inner.num_parameters] * 2 + [last.num_parameters]
+    assert len(weight_parameters(circuit)) == sum(sizes) == circuit.num_parameters - 4
     rng = np.random.default_rng(1)
-    x, theta = rng.uniform(-3, 3, q), rng.uniform(-3, 3, sum(sizes))
-    state = Statevector.from_int(0, 2**q)
+    x = rng.uniform(-3, 3, 4)
+    theta = rng.uniform(-3, 3, sum(sizes))
+    state = Statevector.from_int(0, 2**4)
     for block, part in zip(
-        [inner] * (r - 1) + [last], np.split(theta, np.cumsum(sizes)[:-1]), strict=True
+        [inner] * 2 + [last], np.split(theta, np.cumsum(sizes)[:-1]), strict=True
     ):
-        upload = QuantumCircuit(q)
-        for qubit in range(q):
+        upload = QuantumCircuit(4)
+        for qubit in range(4):
             upload.ry(x[qubit], qubit)
         state = state.evolve(upload).evolve(block.assign_parameters(part))
     values = dict(zip(weight_parameters(circuit), theta, strict=True))
@@ -91,7 +93,8 @@ def test_blocks_of_a_head_have_angles_of_their_own(ansatz):
 
 
 def test_an_encoder_is_one_block():
-    circuit, alone = encoder_circuit(3, 2, reversed_names), reversed_names(3, 2)
+    circuit = encoder_circuit(3, 2, reversed_names)
+    alone = reversed_names(3, 2)
     theta = np.linspace(-2, 2, 6)
     assert [p.name for p in circuit.parameters] == [f"theta[{i}]" for i in range(6)]
     assert circuit.assign_parameters(theta) == alone.assign_parameters(theta)

@@ -58,23 +58,9 @@ def test_every_format_brings_it_back(boxed):
     circuit.ry(0.4, 2)
     expected = Statevector(circuit).data
     assert ("gate load " in to_qasm2(circuit)) == ("gate load " in to_qasm3(circuit)[0]) == boxed
-    for read in (
+    for returned in (
         from_qasm3(*to_qasm3(circuit)),
         qasm2.loads(to_qasm2(circuit)),
         from_qpy(to_qpy(circuit)),
     ):
-        np.testing.assert_allclose(Statevector(read).data, expected, atol=1e-10)
-
-
-@pytest.mark.parametrize("amplitudes", [[], [1.0] * 9])
-def test_too_many_or_no_amplitudes(amplitudes):
-    with pytest.raises(
-        ValueError, match=rf"got {len(amplitudes)} amplitudes, expected 1 to 8 for 3 qubits"
-    ):
-        loading_circuit(amplitudes, 3)
-
-
-@pytest.mark.parametrize("amplitudes", [[0.0, -0.0], [1.0, float("nan")], [float("inf"), 1.0]])
-def test_no_direction(amplitudes):
-    with pytest.raises(ValueError, match="all zero, or not finite"):
-        loading_circuit(amplitudes, 3)
+        np.testing.assert_allclose(Statevector(returned).data, expected, atol=1e-10)

@@ -76,15 +76,15 @@ def two_digits() -> QuantumCircuit:
 
 @EVERY
 def test_qasm3_read_back_has_the_names_in_their_order_and_the_same_values_by_two_routes(circuit):
-    read = from_qasm3(*to_qasm3(circuit))
+    reread = from_qasm3(*to_qasm3(circuit))
     for vector in (data_parameters, weight_parameters):
-        assert [p.name for p in vector(read)] == [p.name for p in vector(circuit)]
+        assert [p.name for p in vector(reread)] == [p.name for p in vector(circuit)]
     expected = by_statevector(circuit.assign_parameters(angles(circuit)))
     np.testing.assert_allclose(
-        by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12
+        by_statevector(reread.assign_parameters(angles(circuit))), expected, atol=1e-12
     )
-    np.testing.assert_allclose(by_statevector(by_position(read, circuit)), expected, atol=1e-12)
-    np.testing.assert_allclose(by_engine(read, angles(circuit)), expected, atol=1e-6)
+    np.testing.assert_allclose(by_statevector(by_position(reread, circuit)), expected, atol=1e-12)
+    np.testing.assert_allclose(by_engine(reread, angles(circuit)), expected, atol=1e-6)
     assert np.ptp(expected) > 0.05, "equal values would not tell qubits apart"
 
 
@@ -122,19 +122,19 @@ def test_the_width_of_an_index_is_the_vectors_not_that_of_the_elements_in_use():
 
 
 def test_names_that_qasm_keeps_for_itself_or_cannot_write_come_back():
-    given = ["pi", "ry", "q", "input", "θ[3]", "1a", "a b", "x_0", "x[0]", "x_0_", "gate"]
+    parameter_names = ["pi", "ry", "q", "input", "θ[3]", "1a", "a b", "x_0", "x[0]", "x_0_", "gate"]
     circuit = QuantumCircuit(3)
-    for i, name in enumerate(given):
+    for i, name in enumerate(parameter_names):
         circuit.ry(Parameter(name), i % 3)
         circuit.cx(i % 3, (i + 1) % 3)
     text, names = to_qasm3(circuit)
-    assert set(names) == set(given)
-    assert len(set(names.values())) == len(given)
-    read = from_qasm3(text, names)
-    assert {p.name for p in read.parameters} == set(given)
+    assert set(names) == set(parameter_names)
+    assert len(set(names.values())) == len(parameter_names)
+    reread = from_qasm3(text, names)
+    assert {p.name for p in reread.parameters} == set(parameter_names)
     expected = by_statevector(circuit.assign_parameters(angles(circuit)))
     np.testing.assert_allclose(
-        by_statevector(read.assign_parameters(angles(circuit))), expected, atol=1e-12
+        by_statevector(reread.assign_parameters(angles(circuit))), expected, atol=1e-12
     )
 
 
@@ -144,16 +144,18 @@ def test_some_parameters_bound_and_expressions_of_others(two_digits):
     bound.ry(2 * bound.parameters[1] - 0.25, 0)
     text, names = to_qasm3(bound)
     assert list(names) == [f"x[{i}]" for i in range(12)]
-    read = from_qasm3(text, names)
-    mine = {name: named[name] for name in names}
-    expected = by_statevector(bound.assign_parameters(mine))
-    np.testing.assert_allclose(by_statevector(read.assign_parameters(mine)), expected, atol=1e-12)
+    reread = from_qasm3(text, names)
+    free_angles = {name: named[name] for name in names}
+    expected = by_statevector(bound.assign_parameters(free_angles))
+    np.testing.assert_allclose(
+        by_statevector(reread.assign_parameters(free_angles)), expected, atol=1e-12
+    )
 
 
 def test_the_circuit_that_was_given_is_left_as_it_was(two_digits):
-    before = two_digits.copy()
+    copy = two_digits.copy()
     to_qasm3(two_digits)
-    assert two_digits == before
+    assert two_digits == copy
 
 
 @pytest.mark.parametrize(
@@ -198,8 +200,8 @@ def test_qasm3_keeps_an_angle_to_the_last_bit():
     circuit = QuantumCircuit(1)
     for value in values:
         circuit.ry(value, 0)
-    read = from_qasm3(*to_qasm3(circuit))
-    assert [instruction.operation.params[0] for instruction in read.data] == values
+    reread = from_qasm3(*to_qasm3(circuit))
+    assert [instruction.operation.params[0] for instruction in reread.data] == values
 
 
 @pytest.mark.parametrize(
@@ -208,19 +210,19 @@ def test_qasm3_keeps_an_angle_to_the_last_bit():
     ids=["QASM 3 by Qiskit alone", "QASM 2"],
 )
 def test_how_far_an_exporter_moves_an_angle(write, read, at_most, epsilon):
-    def moved(value: float) -> float:
+    def error(value: float) -> float:
         return abs(read_angle(read(write(one_angle(value)))) - value)
 
     offsets = (0.9 * epsilon, 0.99 * epsilon * math.pi)
     largest = max(
-        moved(float(p) * math.pi + offset)
+        error(float(p) * math.pi + offset)
         for p in (0, 1, Fraction(1, 2), Fraction(3, 7))
         for offset in offsets
     )
     assert 0.9 * at_most < largest < at_most, "what the docstrings say"
     beyond = 1.05 * epsilon * math.pi
     assert (
-        max(moved(float(p) * math.pi + beyond) for p in (0, 1, Fraction(1, 2), Fraction(3, 7)))
+        max(error(float(p) * math.pi + beyond) for p in (0, 1, Fraction(1, 2), Fraction(3, 7)))
         < 1e-15
     )
 
@@ -233,21 +235,13 @@ def test_qasm2_of_a_bound_circuit_gives_the_same_values(circuit):
     np.testing.assert_allclose(by_statevector(qasm2.loads(text)), by_statevector(bound), atol=1e-11)
 
 
-def test_qasm2_of_free_parameters_says_what_to_do(two_digits):
-    with pytest.raises(
-        ValueError,
-        match=r"36 free parameters \(theta\[0\], .*, …, x\[11\]\), and QASM 2 has no parameters\. Bind",
-    ):
-        to_qasm2(two_digits)
-
-
 @EVERY
 def test_qpy_keeps_everything(circuit):
-    read = from_qpy(to_qpy(circuit))
-    assert read == circuit
-    assert read.name == circuit.name
+    reread = from_qpy(to_qpy(circuit))
+    assert reread == circuit
+    assert reread.name == circuit.name
     np.testing.assert_allclose(
-        by_statevector(by_position(read, circuit)),
+        by_statevector(by_position(reread, circuit)),
         by_statevector(by_position(circuit, circuit)),
         atol=1e-15,
     )
@@ -259,15 +253,15 @@ def test_measurements_stay_on_their_qubits_and_bits(way):
     measured = circuit.assign_parameters(angles(circuit))
     measured.add_register(ClassicalRegister(2, "c"))
     measured.measure([2, 0], [0, 1])
-    read = {
+    reread = {
         "qasm3": lambda: from_qasm3(*to_qasm3(measured)),
         "qasm2": lambda: qasm2.loads(to_qasm2(measured)),
         "qpy": lambda: from_qpy(to_qpy(measured)),
     }[way]()
-    assert [(r.name, r.size) for r in read.cregs] == [("c", 2)]
+    assert [(r.name, r.size) for r in reread.cregs] == [("c", 2)]
     pairs = [
-        (read.find_bit(i.qubits[0]).index, read.find_bit(i.clbits[0]).index)
-        for i in read.data
+        (reread.find_bit(i.qubits[0]).index, reread.find_bit(i.clbits[0]).index)
+        for i in reread.data
         if i.operation.name == "measure"
     ]
     assert pairs == [(2, 0), (0, 1)]
@@ -298,8 +292,10 @@ def test_no_size_is_below_that_of_the_circuit(text):
 
     def gates(circuit):
         return sum(
-            sum(map(gates, each.operation.blocks)) if hasattr(each.operation, "blocks") else 1
-            for each in circuit.decompose("two").data
+            sum(map(gates, instruction.operation.blocks))
+            if hasattr(instruction.operation, "blocks")
+            else 1
+            for instruction in circuit.decompose("two").data
         )
 
     circuit = qasm3.loads(text)
@@ -307,10 +303,3 @@ def test_no_size_is_below_that_of_the_circuit(text):
     assert n_qubits == circuit.num_qubits
     assert n_clbits == circuit.num_clbits
     assert count >= gates(circuit)
-
-
-def test_a_size_that_is_no_number_is_refused():
-    with pytest.raises(
-        ValueError, match="a size or a power is of the kind Identifier, expected a number"
-    ):
-        size("const int n = 9; qubit[n] q;")

@@ -20,9 +20,9 @@ def test_a_gate_under_a_standard_name_is_refused(name):
     circuit.append(own_gate(name), [0])
     outer = QuantumCircuit(2)
     outer.append(circuit.to_gate(label="outer"), [0, 1])
-    for each in (circuit, outer):
+    for refused_circuit in (circuit, outer):
         with pytest.raises(ValueError, match=f"is named '{name}', as a standard gate is"):
-            to_qasm2(each)
+            to_qasm2(refused_circuit)
 
 
 def test_an_annotated_gate_is_named():

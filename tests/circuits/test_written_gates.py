@@ -31,7 +31,9 @@ pytestmark = [
     pytest.mark.usefixtures("forked_reader"),
 ]
 
-X, W, T = Parameter("x"), Parameter("w"), Parameter("t")
+X = Parameter("x")
+W = Parameter("w")
+T = Parameter("t")
 VALUES = {"x": 0.7, "w": 0.4}
 XY = SparsePauliOp("XY")
 MATRIX = random_unitary(2, seed=1).data
@@ -44,7 +46,7 @@ def own_gate(angle, name="mine"):
     return circuit.to_gate({T: angle})
 
 
-def circuit_of(gate):
+def surround_gate(gate):
     circuit = QuantumCircuit(3)
     circuit.h(0)
     circuit.ry(X, 1)
@@ -73,7 +75,7 @@ def matrix(circuit):
     ids=lambda gate: f"{gate.name}-{gate.params[0]}",
 )
 def test_angles_of_any_gate_have_their_factor_once(gate):
-    circuit = circuit_of(gate)
+    circuit = surround_gate(gate)
     text, names = to_qasm3(circuit)
     assert matrix(from_qasm3(text, names)).equiv(matrix(circuit))
     bound = circuit.assign_parameters({p: VALUES[p.name] for p in circuit.parameters})
@@ -99,11 +101,11 @@ def test_angles_of_any_gate_have_their_factor_once(gate):
     ids=lambda gate: gate.name,
 )
 def test_gates_of_matrices_and_complex_numbers_are_written(gate):
-    circuit = circuit_of(gate).assign_parameters({X: 0.7})
+    circuit = surround_gate(gate).assign_parameters({X: 0.7})
     text, names = to_qasm3(circuit)
     assert not names
-    for read in (from_qasm3(text, names), from_qasm2(to_qasm2(circuit))):
-        assert Operator(read).equiv(Operator(circuit))
+    for reread in (from_qasm3(text, names), from_qasm2(to_qasm2(circuit))):
+        assert Operator(reread).equiv(Operator(circuit))
 
 
 def test_gates_inside_of_conditions_are_written():
@@ -120,16 +122,16 @@ def test_gates_inside_of_conditions_are_written():
 
 
 def test_a_circuit_of_other_gates_is_taken_as_it_is():
-    circuit = circuit_of(own_gate(0.3))
+    circuit = surround_gate(own_gate(0.3))
     circuit.append(own_gate(0.4), [1, 2])
     named = QuantumCircuit(2)
     named.append(UnitaryGate(np.eye(2)), [0])
     named.rzz(2 * X, 0, 1)
-    for each in (circuit, named):
-        assert open_gates(each) is each
+    for unchanged in (circuit, named):
+        assert open_gates(unchanged) is unchanged
 
 
-def test_what_has_no_form_is_refused():
+def test_a_prepared_state_is_written_with_its_reset():
     circuit = QuantumCircuit(1, 1)
     circuit.initialize([0.6, 0.8j], 0)
     text, names = to_qasm3(circuit)

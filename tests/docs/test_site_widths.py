@@ -41,11 +41,11 @@ def site(tmp_path_factory):
 
 async def look(site, profile):
     """Return what is wider than its box at both widths, and the figures that a phone shrinks, by page."""
-    from driven_browser import opened
+    from driven_browser import open_page
 
     found, smaller = {DESK: {}, PHONE: {}}, {}
     pages = sorted(file for file in site.rglob("*.html") if file.name != "404.html")
-    async with opened("about:blank", profile) as browser:
+    async with open_page("about:blank", profile) as browser:
         for width in found:
             size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
             await browser.call("Emulation.setDeviceMetricsOverride", **size)

@@ -27,7 +27,8 @@ def shifts() -> ParamShiftEstimatorGradient:
 
 def affine(n_qubits: int = 3) -> QuantumCircuit:
     """Angles that mix parameters with slopes and offsets, in an order that is not Qiskit's."""
-    a, b = ParameterVector("a", 3), ParameterVector("b", 2)
+    a = ParameterVector("a", 3)
+    b = ParameterVector("b", 2)
     circuit = QuantumCircuit(n_qubits)
     for q, angle in enumerate([b[1] - 0.3, 2 * a[2] + 0.1, a[0] - b[0] / 2]):
         circuit.ry(angle, q)
@@ -45,7 +46,8 @@ def test_a_network_agrees_with_qiskit_forward_and_backward(
 ):
     backend = create("adjoint", {"dtype": dtype})
     rng = np.random.default_rng(8)
-    x, theta = rng.normal(size=(2, 3)), rng.normal(size=6)
+    x = rng.normal(size=(2, 3))
+    theta = rng.normal(size=6)
     ours, qiskits = (
         network(
             reuploading(3),
@@ -62,29 +64,30 @@ def test_a_network_agrees_with_qiskit_forward_and_backward(
     np.testing.assert_allclose(
         ours.forward(x, theta), qiskits.forward(x, theta), rtol=0, atol=tolerance
     )
-    for found, expected in zip(ours.backward(x, theta), qiskits.backward(x, theta), strict=True):
-        assert (found is None) == (expected is None)
+    for gradient, expected in zip(ours.backward(x, theta), qiskits.backward(x, theta), strict=True):
+        assert (gradient is None) == (expected is None)
         if expected is not None:
-            assert found.shape == expected.shape
-            np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+            assert gradient.shape == expected.shape
+            np.testing.assert_allclose(gradient, expected, rtol=0, atol=tolerance)
 
 
 def test_the_gradient_of_chosen_parameters_comes_in_their_order(adjoint, shifts):
     circuit = affine()
     a0, a1, a2, b0, b1 = circuit.parameters
-    chosen = [[b1, a0], None, [a2], [a1, b0, a2, b1]]
+    requested = [[b1, a0], None, [a2], [a1, b0, a2, b1]]
     values = np.random.default_rng(11).normal(size=(4, 5))
-    runs = [g.run([circuit] * 4, [SUM] * 4, values, chosen).result() for g in (adjoint, shifts)]
+    runs = [g.run([circuit] * 4, [SUM] * 4, values, requested).result() for g in (adjoint, shifts)]
     assert [len(gradient) for gradient in runs[0].gradients] == [2, 5, 1, 4]
-    for i, (found, expected) in enumerate(zip(*(run.gradients for run in runs), strict=True)):
-        np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
+    for i, (gradient, expected) in enumerate(zip(*(run.gradients for run in runs), strict=True)):
+        np.testing.assert_allclose(gradient, expected, atol=1e-10, err_msg=f"request {i}")
     assert [m["parameters"] for m in runs[0].metadata] == [
-        list(c or circuit.parameters) for c in chosen
+        list(c or circuit.parameters) for c in requested
     ]
 
 
 def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts):
-    first, second = affine(), reuploading(3)
+    first = affine()
+    second = reuploading(3)
     circuits = [first, second, first, second, first]
     z = z_string(0b101, 3)
     observables = [SUM, z, z, SUM, SUM]
@@ -92,5 +95,5 @@ def test_mixed_circuits_and_observables_come_back_in_their_order(adjoint, shifts
         np.random.default_rng(i).normal(size=c.num_parameters) for i, c in enumerate(circuits)
     ]
     runs = [g.run(circuits, observables, values).result().gradients for g in (adjoint, shifts)]
-    for i, (found, expected) in enumerate(zip(*runs, strict=True)):
-        np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=f"request {i}")
+    for i, (gradient, expected) in enumerate(zip(*runs, strict=True)):
+        np.testing.assert_allclose(gradient, expected, atol=1e-10, err_msg=f"request {i}")

@@ -72,15 +72,15 @@ def test_no_pass_compiles_once_the_functions_are_there(dtype, shots):
     passes.chunk_functions(dtype)
     passes.shot_functions(dtype)
     functions = (passes.forward, passes.backward, passes.measure_shots, passes.start_costates)
-    before = [len(function.signatures) for function in functions]
+    n_compiled = [len(function.signatures) for function in functions]
     circuit = QuantumCircuit(2)
     circuit.ry(Parameter("a"), 0)
     engine = AdjointEngine(lower(circuit), np.array([1]), dtype)
     _, tape = engine.forward(np.zeros((3, 1)), np.full((3, 4), 0.5), shots=shots)
     engine.vjp(tape, np.ones((3, 1)), amplitudes=True)
     engine.values(np.zeros((3, 1)))
-    assert before == [len(function.signatures) for function in functions]
-    assert min(before) > 0
+    assert n_compiled == [len(function.signatures) for function in functions]
+    assert min(n_compiled) > 0
 
 
 @pytest.fixture
@@ -121,13 +121,13 @@ def test_functions_of_complex_gates_are_compiled_apart(cache):
 
 @pytest.mark.parametrize("functions", [ahead.REAL_GATES, ahead.SHOTS, ahead.COMPLEX_GATES])
 def test_the_program_of_a_process_compiles_the_functions_of_that_name(functions, monkeypatch):
-    asked = []
+    compiled_types = []
     monkeypatch.setattr(current_folder, "ignore_current_folder", lambda: None)  # of this process
-    monkeypatch.setattr(passes, functions, asked.append)
+    monkeypatch.setattr(passes, functions, compiled_types.append)
     monkeypatch.setattr(sys, "argv", ["-c", "float64", functions])
     exec(ahead._PROGRAM, {})
     gc.enable()
-    assert asked == ["float64"]
+    assert compiled_types == ["float64"]
 
 
 def test_one_core_compiles_when_it_needs_to(cache, monkeypatch):

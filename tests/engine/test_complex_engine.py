@@ -28,7 +28,8 @@ GATES = {
     for name, gate in get_standard_gate_name_mapping().items()
     if name not in ("barrier", "measure", "reset", "delay", "global_phase") and gate.num_qubits
 }
-A, B = Parameter("a"), Parameter("b")
+A = Parameter("a")
+B = Parameter("b")
 
 
 def paulis(n_qubits: int, seed: int = 0) -> list[SparsePauliOp]:
@@ -54,7 +55,8 @@ def all_gates(n_qubits: int, seed: int = 0) -> QuantumCircuit:
     for name in rng.permutation(
         2 * [name for name, gate in GATES.items() if gate.num_qubits <= n_qubits]
     ).tolist():
-        kind, used = GATES[name].base_class, len(GATES[name].params)
+        kind = GATES[name].base_class
+        used = len(GATES[name].params)
         qubits = rng.choice(n_qubits, GATES[name].num_qubits, replace=False).tolist()
         circuit.append(
             kind(*[next(angles) * rng.choice([1.0, -0.5]) + 0.25 for _ in range(used)]), qubits
@@ -65,9 +67,11 @@ def all_gates(n_qubits: int, seed: int = 0) -> QuantumCircuit:
 def assert_values(circuit, observables=None, batch=3, tolerance=1e-10, dtype="float64"):
     values = np.random.default_rng(5).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     observables = observables or paulis(circuit.num_qubits)
-    found = create("adjoint", {"dtype": dtype}).expectations(circuit, values, observables).values
+    engine_values = (
+        create("adjoint", {"dtype": dtype}).expectations(circuit, values, observables).values
+    )
     np.testing.assert_allclose(
-        found, expectations_by_statevector(circuit, values, observables), atol=tolerance
+        engine_values, expectations_by_statevector(circuit, values, observables), atol=tolerance
     )
 
 
@@ -77,25 +81,26 @@ def assert_gradients(circuit, batch=2, by_shifts=True):
     values = np.random.default_rng(6).uniform(0.2, 2.0, (batch, circuit.num_parameters))
     observable = paulis(circuit.num_qubits)[0]
     request = [circuit] * batch, [observable] * batch, values
-    found = np.array(backend.gradient().run(*request).result().gradients)
+    gradients = np.array(backend.gradient().run(*request).result().gradients)
     if by_shifts:
         shifts = ParamShiftEstimatorGradient(StatevectorEstimator(default_precision=0.0))
-        np.testing.assert_allclose(found, shifts.run(*request).result().gradients, atol=1e-9)
+        np.testing.assert_allclose(gradients, shifts.run(*request).result().gradients, atol=1e-9)
     h = 1e-5 * np.eye(circuit.num_parameters)
     plus, minus = (
         backend.expectations(circuit, v, [observable]).values
         for v in (values[0] + h, values[0] - h)
     )
-    np.testing.assert_allclose(found[0], (plus - minus)[:, 0] / 2e-5, atol=1e-8)
+    np.testing.assert_allclose(gradients[0], (plus - minus)[:, 0] / 2e-5, atol=1e-8)
 
 
 def test_the_reference_of_many_samples_is_qiskits_state_of_each():
-    circuit, operators = all_gates(5), paulis(5)
+    circuit = all_gates(5)
+    operators = paulis(5)
     random = np.random.default_rng(12)
     values = random.normal(size=(3, circuit.num_parameters))
     amplitudes = random.normal(size=(3, 32))
-    found = expectations_by_statevector(circuit, values, operators, amplitudes)
-    for row, first, answers in zip(values, amplitudes, found, strict=True):
+    reference_values = expectations_by_statevector(circuit, values, operators, amplitudes)
+    for row, first, answers in zip(values, amplitudes, reference_values, strict=True):
         state = Statevector(first).evolve(circuit.assign_parameters(row))
         expected = [state.expectation_value(operator).real for operator in operators]
         np.testing.assert_allclose(answers, expected, atol=1e-11)
@@ -103,7 +108,8 @@ def test_the_reference_of_many_samples_is_qiskits_state_of_each():
 
 @pytest.mark.parametrize("name", GATES)
 def test_every_standard_gate_has_qiskits_values_on_all_orders_of_its_qubits(name):
-    kind, used = GATES[name].base_class, len(GATES[name].params)
+    kind = GATES[name].base_class
+    used = len(GATES[name].params)
     width = GATES[name].num_qubits
     n_qubits = max(3, width)
     for shift in range(n_qubits):
@@ -125,14 +131,16 @@ def test_circuits_of_all_gates_have_qiskits_values(n_qubits, batch, dtype, toler
 
 @pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (4, 9), (11, 1), (12, 8)])
 def test_gradients_of_all_gates_are_central_differences(n_qubits, batch):
-    circuit, backend = all_gates(n_qubits, seed=1), create("adjoint", {"dtype": "float64"})
+    circuit = all_gates(n_qubits, seed=1)
+    backend = create("adjoint", {"dtype": "float64"})
     rng = np.random.default_rng(7)
-    values, weights = rng.normal(size=(batch, circuit.num_parameters)), rng.normal(size=(batch, 3))
+    values = rng.normal(size=(batch, circuit.num_parameters))
+    weights = rng.normal(size=(batch, 3))
     engine, sums = backend.compile(circuit, paulis(n_qubits))
     _, tape = engine.forward(engine.program.angles(values))
     cotangent = weights @ sums.coefficients
     by_angle, _ = engine.vjp(tape, cotangent)
-    found = engine.program.by_parameter(by_angle, values)
+    gradient = engine.program.by_parameter(by_angle, values)
     # a second sweep repeats the forward pass
     assert np.array_equal(engine.vjp(tape, cotangent)[0], by_angle)
     columns = rng.choice(circuit.num_parameters, 20, replace=False)
@@ -143,7 +151,7 @@ def test_gradients_of_all_gates_are_central_differences(n_qubits, batch):
             for v in (values + h, values - h)
         )
         np.testing.assert_allclose(
-            found[:, column], ((plus - minus) * weights).sum(1) / 2e-5, atol=1e-8
+            gradient[:, column], ((plus - minus) * weights).sum(1) / 2e-5, atol=1e-8
         )
 
 
@@ -152,7 +160,8 @@ def test_gradients_of_all_gates_are_central_differences(n_qubits, batch):
 def test_blocks_of_a_large_state_have_the_values_and_gradients_of_the_state_in_place(
     n_qubits, batch, block_rows, monkeypatch
 ):
-    circuit, backend = all_gates(n_qubits, seed=2), create("adjoint", {"dtype": "float64"})
+    circuit = all_gates(n_qubits, seed=2)
+    backend = create("adjoint", {"dtype": "float64"})
     rng = np.random.default_rng(9)
     values = rng.normal(size=(batch, circuit.num_parameters))
     engine, sums = backend.compile(circuit, paulis(n_qubits))
@@ -163,10 +172,10 @@ def test_blocks_of_a_large_state_have_the_values_and_gradients_of_the_state_in_p
     monkeypatch.setattr(complex_plan, "IN_PLACE_BYTES", 0)
     monkeypatch.setattr(complex_plan, "BLOCK_BYTES", block_rows * 128)
     blocked = copy.copy(engine)
-    found, tape = blocked.forward(angles)
+    by_string, tape = blocked.forward(angles)
     assert np.count_nonzero(tape.plan.arrays[0].blocks[:, 2]) > 1
     np.testing.assert_allclose(
-        found @ sums.coefficients.T,
+        by_string @ sums.coefficients.T,
         expectations_by_statevector(circuit, values, paulis(n_qubits)),
         atol=1e-10,
     )
@@ -338,9 +347,11 @@ def test_with_noise_only_gates_of_real_circuits_run():
 
 
 def test_a_circuit_that_was_changed_is_compiled_again():
-    backend, circuit = create("adjoint", {"dtype": "float64"}), QuantumCircuit(3)
+    backend = create("adjoint", {"dtype": "float64"})
+    circuit = QuantumCircuit(3)
     circuit.rx(A, 0)
-    values, observable = np.array([[0.7]]), [SparsePauliOp("IIZ")]
+    values = np.array([[0.7]])
+    observable = [SparsePauliOp("IIZ")]
     for _ in range(2):
         expected = expectations_by_statevector(circuit, values, observable)
         np.testing.assert_allclose(

@@ -62,7 +62,8 @@ def names_pieces(function: Dispatcher) -> bool:
     names = function.py_func.__code__.co_names
     called = [function.py_func.__globals__.get(name) for name in names]
     return not NAMES_OF_PIECES.isdisjoint(names) or any(
-        isinstance(each, Dispatcher) and names_pieces(each) for each in called
+        isinstance(function_called, Dispatcher) and names_pieces(function_called)
+        for function_called in called
     )
 
 
@@ -79,13 +80,11 @@ def keep_sums(kernels, add_first, add_second):
     kernels.turn_pairs._undo_costate_with_sums = undo_with_these_sums
 
 
-def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
+def run_gates(kernels, dtype) -> tuple[int, list[np.ndarray]]:
     """Return the lanes of a piece; state, co-state and sums after gates are applied and undone."""
-    complex_gates, complex_turns, complex_turn_pairs = (
-        kernels.gates,
-        kernels.turns,
-        kernels.turn_pairs,
-    )
+    complex_gates = kernels.gates
+    complex_turns = kernels.turns
+    complex_turn_pairs = kernels.turn_pairs
     count_piece_lanes = kernels.count_piece_lanes
     keep_sums(kernels, complex_turn_pairs.add_all, complex_turn_pairs.add_k_and_turn)
     general = complex_gates._general_pair
@@ -115,7 +114,8 @@ def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
     sums = np.zeros(3 * 3 * width, dtype)
     gates = np.zeros((3, 7), np.int64)
     gates[:, 5] = GradientSums.ALL, GradientSums.ALL, GradientSums.TURN_BEFORE
-    low, high = 4 * row, 16 * row
+    low = 4 * row
+    high = 16 * row
     # of a phase and of turns on the qubits of both strides, see `ComplexPlan.steps`
     phase = [MatrixForm.PHASE, 0, numbers // 4, low, high, low, high, 0, 3, 1]
     first = [MatrixForm.TURN, 1, numbers // 2, low, unreached, 0, low, 0, 1, 1]
@@ -133,9 +133,9 @@ def results_of(kernels, dtype) -> tuple[int, list[np.ndarray]]:
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_halves_of_registers_give_the_bits_of_whole_ones(dtype):
     with kernels_for(pieces=1) as kernels:
-        wide_lanes, wide = results_of(kernels, dtype)
+        wide_lanes, wide = run_gates(kernels, dtype)
     with kernels_for(pieces=2) as kernels:
-        narrow_lanes, narrow = results_of(kernels, dtype)
+        narrow_lanes, narrow = run_gates(kernels, dtype)
     assert wide_lanes == 2 * narrow_lanes
     for expected, values in zip(wide, narrow, strict=True):
         assert np.ptp(expected) > 1

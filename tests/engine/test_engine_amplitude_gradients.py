@@ -23,7 +23,9 @@ def problem(n_qubits: int, samples: int, dimension: int, shared: bool):
     return circuit, values, amplitudes, cotangent / np.abs(cotangent).sum(axis=1, keepdims=True)
 
 
-def gradient_of(engine: AdjointEngine, values, amplitudes, cotangent, shared: bool) -> np.ndarray:
+def compute_gradient(
+    engine: AdjointEngine, values, amplitudes, cotangent, shared: bool
+) -> np.ndarray:
     angles = engine.program.angles(values)
     _, tape = engine.forward(angles[0] if shared else angles, amplitudes)
     return engine.vjp(tape, cotangent, amplitudes=True)[1]
@@ -47,7 +49,7 @@ def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
     circuit, values, amplitudes, cotangent = problem(n_qubits, samples, dimension, shared)
     masks = masks_of_every_weight(n_qubits)
     engine = AdjointEngine(lower(circuit), masks, dtype)
-    gradient = gradient_of(engine, values, amplitudes, cotangent, shared)
+    gradient = compute_gradient(engine, values, amplitudes, cotangent, shared)
     assert gradient.shape == (samples, dimension)
     assert gradient.dtype == np.dtype(dtype)
     diagonals = np.array([np.diag(z_string(mask, n_qubits).to_matrix()).real for mask in masks])
@@ -63,10 +65,10 @@ def test_the_gradient_is_twice_the_forms_matrix_times_the_amplitudes(
 def test_a_gradient_belongs_to_its_caller_and_outlives_the_next_pass(samples):
     circuit, values, amplitudes, cotangent = problem(5, samples, 32, shared=False)
     engine = AdjointEngine(lower(circuit), masks_of_every_weight(5))
-    gradient = gradient_of(engine, values, amplitudes, cotangent, shared=False)
-    before = gradient.copy()
-    gradient_of(engine, values + 1.0, 2 * amplitudes, cotangent, shared=False)
-    np.testing.assert_array_equal(gradient, before)
+    gradient = compute_gradient(engine, values, amplitudes, cotangent, shared=False)
+    first_gradient = gradient.copy()
+    compute_gradient(engine, values + 1.0, 2 * amplitudes, cotangent, shared=False)
+    np.testing.assert_array_equal(gradient, first_gradient)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
@@ -88,13 +90,15 @@ def test_final_amplitudes_and_their_gradient_are_those_of_the_circuits_matrix(
     cotangent = np.random.default_rng(samples).normal(size=expected.shape) / 2**n_qubits
     angles = engine.program.angles(values)
     _, tape = engine.amplitudes(angles[0] if shared else angles, loaded)
-    found = engine.amplitudes_vjp(tape, cotangent) @ engine.program.angle_matrix
+    gradient = engine.amplitudes_vjp(tape, cotangent) @ engine.program.angle_matrix
     for parameter in (0, circuit.num_parameters // 2, circuit.num_parameters - 1):
         moved = values.copy()
         moved[:, parameter] += np.pi
         slope = (cotangent * final(moved)).sum(axis=1) / 2
-        got = found[parameter] if shared else found[:, parameter]
-        np.testing.assert_allclose(got, slope.sum() if shared else slope, rtol=0, atol=tolerance)
+        derivative = gradient[parameter] if shared else gradient[:, parameter]
+        np.testing.assert_allclose(
+            derivative, slope.sum() if shared else slope, rtol=0, atol=tolerance
+        )
 
 
 def test_amplitudes_of_zero_have_gradients():

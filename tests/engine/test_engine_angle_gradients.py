@@ -49,7 +49,8 @@ def test_the_gradient_of_every_angle_is_its_central_difference(n_qubits, shared)
     rng = np.random.default_rng(n_qubits)
     n_angles = engine.program.n_angles
     angles = rng.uniform(-np.pi, np.pi, n_angles if shared else (3, n_angles))
-    amplitudes, cotangent = rng.normal(size=(3, 7)), rng.normal(size=(3, engine.masks.size))
+    amplitudes = rng.normal(size=(3, 7))
+    cotangent = rng.normal(size=(3, engine.masks.size))
     _, tape = engine.forward(angles, amplitudes)
     gradient, _ = engine.vjp(tape, cotangent)
     step = 1e-5

@@ -51,7 +51,7 @@ def rotation(angle):
 KINDS = (RXGate, MatrixGate, DefinedGate, unitary, rotation)
 
 
-def circuit_of(gate):
+def surround_gate(gate):
     circuit = QuantumCircuit(3)
     circuit.h([0, 1, 2])
     circuit.cp(0.7, 0, 1)
@@ -65,27 +65,27 @@ def circuit_of(gate):
 def test_a_slightly_other_angle_is_another_circuit(kind, step):
     backend = create("adjoint", {"dtype": "float64"})
     angles = 0.3, 0.3 + step
-    circuits = [circuit_of(kind(angle)) for angle in angles]
-    found = [backend.expectations(c, np.zeros((1, 0)), STRINGS).values[0] for c in circuits]
-    alone = [
+    circuits = [surround_gate(kind(angle)) for angle in angles]
+    shared_values = [backend.expectations(c, np.zeros((1, 0)), STRINGS).values[0] for c in circuits]
+    separate_values = [
         create("adjoint", {"dtype": "float64"})
         .expectations(circuit, np.zeros((1, 0)), STRINGS)
         .values[0]
         for circuit in circuits
     ]
-    np.testing.assert_array_equal(found, alone)
+    np.testing.assert_array_equal(shared_values, separate_values)
     exact = [
-        Statevector(circuit_of(RXGate(angle))).expectation_value(STRINGS[1]).real
+        Statevector(surround_gate(RXGate(angle))).expectation_value(STRINGS[1]).real
         for angle in angles
     ]
     if kind is not DefinedGate:
-        np.testing.assert_allclose([value[1] for value in found], exact, atol=1e-14)
+        np.testing.assert_allclose([value[1] for value in shared_values], exact, atol=1e-14)
 
 
 @pytest.mark.parametrize("kind", [RXGate, unitary, rotation])
 def test_a_circuit_that_comes_again_has_its_engine(kind):
     backend = create("adjoint")
-    engines = [backend.compile(circuit_of(kind(0.3)), STRINGS)[0] for _ in range(2)]
+    engines = [backend.compile(surround_gate(kind(0.3)), STRINGS)[0] for _ in range(2)]
     assert engines[0] is engines[1]
 
 

@@ -14,10 +14,8 @@ def answers(shared: bool) -> list[bytes]:
     engine = AdjointEngine(lower(every_gate(6)), masks_of_every_weight(6))
     rng = np.random.default_rng(11)
     angles = rng.normal(size=(SAMPLES, engine.program.n_angles))
-    amplitudes, cotangent = (
-        rng.normal(size=(SAMPLES, 50)),
-        rng.normal(size=(SAMPLES, engine.masks.size)),
-    )
+    amplitudes = rng.normal(size=(SAMPLES, 50))
+    cotangent = rng.normal(size=(SAMPLES, engine.masks.size))
     values, tape = engine.forward(angles[0] if shared else angles, amplitudes)
     gradients = engine.vjp(tape, cotangent, amplitudes=True)
     return [array.tobytes() for array in (values, *gradients)]
@@ -25,8 +23,8 @@ def answers(shared: bool) -> list[bytes]:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_the_number_of_threads_leaves_no_trace(shared, monkeypatch):
-    found = []
+    answers_by_threads = []
     for threads in ("1", "2", "2", "3", "1"):
         monkeypatch.setenv("QLLMFT_THREADS", threads)
-        found.append(answers(shared))
-    assert found.count(found[0]) == len(found)
+        answers_by_threads.append(answers(shared))
+    assert answers_by_threads.count(answers_by_threads[0]) == len(answers_by_threads)

@@ -12,7 +12,8 @@ from qiskit.circuit import ParameterVector
 
 def between_rotations(kinds: tuple[str, ...]) -> QuantumCircuit:
     """Six qubits: gates on every ordered pair, X and Z on every qubit, between rotations."""
-    circuit, angles = QuantumCircuit(6), iter(ParameterVector("t", 12))
+    circuit = QuantumCircuit(6)
+    angles = iter(ParameterVector("t", 12))
     for q in range(6):
         circuit.ry(next(angles), q)
     pairs = np.random.default_rng(1).permutation(list(permutations(range(6), 2))).tolist()
@@ -27,7 +28,8 @@ def between_rotations(kinds: tuple[str, ...]) -> QuantumCircuit:
 
 @cache
 def case(kinds: tuple[str, ...]) -> Case:
-    circuit, rng = between_rotations(kinds), np.random.default_rng(0)
+    circuit = between_rotations(kinds)
+    rng = np.random.default_rng(0)
     values = rng.uniform(-np.pi, np.pi, (5, circuit.num_parameters))
     return Case(circuit, values, unit_rows(rng, 5, 2**6))
 

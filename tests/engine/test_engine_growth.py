@@ -22,7 +22,7 @@ gate_lists = st.lists(
 )
 
 
-def circuit_of(gates) -> QuantumCircuit:
+def make_circuit(gates) -> QuantumCircuit:
     """Return a circuit with a parameter for each rotation."""
     circuit = QuantumCircuit(N_QUBITS)
     angles = iter(ParameterVector("a", 1 + sum(name == "ry" for name, _ in gates)))
@@ -64,13 +64,13 @@ def check_order(program, first_size: int) -> None:
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(gates=gate_lists, first_size=st.integers(0, 7))
 def test_every_gate_is_done_once_on_qubits_that_have_joined(gates, first_size):
-    check_order(lower(circuit_of(gates)), first_size)
+    check_order(lower(make_circuit(gates)), first_size)
 
 
 @settings(max_examples=30, derandomize=True, deadline=None)
 @given(gates=gate_lists, samples=st.sampled_from([1, 2, 4, 9]))
 def test_a_register_that_grows_has_the_values_and_gradients_of_a_full_one(gates, samples):
-    program = lower(circuit_of(gates))
+    program = lower(make_circuit(gates))
     masks = masks_of_every_weight(N_QUBITS)
     engine = AdjointEngine(program, masks, "float64")
     rng = np.random.default_rng(samples)

@@ -17,8 +17,8 @@ def beside_half_turns(circuit, aside: float) -> Case:
     """Seven of ten angles are ``aside`` of half turns."""
     rng = np.random.default_rng(2)
     values = rng.choice(HALF_TURNS, (1, circuit.num_parameters)) + aside
-    kept = rng.random(values.shape) < 0.3
-    values[kept] = rng.uniform(-np.pi, np.pi, kept.sum())
+    is_random = rng.random(values.shape) < 0.3
+    values[is_random] = rng.uniform(-np.pi, np.pi, is_random.sum())
     return Case(circuit, values, masks=MASKS)
 
 
@@ -44,7 +44,7 @@ ASIDE = list(product([every_gate(4), walks(4)], [0.0, 1e-8, 1e-4, 4e-4, 1e-3, -1
 
 @PRECISIONS
 @pytest.mark.parametrize(
-    "case", [beside_half_turns(*given) for given in ASIDE], ids=[f"{x}" for _, x in ASIDE]
+    "case", [beside_half_turns(*arguments) for arguments in ASIDE], ids=[f"{x}" for _, x in ASIDE]
 )
 def test_angles_at_and_beside_half_turns(case, dtype, tolerance):
     case.check(dtype, tolerance, (1, 2))
@@ -73,8 +73,8 @@ def test_whole_turns_change_nothing(turns):
     engine = AdjointEngine(lower(walks(4)), MASKS, "float64")
     angles = np.random.default_rng(4).uniform(-np.pi, np.pi, (3, engine.program.n_angles))
     answers = []
-    for given in (angles, angles + 2 * np.pi * turns):
-        values, tape = engine.forward(given)
+    for turned_angles in (angles, angles + 2 * np.pi * turns):
+        values, tape = engine.forward(turned_angles)
         answers.append((values, engine.vjp(tape, np.ones((3, len(MASKS))))[0]))
     for plain, turned in zip(*answers, strict=True):
         np.testing.assert_allclose(turned, plain, rtol=0, atol=1e-10)

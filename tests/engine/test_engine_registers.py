@@ -80,8 +80,10 @@ def group_results(apply_and_undo, shape, dtype) -> list[np.ndarray]:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", GROUP_GATES, ids=lambda shape: shape.name)
 def test_halves_of_registers_give_the_bits_of_whole_ones(shape, dtype, whole_and_halves):
-    whole, halves = (group_results(each, shape, dtype) for each in whole_and_halves[dtype])
-    for expected, values in zip(whole, halves, strict=True):
+    by_whole_registers, by_halves = (
+        group_results(apply_and_undo, shape, dtype) for apply_and_undo in whole_and_halves[dtype]
+    )
+    for expected, values in zip(by_whole_registers, by_halves, strict=True):
         np.testing.assert_array_equal(values, expected)
 
 

@@ -39,28 +39,26 @@ def test_shapes_that_do_not_fit_are_refused(method, angles, amplitudes, message)
 def test_a_cotangent_of_another_shape_is_refused_and_the_tape_stays_good(shape):
     engine = AdjointEngine(lower(CIRCUIT), np.array([1, 2]))
     _, tape = engine.forward(np.ones((4, G)))
-    message = rf"the cotangent is \({', '.join(map(str, shape))},?\), expected \(4, 2\): \(B, T\)"
-    with pytest.raises(BackendError, match=message):
+    with pytest.raises(
+        BackendError,
+        match=rf"the cotangent is \({', '.join(map(str, shape))},?\), expected \(4, 2\): \(B, T\)",
+    ):
         engine.vjp(tape, np.ones(shape))
     assert engine.vjp(tape, np.ones((4, 2)))[0].shape == (4, G)
 
 
-@pytest.mark.parametrize("masks", [[1, 8], [-1, 2]])
-def test_a_mask_past_the_circuit_is_refused(masks):
-    with pytest.raises(
-        BackendError, match=rf"masks \[{masks[0]}, {masks[1]}\] reach past the circuit's 3 qubits"
-    ):
-        AdjointEngine(lower(CIRCUIT), np.array(masks))
-
-
-@pytest.mark.parametrize("n_qubits", [0, 31])
-def test_a_circuit_without_qubits_or_with_more_than_thirty_is_refused_before_any_memory_is_taken(
-    n_qubits,
-):
-    with pytest.raises(
-        BackendError, match=f"the circuit has {n_qubits} qubits. The adjoint engine runs 1 to 30"
-    ):
-        AdjointEngine(replace(lower(CIRCUIT), n_qubits=n_qubits), np.array([0]))
+@pytest.mark.parametrize(
+    ("n_qubits", "masks", "message"),
+    [
+        (3, [1, 8], r"masks \[1, 8\] reach past the circuit's 3 qubits"),
+        (3, [-1, 2], r"masks \[-1, 2\] reach past the circuit's 3 qubits"),
+        (0, [0], "the circuit has 0 qubits. The adjoint engine runs 1 to 30"),
+        (31, [0], "the circuit has 31 qubits. The adjoint engine runs 1 to 30"),
+    ],
+)
+def test_masks_and_widths_are_refused_before_any_memory_is_taken(n_qubits, masks, message):
+    with pytest.raises(BackendError, match=message):
+        AdjointEngine(replace(lower(CIRCUIT), n_qubits=n_qubits), np.array(masks))
 
 
 @pytest.mark.parametrize(

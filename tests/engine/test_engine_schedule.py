@@ -35,19 +35,19 @@ HALF_AT = {
 SMALL_CACHES = [(256, 1024), (1024, 1024), (128, 4096)]
 
 
-def gates_of(schedule: Schedule, backward: bool) -> list[list[int]]:
+def list_gates(schedule: Schedule, backward: bool) -> list[list[int]]:
     """The gates of each step, in the order in which they are done."""
     steps = [list(range(first, first + n)) for _, first, n, *_ in schedule.steps.tolist()]
     return [step[::-1] for step in steps] if backward else steps
 
 
 def assert_sound(program: Program, schedule: Schedule, backward: bool) -> None:
-    steps = gates_of(schedule, backward)
+    steps = list_gates(schedule, backward)
     in_order = list(range(len(schedule.ops)))
     assert [g for step in steps for g in step] == (in_order[::-1] if backward else in_order)
     place = 0
-    for bits, first_run, after, size in schedule.outer.tolist():
-        for run_bits, start, stop in schedule.runs[first_run:after].tolist():
+    for bits, first_run, last_run, size in schedule.outer.tolist():
+        for run_bits, start, stop in schedule.runs[first_run:last_run].tolist():
             assert start == place
             place = stop
             highest = max(
@@ -153,11 +153,12 @@ def test_a_ring_is_chains_of_three_forward_and_of_two_on_the_way_back():
 def test_small_blocks_change_no_value_and_no_gradient(samples, small, large, monkeypatch):
     program = lower(walks(8, seed=1))
     rng = np.random.default_rng(samples)
-    angles, cotangent = rng.normal(size=(samples, program.n_angles)), rng.normal(size=(samples, 16))
+    angles = rng.normal(size=(samples, program.n_angles))
+    cotangent = rng.normal(size=(samples, 16))
     answers = []
-    for held in ((2**15, 2**19), (small, large)):
-        monkeypatch.setattr(schedule_module, "L1_BYTES", held[0])
-        monkeypatch.setattr(schedule_module, "L2_BYTES", held[1])
+    for cache_bytes in ((2**15, 2**19), (small, large)):
+        monkeypatch.setattr(schedule_module, "L1_BYTES", cache_bytes[0])
+        monkeypatch.setattr(schedule_module, "L2_BYTES", cache_bytes[1])
         engine = AdjointEngine(program, masks_of_every_weight(8), "float64")
         values, tape = engine.forward(angles)
         answers.append((values, engine.vjp(tape, cotangent)[0]))

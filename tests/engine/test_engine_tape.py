@@ -67,11 +67,11 @@ def test_padded_samples_change_neither_values_nor_gradients(engine, samples, dty
     for b in (full, samples):
         values, tape = engine.forward(angles[:b], amplitudes[:b])
         answers.append((values, *engine.vjp(tape, cotangent[:b], amplitudes=True)))
-    for whole, part in zip(*answers, strict=True):
+    for unpadded, padded in zip(*answers, strict=True):
         # not the same bits: where a chunk's samples take a full rotation depends on the largest
         # angle among them
         np.testing.assert_allclose(
-            part, whole[:samples], rtol=0, atol=1e-12 if dtype == "float64" else 2e-5
+            padded, unpadded[:samples], rtol=0, atol=1e-12 if dtype == "float64" else 2e-5
         )
 
 
@@ -83,5 +83,5 @@ def test_a_sample_without_a_cotangent_has_no_gradient_and_leaves_the_others_thei
     cotangent[2] = 0
     partial, _ = engine.vjp(tape, cotangent)
     assert not partial[2].any()
-    kept = [0, 1, 3, 4]
-    np.testing.assert_array_equal(partial[kept], full[kept])
+    other_samples = [0, 1, 3, 4]
+    np.testing.assert_array_equal(partial[other_samples], full[other_samples])

@@ -43,7 +43,9 @@ class Reference:
     """
 
     def __init__(self, circuit, values, operators):
-        self.circuit, self.values, self.operators = circuit, values, operators
+        self.circuit = circuit
+        self.values = values
+        self.operators = operators
         self.expected = expectations_by_statevector(circuit, values, operators)
         self.directions = np.random.default_rng(4).normal(size=values.shape)
         self.directions /= np.linalg.norm(self.directions, axis=1, keepdims=True)
@@ -56,9 +58,9 @@ class Reference:
     def check(self, dtype):
         backend = create("adjoint", {"dtype": dtype})
         engine, sums = backend.compile(self.circuit, self.operators)
-        found, tape = engine.forward(engine.program.angles(self.values))
+        by_string, tape = engine.forward(engine.program.angles(self.values))
         np.testing.assert_allclose(
-            found @ sums.coefficients.T, self.expected, atol=TOLERANCES[dtype]
+            by_string @ sums.coefficients.T, self.expected, atol=TOLERANCES[dtype]
         )
         cotangent = np.random.default_rng(3).normal(size=self.slopes.shape)
         by_angle, _ = engine.vjp(tape, cotangent @ sums.coefficients)
@@ -72,7 +74,7 @@ class Reference:
 
 
 @cache
-def of_layers(n_qubits: int, batch: int, letter: str) -> Reference:
+def layers_reference(n_qubits: int, batch: int, letter: str) -> Reference:
     circuit = layers(n_qubits, 5)
     values = np.random.default_rng(8).uniform(-4, 4, (batch, circuit.num_parameters))
     return Reference(circuit, values, single(letter, n_qubits))
@@ -82,7 +84,7 @@ def of_layers(n_qubits: int, batch: int, letter: str) -> Reference:
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (5, 3), (6, 9)])
 def test_values_and_gradients_of_layers_are_qiskits(n_qubits, batch, dtype, letter):
-    of_layers(n_qubits, batch, letter).check(dtype)
+    layers_reference(n_qubits, batch, letter).check(dtype)
 
 
 @cache
@@ -139,16 +141,16 @@ def same_gates_on_all_qubits(letters: str, n_qubits: int) -> QuantumCircuit:
     return circuit
 
 
-def angles_of(circuit: QuantumCircuit, batch: int, kind: str, seed: int) -> np.ndarray:
+def draw_angles(circuit: QuantumCircuit, batch: int, kind: str, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     shape = batch, circuit.num_parameters
     return random.uniform(-4, 4, shape) if kind == "random" else random.choice(HALF_TURNS, shape)
 
 
 @cache
-def of_same_gates(letters: str, values: str) -> Reference:
+def same_gates_reference(letters: str, values: str) -> Reference:
     circuit = same_gates_on_all_qubits(letters, 6)
-    return Reference(circuit, angles_of(circuit, 9, values, seed=13), single("Z", 6))
+    return Reference(circuit, draw_angles(circuit, 9, values, seed=13), single("Z", 6))
 
 
 @pytest.mark.parametrize("values", ["random", "half turns"])
@@ -181,7 +183,7 @@ def of_same_gates(letters: str, values: str) -> Reference:
 def test_the_sums_of_a_turn_give_the_derivatives_of_all_its_parameters(
     letters, sums, dtype, values
 ):
-    engine = of_same_gates(letters, values).check(dtype)
+    engine = same_gates_reference(letters, values).check(dtype)
     gates = engine._plan(9).arrays[0].gates
     last_turn = gates[gates[:, 0] == MatrixForm.TURN][-1]
     assert last_turn[5] == sums
@@ -221,8 +223,8 @@ def test_amplitudes_have_all_their_phases():
     engine, _ = create("adjoint", {"dtype": "float64"}).compile(circuit, single("Z", 5))
     assert MatrixForm.TURN in forms(engine, 3)
     angles = engine.program.angles(values)
-    found = engine.amplitudes(angles)
-    for row, amplitudes in zip(values, found, strict=True):
+    samples = engine.amplitudes(angles)
+    for row, amplitudes in zip(values, samples, strict=True):
         expected = Statevector(circuit.assign_parameters(row)).data
         # standard gates count as their parts, which are equal up to a phase
         phase = np.vdot(expected, amplitudes)
@@ -259,16 +261,16 @@ def random_circuit(n_qubits: int, layers: int, seed: int) -> QuantumCircuit:
 
 
 @cache
-def of_random_gates(n_qubits: int, batch: int, values: str) -> Reference:
+def random_gates_reference(n_qubits: int, batch: int, values: str) -> Reference:
     circuit = random_circuit(n_qubits, 6, seed=n_qubits)
-    return Reference(circuit, angles_of(circuit, batch, values, seed=14), single("Z", n_qubits))
+    return Reference(circuit, draw_angles(circuit, batch, values, seed=14), single("Z", n_qubits))
 
 
 @pytest.mark.parametrize("values", ["random", "half turns"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize(("n_qubits", "batch"), [(4, 1), (5, 3), (6, 9), (7, 4)])
 def test_two_turns_in_one_pass_give_qiskits_values_and_gradients(n_qubits, batch, dtype, values):
-    engine = of_random_gates(n_qubits, batch, values).check(dtype)
+    engine = random_gates_reference(n_qubits, batch, values).check(dtype)
     if n_qubits > 4:  # else all qubits are inside registers
         assert {2, 3} <= set(engine._plan(batch).arrays[0].steps[:, 8].tolist())
 
@@ -330,6 +332,6 @@ def test_a_controlled_gate_between_matrices_of_its_target_becomes_a_phase(gate, 
     values = np.random.default_rng(15).uniform(-4, 4, (3, circuit.num_parameters))
     Reference(circuit, values, single("Z", 3)).check("float64")
     amplitudes = engine.amplitudes(engine.program.angles(values))
-    for row, found in zip(values, amplitudes, strict=True):
-        overlap = np.vdot(Statevector(circuit.assign_parameters(row)).data, found)
+    for row, state in zip(values, amplitudes, strict=True):
+        overlap = np.vdot(Statevector(circuit.assign_parameters(row)).data, state)
         np.testing.assert_allclose(abs(overlap), 1, atol=1e-12)

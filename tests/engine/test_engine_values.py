@@ -161,10 +161,10 @@ def test_the_layout_of_arrays_in_memory_changes_nothing(dtype, tolerance):
     for layout in (np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2]):
         answer, tape = engine.forward(layout(angles), layout(plain.amplitudes))
         np.testing.assert_allclose(answer, plain.expected, rtol=0, atol=tolerance)
-        for again, gradient in zip(
+        for repeated, gradient in zip(
             engine.vjp(tape, layout(plain.cotangent), amplitudes=True), gradients, strict=True
         ):
-            np.testing.assert_array_equal(again, gradient)
+            np.testing.assert_array_equal(repeated, gradient)
 
 
 def test_the_norm_in_single_precision_does_not_depend_on_the_rounding_of_angles():

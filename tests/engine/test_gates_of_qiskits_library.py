@@ -61,7 +61,7 @@ def parameter_values(circuit: QuantumCircuit, rows: int = 2) -> np.ndarray:
 
 
 def estimates(estimator, circuit: QuantumCircuit, values: np.ndarray) -> np.ndarray:
-    pub = circuit, [[each] for each in observables(circuit.num_qubits)], values
+    pub = circuit, [[observable] for observable in observables(circuit.num_qubits)], values
     return estimator.run([pub], precision=0.0).result()[0].data.evs.T
 
 
@@ -97,17 +97,19 @@ def test_estimator_sampler_layer_and_audit_agree_with_qiskits_estimator(name):
     assert all(probabilities.get(format(k, f"0{circuit.num_qubits}b"), 0) > 1e-12 for k in seen)
 
     names = [parameter.name for parameter in circuit.parameters]
-    data = [each for each in names if each in numeric or not numeric]
+    data = [
+        name_in_circuit for name_in_circuit in names if name_in_circuit in numeric or not numeric
+    ]
     head = QuantumHead.from_circuit(
         circuit,
         observables(circuit.num_qubits),
         data=data,
-        weights=[each for each in names if each not in data],
+        weights=[name_in_circuit for name_in_circuit in names if name_in_circuit not in data],
     ).double()
     with torch.no_grad():
-        columns = [each not in data for each in names]
+        columns = [name_in_circuit not in data for name_in_circuit in names]
         head.connector.weight.copy_(torch.from_numpy(values[0][columns]))
-    x = torch.from_numpy(values[:, [each in data for each in names]])
+    x = torch.from_numpy(values[:, [name_in_circuit in data for name_in_circuit in names]])
     answer = head(x[:1]).detach().numpy()
     # Qiskit's connector, which takes over gates that are defined for numbers only, has single precision
     np.testing.assert_allclose(answer, expected[:1], atol=1e-6 if numeric else 1e-9)
@@ -123,7 +125,8 @@ def test_estimator_sampler_layer_and_audit_agree_with_qiskits_estimator(name):
 
 @pytest.mark.parametrize("name", ["HamiltonianGate", "annotated thrice", "annotated control"])
 def test_gradients_are_those_of_qiskits_values(name):
-    circuit, step = library_circuit(name), 1e-5
+    circuit = library_circuit(name)
+    step = 1e-5
     head = QuantumHead.from_circuit(
         circuit,
         observables(circuit.num_qubits),
@@ -209,14 +212,15 @@ def test_annotated_gates_of_annotated_gates_and_roots_of_free_angles_run():
         AnnotatedOperation(UGate(a, 0.2, 0.3), InverseModifier()), ControlModifier(1)
     )
     root = AnnotatedOperation(UGate(a, 0.2, 0.3), PowerModifier(0.5))
-    for gate, same in (
+    for gate, plain_gate in (
         (twice, UGate(0.7, 0.2, 0.3).inverse().control(1)),
         (root, UGate(0.7, 0.2, 0.3).power(0.5)),
     ):
-        circuit, plain = QuantumCircuit(2), QuantumCircuit(2)
-        for each, operation in ((circuit, gate), (plain, same)):
-            each.h(0)
-            each.append(operation, range(operation.num_qubits))
+        circuit = QuantumCircuit(2)
+        plain = QuantumCircuit(2)
+        for target, operation in ((circuit, gate), (plain, plain_gate)):
+            target.h(0)
+            target.append(operation, range(operation.num_qubits))
         answer = estimates(create("adjoint").estimator(), circuit, np.array([[0.7]]))
         np.testing.assert_allclose(answer, qiskits_values(plain, np.zeros((1, 0))), atol=1e-12)
     circuit.append(twice, [0, 1])
@@ -233,7 +237,8 @@ def test_annotated_gates_of_annotated_gates_and_roots_of_free_angles_run():
     outcome="StatevectorEstimator's value at estimator and layer; a refusal names the gate and the remedy",
 )
 def test_gates_defined_for_numbers_only_are_bound_for_each_sample():
-    a, b = Parameter("a"), Parameter("b")
+    a = Parameter("a")
+    b = Parameter("b")
     circuit = QuantumCircuit(2)
     circuit.rv(a, 0.2, 0.3, 0)
     circuit.append(HamiltonianGate(np.array([[1, 0.5], [0.5, -1]]), b), [1])
@@ -272,7 +277,8 @@ def test_gates_defined_for_numbers_only_are_bound_for_each_sample():
 )
 @pytest.mark.parametrize("backend", ["adjoint", "aer_statevector", "pennylane"])
 def test_raw_feature_vectors_are_bound_for_each_sample(backend):
-    loading, ansatz = raw_feature_vector(8), real_amplitudes(3, reps=1)
+    loading = raw_feature_vector(8)
+    ansatz = real_amplitudes(3, reps=1)
     circuit = QuantumCircuit(3)
     circuit.compose(loading, inplace=True)
     circuit.compose(ansatz, inplace=True)
@@ -281,14 +287,16 @@ def test_raw_feature_vectors_are_bound_for_each_sample(backend):
     weights = np.linspace(0, 1, 6)
     values = np.hstack([x, np.tile(weights, (2, 1))])
     expected = qiskits_values(circuit, values)
-    made = create(backend)
-    np.testing.assert_allclose(estimates(made.estimator(), circuit, values), expected, atol=1e-12)
+    created = create(backend)
+    np.testing.assert_allclose(
+        estimates(created.estimator(), circuit, values), expected, atol=1e-12
+    )
 
     network = EstimatorQNN(
         circuit=circuit,
         observables=observables(3),
-        estimator=made.estimator(),
-        gradient=made.gradient(),
+        estimator=created.estimator(),
+        gradient=created.gradient(),
         input_params=list(loading.parameters),
         weight_params=list(ansatz.parameters),
         default_precision=0.0,
@@ -327,10 +335,11 @@ def test_a_sample_without_a_norm_is_an_error_with_the_gate():
 )
 def test_an_evolution_of_terms_that_do_not_commute_is_its_trotter_step():
     gate = PauliEvolutionGate(SparsePauliOp(["XXI", "IZZ"], [0.3, 0.4]), time=0.7)
-    circuit, steps = QuantumCircuit(3), QuantumCircuit(3)
-    for each in (circuit, steps):
-        each.ry(0.3, 0)
-        each.ry(0.7, 2)
+    circuit = QuantumCircuit(3)
+    steps = QuantumCircuit(3)
+    for prepared in (circuit, steps):
+        prepared.ry(0.3, 0)
+        prepared.ry(0.7, 2)
     circuit.append(gate, [0, 1, 2])
     steps.compose(gate.definition, inplace=True)
     values = np.zeros((1, 0))
@@ -385,29 +394,32 @@ def test_a_delay_and_a_reset_at_the_start_change_nothing(backend, options):
     circuit.cx(0, 1)
     circuit.ry(0.3, 1)
     tolerance = 0.2 if backend == "qiskit" else 1e-12
-    values, operators = np.array([[0.4], [1.3]]), [SparsePauliOp("ZZ")]
+    values = np.array([[0.4], [1.3]])
+    operators = [SparsePauliOp("ZZ")]
     inner = QuantumCircuit(2)
     inner.append(idle(circuit).to_instruction(), [0, 1])
-    for other in (idle(circuit), inner):
-        one, two = (
-            create(backend, options).estimator().run([(each, operators, values)]).result()[0]
-            for each in (circuit, other)
+    for idle_circuit in (idle(circuit), inner):
+        plain_result, idle_result = (
+            create(backend, options).estimator().run([(compared, operators, values)]).result()[0]
+            for compared in (circuit, idle_circuit)
         )
-        np.testing.assert_allclose(one.data.evs, two.data.evs, atol=tolerance)
-    one, two = (
-        create(backend, options).expectations(each, values, operators).values
-        for each in (circuit, idle(circuit))
+        np.testing.assert_allclose(plain_result.data.evs, idle_result.data.evs, atol=tolerance)
+    plain_result, idle_result = (
+        create(backend, options).expectations(compared, values, operators).values
+        for compared in (circuit, idle(circuit))
     )
-    np.testing.assert_allclose(one, two, atol=tolerance)
+    np.testing.assert_allclose(plain_result, idle_result, atol=tolerance)
     if set(options) <= {"machine"}:
-        one, two = (
+        plain_result, idle_result = (
             QuantumHead.from_circuit(
-                each,
+                compared,
                 operators,
                 data=[a],
                 weights=[],
                 backend=create(backend, options),
             )(torch.tensor(values, dtype=torch.float32))
-            for each in (circuit, idle(circuit))
+            for compared in (circuit, idle(circuit))
         )
-        torch.testing.assert_close(one, two, atol=0.2 if backend == "qiskit" else 1e-6, rtol=0)
+        torch.testing.assert_close(
+            plain_result, idle_result, atol=0.2 if backend == "qiskit" else 1e-6, rtol=0
+        )

@@ -10,10 +10,11 @@ from reference_circuits import reuploading
 from qllmft_backends import BackendError, UnsupportedGateError, create
 from qllmft_engine import lower
 
-A, B = Parameter("a"), Parameter("b")
+A = Parameter("a")
+B = Parameter("b")
 
 
-def circuit_of(*angles) -> QuantumCircuit:
+def make_circuit(*angles) -> QuantumCircuit:
     circuit = QuantumCircuit(3)
     for i, angle in enumerate(angles):
         circuit.ry(angle, i % 3)
@@ -38,15 +39,17 @@ def circuit_of(*angles) -> QuantumCircuit:
     ids=str,
 )
 def test_an_affine_angle_becomes_its_slopes_and_its_offset(angle, slopes, offset):
-    program = lower(circuit_of(angle))
-    found = dict(zip([p.name for p in program.parameters], program.angle_matrix[0], strict=True))
-    assert found == slopes
+    program = lower(make_circuit(angle))
+    slopes_by_name = dict(
+        zip([p.name for p in program.parameters], program.angle_matrix[0], strict=True)
+    )
+    assert slopes_by_name == slopes
     assert program.angle_offset == pytest.approx([offset])
 
 
 def test_angles_are_those_that_qiskit_binds():
     angles = (2 * A - B + 0.3, -B, A, 0.25, B + A)
-    circuit = circuit_of(*angles)
+    circuit = make_circuit(*angles)
     values = np.random.default_rng(0).normal(size=(4, 2))
     bound = [
         [float(i.operation.params[0]) for i in circuit.assign_parameters({A: a, B: b}).data] for a, b in values
@@ -64,7 +67,7 @@ def test_a_parameter_encoded_twice_has_one_column_and_two_rows():
 
 def test_columns_follow_qiskits_order_also_beyond_ten_elements():
     theta = ParameterVector("t", 12)
-    program = lower(circuit_of(*theta[:]))
+    program = lower(make_circuit(*theta[:]))
     assert [p.name for p in program.parameters] == [f"t[{g}]" for g in range(12)]
     assert program.is_identity_map
 
@@ -83,13 +86,13 @@ def test_columns_follow_qiskits_order_also_beyond_ten_elements():
     ids=lambda given: ", ".join(map(str, given)) if isinstance(given, tuple) else str(given),
 )
 def test_the_map_is_the_identity_only_where_gate_g_takes_parameter_g_itself(angles, identity):
-    assert lower(circuit_of(*angles)).is_identity_map is identity
+    assert lower(make_circuit(*angles)).is_identity_map is identity
 
 
 @pytest.mark.parametrize("angle", [A * B, A**2, A.sin(), A / B, abs(A), A.exp() + B], ids=str)
 def test_an_angle_that_is_not_affine_is_refused_with_its_gate_and_the_remedy(angle):
     with pytest.raises(UnsupportedGateError) as caught:
-        lower(circuit_of(0.1, angle))
+        lower(make_circuit(0.1, angle))
     message = str(caught.value)
     assert f"the angle of gate 1 is {angle}. " in message
     assert "affine in the parameters (a·x + b)" in message
@@ -109,7 +112,7 @@ def test_an_angle_that_is_not_affine_is_refused_with_its_gate_and_the_remedy(ang
     ids=str,
 )
 def test_powers_of_numbers_signs_and_products_of_i_are_qiskits(angle):
-    circuit = circuit_of(angle, A, angle)
+    circuit = make_circuit(angle, A, angle)
     circuit.cx(0, 2)
     circuit.cx(1, 2)
     observable = SparsePauliOp("ZIX")
@@ -120,8 +123,8 @@ def test_powers_of_numbers_signs_and_products_of_i_are_qiskits(angle):
         return state.expectation_value(observable).real
 
     backend = create("adjoint", {"dtype": "float64"})
-    found = backend.expectations(circuit, values[None], [observable]).values
-    assert found[0, 0] == pytest.approx(exact(values), abs=1e-12)
+    engine_values = backend.expectations(circuit, values[None], [observable]).values
+    assert engine_values[0, 0] == pytest.approx(exact(values), abs=1e-12)
     (gradient,) = backend.gradient().run([circuit], [observable], [values]).result().gradients
     differences = [
         (exact(values + step) - exact(values - step)) / 2e-6 for step in 1e-6 * np.eye(len(values))
@@ -159,10 +162,10 @@ def test_fractions_and_powers_are_those_of_numbers(form):
     bound = [float(symbolic.bind({A: a, B: b}).numeric()) for a, b in values]
     np.testing.assert_allclose(bound, numbers, rtol=1e-12)
     backend = create("adjoint", {"dtype": "float64"})
-    circuit = circuit_of(symbolic, A, B)
+    circuit = make_circuit(symbolic, A, B)
     observable = SparsePauliOp("IIZ")
-    found = backend.expectations(circuit, values, [observable]).values[:, 0]
-    np.testing.assert_allclose(found, np.cos(numbers), atol=1e-12)
+    engine_values = backend.expectations(circuit, values, [observable]).values[:, 0]
+    np.testing.assert_allclose(engine_values, np.cos(numbers), atol=1e-12)
     job = backend.gradient().run([circuit], [observable], [values[0]])
     (gradient,) = job.result().gradients
     step = 1e-6
@@ -177,7 +180,7 @@ def test_fractions_and_powers_are_those_of_numbers(form):
 def test_an_angle_with_an_imaginary_part_is_refused(angle):
     with pytest.raises(UnsupportedGateError, match="an angle of the circuit has an imaginary part"):
         create("adjoint").expectations(
-            circuit_of(angle, A), np.full((1, 1), 0.7), [SparsePauliOp("ZZZ")]
+            make_circuit(angle, A), np.full((1, 1), 0.7), [SparsePauliOp("ZZZ")]
         )
 
 
@@ -193,7 +196,7 @@ def test_an_angle_with_an_imaginary_part_is_refused(angle):
     ids=str,
 )
 def test_an_expression_without_a_value_is_refused_at_each_interface(angle, value, found):
-    circuit = circuit_of(angle, A, A)
+    circuit = make_circuit(angle, A, A)
     measured = circuit.copy()
     measured.measure_all()
     observable = SparsePauliOp("ZZZ")
@@ -218,7 +221,7 @@ def test_an_expression_without_a_value_is_refused_at_each_interface(angle, value
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("options", [{}, {"shots": 10}])
 def test_a_gradient_at_no_number_is_refused(value, options):
-    circuit = circuit_of(A, A, A)
+    circuit = make_circuit(A, A, A)
     with pytest.raises(BackendError, match=f"the value of parameter 'a' in row 0 is {value}"):
         create("adjoint", options).gradient().run(
             [circuit], [SparsePauliOp("ZZZ")], [[value]]

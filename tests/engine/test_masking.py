@@ -28,23 +28,23 @@ PASSWORDS = [
                                   "a https://host/1 b https://ann:{}@host/2?x=1"])  # fmt: skip
 def test_a_password_is_nowhere(password, form):
     text = form.format(password)
-    for shown in (
+    for masked in (
         mask_credentials(text),
         clean(text),
         str(UserError(text)),
         str(BackendError(text)),
     ):
-        assert "***@host" in shown
-        assert not any(part in shown for part in ("S3", "PW", "ret", "%40"))
-        assert shown.startswith(text.split(":/")[0])
+        assert "***@host" in masked
+        assert not any(part in masked for part in ("S3", "PW", "ret", "%40"))
+        assert masked.startswith(text.split(":/")[0])
 
 
 @pytest.mark.parametrize(
     "name", ["password", "api_key", "X-Amz-Signature", "TOKEN", "client_secret"]
 )
 def test_an_option_that_holds_a_secret(name):
-    shown = mask_credentials(f"https://host/a?page=2&{name}=S3cret&more=1 was refused")
-    assert shown == f"https://host/a?page=2&{name}=***&more=1 was refused"
+    masked = mask_credentials(f"https://host/a?page=2&{name}=S3cret&more=1 was refused")
+    assert masked == f"https://host/a?page=2&{name}=***&more=1 was refused"
 
 
 @pytest.mark.parametrize(

@@ -15,22 +15,22 @@ VALUES = np.random.default_rng(5).uniform(-2, 2, (3, 5))
 
 def circuit():
     p = ParameterVector("p", 5)
-    found = QuantumCircuit(3, name="head")
-    found.h(0)
+    head = QuantumCircuit(3, name="head")
+    head.h(0)
     for i in range(3):
-        found.ry(p[i], i)
-    found.cx(0, 2)
-    found.sdg(1)
-    found.u(p[3], 0.3, 2 * p[4] - p[0], 1)
-    found.crx(p[4], 1, 0)
-    found.cz(2, 1)
-    found.barrier()
-    found.rxx(0.4, 0, 2)
+        head.ry(p[i], i)
+    head.cx(0, 2)
+    head.sdg(1)
+    head.u(p[3], 0.3, 2 * p[4] - p[0], 1)
+    head.crx(p[4], 1, 0)
+    head.cz(2, 1)
+    head.barrier()
+    head.rxx(0.4, 0, 2)
     inner = QuantumCircuit(2, name="a name of its own")
     inner.rzx(p[0] * p[1], 0, 1)
     inner.dcx(1, 0)
-    found.append(inner.to_gate(), [2, 1])
-    return found
+    head.append(inner.to_gate(), [2, 1])
+    return head
 
 
 def exact():
@@ -50,12 +50,12 @@ def test_shots_have_standard_errors_and_a_seed(device):
     answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
     assert (np.abs(answer.values - exact()) < 4.5 * answer.standard_errors).all()
     assert answer.standard_errors.max() < 0.05
-    again, other = (
+    same_seed, other_seed = (
         create("pennylane", {"device": device, "shots": 3000, "seed": seed}) for seed in (3, 4)
     )
-    repeated = again.expectations(circuit(), VALUES, OBSERVABLES)
+    repeated = same_seed.expectations(circuit(), VALUES, OBSERVABLES)
     np.testing.assert_array_equal(repeated.values, answer.values)
-    assert (other.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
+    assert (other_seed.expectations(circuit(), VALUES, OBSERVABLES).values != answer.values).any()
 
 
 @pytest.mark.parametrize("device", ["qllmft.adjoint", "default.qubit", "lightning.qubit"])
@@ -82,8 +82,9 @@ def test_what_does_not_fit_is_refused():
         create("pennylane", {"device": "os.system"})
     strange = QuantumCircuit(3, name="strange")
     strange.append(Gate("opaque", 2, []), [0, 1])
-    match = "gate 'opaque' of circuit 'strange' has no definition by gates"
-    with pytest.raises(UnsupportedGateError, match=match):
+    with pytest.raises(
+        UnsupportedGateError, match="gate 'opaque' of circuit 'strange' has no definition by gates"
+    ):
         create("pennylane").expectations(strange, np.empty((1, 0)), OBSERVABLES)
     nothing = create("pennylane").expectations(circuit(), np.empty((0, 5)), OBSERVABLES)
     assert nothing.values.shape == (0, 2)

@@ -16,7 +16,8 @@ from pennylane.exceptions import DeviceError  # noqa: E402
 
 from qllmft_engine.pennylane_device import AdjointDevice, built_tape  # noqa: E402
 
-X, W = np.array([0.1, 0.5, 2.0, -0.4]), np.array([0.3, -0.4, 1.0, 0.7])
+X = np.array([0.1, 0.5, 2.0, -0.4])
+W = np.array([0.3, -0.4, 1.0, 0.7])
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -48,6 +49,14 @@ def rows(function, x):
     return [node(value, W) for value in x]
 
 
+def differentiate(node, *arrays):
+    """Return a node's results, and the gradients of the sum of their squares by the arrays."""
+    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    results = torch.stack(list(node(*tensors)))
+    results.square().sum().backward()
+    return results.detach(), [tensor.grad for tensor in tensors]
+
+
 def test_the_entry_point_is_the_device():
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
     points = tomllib.loads(text)["project"]["entry-points"]["pennylane.plugins"]
@@ -58,7 +67,8 @@ def test_the_entry_point_is_the_device():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
-    device, tolerance = AdjointDevice(wires=3, dtype=dtype), 1e-10 if dtype == "float64" else 1e-5
+    device = AdjointDevice(wires=3, dtype=dtype)
+    tolerance = 1e-10 if dtype == "float64" else 1e-5
 
     def states(x, w):
         every_gate(x, w)
@@ -68,13 +78,14 @@ def test_values_and_states_of_a_batch_are_those_of_default_qubit(dtype):
         every_gate(x, w)
         return qp.probs([2, 0]), qp.var(qp.X(1)), qp.expval(qp.Projector([1, 0], [0, 2]))
 
-    found = np.transpose(qp.QNode(values, device)(X, W))
-    np.testing.assert_allclose(found, rows(values, X), atol=tolerance)
-    node, expected = qp.QNode(states, device), rows(states, X)
+    batch_values = np.transpose(qp.QNode(values, device)(X, W))
+    np.testing.assert_allclose(batch_values, rows(values, X), atol=tolerance)
+    node = qp.QNode(states, device)
+    expected = rows(states, X)
     np.testing.assert_allclose(node(X, W), expected, atol=tolerance)
     np.testing.assert_allclose(node(X[0], W), expected[0], atol=tolerance)
-    for i, found in enumerate(qp.QNode(others, device)(X, W)):
-        np.testing.assert_allclose(found, [row[i] for row in rows(others, X)], atol=tolerance)
+    for i, measurement in enumerate(qp.QNode(others, device)(X, W)):
+        np.testing.assert_allclose(measurement, [row[i] for row in rows(others, X)], atol=tolerance)
 
 
 def test_gradients_of_a_batch_take_one_execution():
@@ -91,8 +102,8 @@ def test_gradients_of_a_batch_take_one_execution():
             gradients.append(torch.autograd.grad(loss, [x, w]))
         if node.device is device:
             assert tracker.totals["vjps"] == 1
-    for found, expected in zip(*gradients, strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+    for gradient, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-10, rtol=0)
 
 
 def layers(x, w):
@@ -118,17 +129,19 @@ def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
     node = qp.QNode(layers, device, interface="torch")
     exact = qp.QNode(layers, qp.device("default.qubit", wires=["a", "b", "c"]))
     for x in (X, X + 1, X[:1], X[::-1] * 2):
-        found, expected = (
+        leaves, exact_leaves = (
             [torch.tensor(array.copy(), requires_grad=True) for array in (x, W)] for _ in range(2)
         )
         with qp.Tracker(device) as tracker:
-            values = torch.stack(list(node(*found)))
+            values = torch.stack(list(node(*leaves)))
             values.square().sum().backward()
-        each = torch.stack([torch.stack(exact(value, expected[1])) for value in expected[0]])
-        each.square().sum().backward()
-        torch.testing.assert_close(values.T, each, atol=1e-10, rtol=0)
-        for own, theirs in zip(found, expected, strict=True):
-            torch.testing.assert_close(own.grad, theirs.grad, atol=1e-10, rtol=0)
+        exact_values = torch.stack(
+            [torch.stack(exact(value, exact_leaves[1])) for value in exact_leaves[0]]
+        )
+        exact_values.square().sum().backward()
+        torch.testing.assert_close(values.T, exact_values, atol=1e-10, rtol=0)
+        for leaf, exact_leaf in zip(leaves, exact_leaves, strict=True):
+            torch.testing.assert_close(leaf.grad, exact_leaf.grad, atol=1e-10, rtol=0)
         assert tracker.history["resources"][0].gate_types["Rot"] == 2
         assert tracker.totals["vjps"] == 1
     assert len(lowered) == 1
@@ -140,27 +153,25 @@ def test_gates_of_a_circuit_are_gathered_and_lowered_once(monkeypatch):
     assert [tuple(stack.shape) for stack in stacked.operations[0].data] == [(2, 4), (8,)]
     assert (stacked.batch_size, stacked.trainable_params) == (4, [1])
     angles = [angle for op in stacked.operations[0].decomposition() for angle in op.data]
-    for found, expected in zip(angles, tape.get_parameters(trainable_only=False)[:10], strict=True):
-        np.testing.assert_array_equal(found.detach(), qp.math.unwrap([expected])[0])
+    for angle, expected in zip(angles, tape.get_parameters(trainable_only=False)[:10], strict=True):
+        np.testing.assert_array_equal(angle.detach(), qp.math.unwrap([expected])[0])
     node(X, W)[0]
     shape = device.preprocess_transforms()((qp.workflow.construct_tape(node)(X, W),))[0][0]
     assert len(shape.operations) == 1
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("samples", [X, X[:1], X[0]])
 def test_gradients_of_weights_of_another_precision_or_of_one_sample_are_those_of_default_qubit(
-    samples, kind
+    samples, dtype
 ):
-    gradients = []
-    for device in (AdjointDevice(wires=["a", "b", "c"]), qp.device("default.qubit")):
-        x = torch.tensor(samples, requires_grad=True)
-        w = torch.tensor(W, requires_grad=True, dtype=kind)
-        torch.stack(list(qp.QNode(layers, device)(x, w))).square().sum().backward()
-        gradients += [(x.grad, w.grad)]
-    for own, theirs in zip(*gradients, strict=True):
-        assert own.dtype == theirs.dtype
-        torch.testing.assert_close(own, theirs, atol=1e-6, rtol=0)
+    (_, gradients), (_, exact_gradients) = (
+        differentiate(qp.QNode(layers, device), samples, W.astype(dtype))
+        for device in (AdjointDevice(wires=["a", "b", "c"]), qp.device("default.qubit"))
+    )
+    for gradient, exact_gradient in zip(gradients, exact_gradients, strict=True):
+        assert gradient.dtype == exact_gradient.dtype
+        torch.testing.assert_close(gradient, exact_gradient, atol=1e-6, rtol=0)
 
 
 def test_a_backward_pass_after_another_forward_pass_has_its_own_states():
@@ -172,12 +183,13 @@ def test_a_backward_pass_after_another_forward_pass_has_its_own_states():
         if between:
             node(torch.tensor(X + 1, requires_grad=True), torch.tensor(W))
         grads.append([torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2)])
-    for found in (*grads[1], grads[0][1]):
-        torch.testing.assert_close(found, grads[0][0], atol=1e-12, rtol=0)
+    for repeated_gradient in (*grads[1], grads[0][1]):
+        torch.testing.assert_close(repeated_gradient, grads[0][0], atol=1e-12, rtol=0)
 
 
 def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():
-    device, w = AdjointDevice(wires=3), qp.numpy.array(W, requires_grad=True)
+    device = AdjointDevice(wires=3)
+    w = qp.numpy.array(W, requires_grad=True)
 
     def function(w):
         qp.StatePrep(np.array([0.6, 0, 0, 0.8j]), [0, 1])
@@ -187,14 +199,14 @@ def test_the_jacobian_of_one_sample_is_that_of_parameter_shift():
         hermitian = qp.Hermitian(np.array([[1, 2j], [-2j, 0.5]]), 1)
         return qp.expval(qp.Z(2)), qp.expval(hermitian @ qp.X(0))
 
-    found, expected = (
+    jacobian, expected = (
         qp.jacobian(lambda w, node=node: qp.numpy.stack(node(w)))(w)
         for node in (
             qp.QNode(function, device),
             qp.QNode(function, qp.device("default.qubit"), diff_method="parameter-shift"),
         )
     )
-    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(jacobian, expected, atol=1e-10)
 
 
 def test_shots_and_measurements_in_the_middle():
@@ -208,10 +220,10 @@ def test_shots_and_measurements_in_the_middle():
         return qp.counts(wires=[0, 1]), qp.expval(qp.Z(1))
 
     counts, value = function()
-    one = np.sin(0.4) ** 2
-    assert counts["00"] / 4000 == pytest.approx(1 - one, abs=0.04)
-    assert counts["11"] / 4000 == pytest.approx(one * np.sin(1.0) ** 2, abs=0.04)
-    assert value == pytest.approx(1 - 2 * one * np.sin(1.0) ** 2, abs=0.08)
+    excited = np.sin(0.4) ** 2
+    assert counts["00"] / 4000 == pytest.approx(1 - excited, abs=0.04)
+    assert counts["11"] / 4000 == pytest.approx(excited * np.sin(1.0) ** 2, abs=0.04)
+    assert value == pytest.approx(1 - 2 * excited * np.sin(1.0) ** 2, abs=0.08)
 
 
 def test_what_the_sweep_cannot_differentiate_is_refused():
@@ -245,14 +257,14 @@ def test_preparations_at_the_beginning_are_decomposed(prepare):
         qp.CNOT([1, 2])
         return qp.expval(qp.Z(0)), qp.expval(qp.Z(2) @ qp.X(1))
 
-    found, expected = (
+    answer, expected = (
         qp.QNode(values, d)(0.7)
         for d in (AdjointDevice(wires=3), qp.device("default.qubit", wires=3))
     )
-    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(answer, expected, atol=1e-10)
 
 
-def embedded(kind):
+def embed_first(kind):
     def function(x, w):
         kind(x)
         qp.RY(w[0], 1)
@@ -263,13 +275,14 @@ def embedded(kind):
     return function
 
 
-def padded(number):
-    more = {"wires": range(3), "pad_with": number, "normalize": True}
-    return embedded(lambda x: qp.AmplitudeEmbedding(x, **more))
+def pad_amplitudes(number):
+    options = {"wires": range(3), "pad_with": number, "normalize": True}
+    return embed_first(lambda x: qp.AmplitudeEmbedding(x, **options))
 
 
-PADDED, NEARLY = padded(0.0), padded(1e-6)
-PREPARED = embedded(lambda x: qp.StatePrep(x, wires=range(3), normalize=True))
+PADDED = pad_amplitudes(0.0)
+NEARLY = pad_amplitudes(1e-6)
+PREPARED = embed_first(lambda x: qp.StatePrep(x, wires=range(3), normalize=True))
 
 
 @pytest.mark.parametrize(
@@ -279,34 +292,27 @@ PREPARED = embedded(lambda x: qp.StatePrep(x, wires=range(3), normalize=True))
 )
 def test_gradients_by_amplitudes_are_those_of_default_qubit(function, exact, size):
     numbers = np.random.default_rng(1).normal(size=size)
-    found = []
-    for node in (
-        qp.QNode(function, AdjointDevice(wires=3)),
-        qp.QNode(exact, qp.device("default.qubit", wires=3), diff_method="backprop"),
-    ):
-        x, w = (torch.tensor(each, requires_grad=True) for each in (numbers, W))
-        torch.stack(node(x, w)).square().sum().backward()
-        found.append((x.grad, w.grad))
-    for own, theirs in zip(*found, strict=True):
-        assert theirs.abs().max() > 0.01
-        torch.testing.assert_close(own, theirs, atol=1e-4, rtol=0)
+    exact_device = qp.device("default.qubit", wires=3)
+    _, gradients = differentiate(qp.QNode(function, AdjointDevice(wires=3)), numbers, W)
+    _, exact_gradients = differentiate(
+        qp.QNode(exact, exact_device, diff_method="backprop"), numbers, W
+    )
+    assert min(gradient.abs().max() for gradient in exact_gradients) > 0.01
+    torch.testing.assert_close(gradients, exact_gradients, atol=1e-4, rtol=0)
 
 
 def test_padding_with_zeros_is_refused_if_the_input_is_differentiated():
-    node, numbers = qp.QNode(PADDED, AdjointDevice(wires=3)), np.array([*X, 0.2])
+    node = qp.QNode(PADDED, AdjointDevice(wires=3))
+    numbers = np.array([*X, 0.2])
     with pytest.raises(DeviceError, match=r"3 amplitudes of zero.*pad_with=1e-6"):
         node(torch.tensor(numbers, requires_grad=True), torch.tensor(W))
     with pytest.raises(DeviceError, match="3 amplitudes of zero"):
         qp.grad(lambda x: node(x, W)[0])(qp.numpy.array(numbers, requires_grad=True))
-    found, gradients = [], []
-    for each in (node, qp.QNode(PADDED, qp.device("default.qubit", wires=3))):
-        w = torch.tensor(W, requires_grad=True)
-        values = torch.stack(each(torch.tensor(numbers), w))
-        values.sum().backward()
-        found.append(values.detach())
-        gradients.append(w.grad)
-    torch.testing.assert_close(*found, atol=1e-10, rtol=0)
-    torch.testing.assert_close(*gradients, atol=1e-10, rtol=0)
+    ours, exact = (
+        differentiate(lambda w, node=node: node(torch.tensor(numbers), w), W)
+        for node in (node, qp.QNode(PADDED, qp.device("default.qubit", wires=3)))
+    )
+    torch.testing.assert_close(ours, exact, atol=1e-10, rtol=0)
 
 
 def chain(w):
@@ -387,12 +393,12 @@ def test_evolutions_by_numbers_are_those_of_default_qubit():
         for value, expected in zip(X, rows(function, X), strict=True):
             np.testing.assert_allclose(node(value, W), expected, atol=1e-12)
 
-    angles = [torch.tensor(W, requires_grad=True) for _ in range(2)]
-    for name, w in zip(("qllmft.adjoint", "default.qubit"), angles, strict=True):
-        node = qp.QNode(energies, qp.device(name, wires=3), interface="torch")
-        torch.stack(node(0.3, w)).sum().backward()
-    np.testing.assert_allclose(angles[0].grad, angles[1].grad, atol=1e-10)
-    assert np.abs(angles[0].grad.numpy()[:2]).min() > 1e-3
+    nodes = [
+        qp.QNode(energies, qp.device(name, wires=3)) for name in ("qllmft.adjoint", "default.qubit")
+    ]
+    ours, exact = (differentiate(lambda w, node=node: node(0.3, w), W) for node in nodes)
+    torch.testing.assert_close(ours, exact, atol=1e-10, rtol=0)
+    assert np.abs(exact[1][0].numpy()[:2]).min() > 1e-3
 
 
 def test_the_gradient_of_an_evolution_without_decomposition_is_refused():
@@ -407,24 +413,19 @@ def test_the_gradient_of_an_evolution_without_decomposition_is_refused():
 
 @pytest.mark.parametrize("gate", ["RX", "RY", "RZ", "PhaseShift"])
 def test_a_batch_in_a_gate_with_several_controls_has_gradients(gate):
-    def outputs(device):
-        @qp.qnode(device, interface="torch")
-        def node(x, w):
-            for wire in (0, 1, 3):
-                qp.Hadamard(wire)
-            qp.ctrl(getattr(qp, gate)(x, 3), control=[0, 1])
-            qp.RY(w, 2)
-            qp.CNOT([3, 2])
-            return qp.expval(qp.PauliX(3)), qp.expval(qp.PauliZ(2) @ qp.PauliY(3))
+    def function(x, w):
+        for wire in (0, 1, 3):
+            qp.Hadamard(wire)
+        qp.ctrl(getattr(qp, gate)(x, 3), control=[0, 1])
+        qp.RY(w, 2)
+        qp.CNOT([3, 2])
+        return qp.expval(qp.PauliX(3)), qp.expval(qp.PauliZ(2) @ qp.PauliY(3))
 
-        x = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64, requires_grad=True)
-        w = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
-        values = torch.stack(node(x, w))
-        (values * torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])).sum().backward()
-        return torch.cat([values.detach().ravel(), x.grad, w.grad[None]])
-
-    expected = outputs(qp.device("default.qubit", wires=4))
-    torch.testing.assert_close(outputs(AdjointDevice(wires=4)), expected, atol=1e-12, rtol=0)
+    ours, exact = (
+        differentiate(qp.QNode(function, device), np.array([0.1, 0.2, 0.3]), np.array(0.4))
+        for device in (AdjointDevice(wires=4), qp.device("default.qubit", wires=4))
+    )
+    torch.testing.assert_close(ours, exact, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("batch", [False, True])
@@ -432,22 +433,19 @@ def test_evolution_by_a_pauli_word_has_times_of_torch(batch):
     """PennyLane decomposes it for other interfaces only; its own simulator takes the matrix."""
     angles = np.random.default_rng(4).normal(size=(3, 3) if batch else 3)
 
-    def measure(device, diff_method):
-        @qp.qnode(device, interface="torch", diff_method=diff_method)
-        def node(x, w):
-            qp.AngleEmbedding(x, wires=range(3))
-            qp.exp(qp.X(2) @ qp.Z(0), 1j * w[0])
-            qp.evolve(0.5 * qp.Y(1) @ qp.X(0), w[1])
-            qp.exp(qp.prod(qp.Z(0), qp.Y(1), qp.X(2)), -0.7j * w[0] * w[1])
-            return qp.expval(qp.Z(0)), qp.expval(qp.Y(1) @ qp.Z(2))
+    def function(x, w):
+        qp.AngleEmbedding(x, wires=range(3))
+        qp.exp(qp.X(2) @ qp.Z(0), 1j * w[0])
+        qp.evolve(0.5 * qp.Y(1) @ qp.X(0), w[1])
+        qp.exp(qp.prod(qp.Z(0), qp.Y(1), qp.X(2)), -0.7j * w[0] * w[1])
+        return qp.expval(qp.Z(0)), qp.expval(qp.Y(1) @ qp.Z(2))
 
-        x = torch.tensor(angles, requires_grad=True)
-        w = torch.tensor([0.3, -0.8], dtype=torch.float64, requires_grad=True)
-        values = torch.stack(node(x, w))
-        (values**2).sum().backward()
-        return [part.detach().numpy() for part in (values, x.grad, w.grad)]
-
-    ours = measure(qp.device("qllmft.adjoint", wires=3), "best")
-    theirs = measure(qp.device("default.qubit", wires=3), "backprop")
-    for our_part, their_part in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(our_part, their_part, atol=1e-12)
+    ours, exact = (
+        differentiate(
+            qp.QNode(function, qp.device(name, wires=3), diff_method=method),
+            angles,
+            np.array([0.3, -0.8]),
+        )
+        for name, method in (("qllmft.adjoint", "best"), ("default.qubit", "backprop"))
+    )
+    torch.testing.assert_close(ours, exact, atol=1e-12, rtol=0)

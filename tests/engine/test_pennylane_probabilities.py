@@ -78,8 +78,8 @@ def test_gradients_of_a_sample_are_those_of_the_parameter_shift_rule():
 @pytest.mark.parametrize("device_vjp", [True, False])
 def test_a_whole_jacobian_is_that_of_backpropagation(device_vjp, name):
     measure = MEASUREMENTS[name]
-    own = node("qllmft.adjoint", measure, diff_method="adjoint", device_vjp=device_vjp)
-    right = node("default.qubit", measure, diff_method="backprop")
+    swept = node("qllmft.adjoint", measure, diff_method="adjoint", device_vjp=device_vjp)
+    exact = node("default.qubit", measure, diff_method="backprop")
     x = qp.numpy.array(X[0].numpy(), requires_grad=False)
     w = qp.numpy.array(W.numpy(), requires_grad=True)
 
@@ -91,7 +91,7 @@ def test_a_whole_jacobian_is_that_of_backpropagation(device_vjp, name):
 
         return values
 
-    np.testing.assert_allclose(qp.jacobian(flat(own))(w), qp.jacobian(flat(right))(w), atol=1e-12)
+    np.testing.assert_allclose(qp.jacobian(flat(swept))(w), qp.jacobian(flat(exact))(w), atol=1e-12)
 
 
 def test_probabilities_are_never_below_zero():
@@ -107,7 +107,7 @@ def test_probabilities_of_more_wires_have_the_parameter_shift_rule():
         node("qllmft.adjoint", measure, wires=11, diff_method="adjoint")(X[0], W)
     leaf = W.clone().requires_grad_()
     node("qllmft.adjoint", measure, wires=11)(X[0], leaf)[3].backward()
-    own = leaf.grad.clone()
+    shifted_gradient = leaf.grad.clone()
     leaf.grad = None
     node("default.qubit", measure, wires=11)(X[0], leaf)[3].backward()
-    torch.testing.assert_close(own, leaf.grad, atol=1e-12, rtol=0)
+    torch.testing.assert_close(shifted_gradient, leaf.grad, atol=1e-12, rtol=0)

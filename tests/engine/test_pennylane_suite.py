@@ -26,7 +26,7 @@ def test_pennylanes_tests_of_devices_pass(options, least, tmp_path):
     (metadata / "entry_points.txt").write_text(f"[pennylane.plugins]\n{point}\n")
     tests = Path(importlib.util.find_spec("pennylane").origin).parent / "devices" / "tests"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--device", "qllmft.adjoint", "--skip-ops", *options],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
@@ -36,7 +36,7 @@ def test_pennylanes_tests_of_devices_pass(options, least, tmp_path):
     )
     counts = {
         kind: int(number)
-        for number, kind in re.findall(r"(\d+) (passed|failed|error)", done.stdout)
+        for number, kind in re.findall(r"(\d+) (passed|failed|error)", process.stdout)
     }
-    assert done.returncode == 0, done.stdout[-2000:]
+    assert process.returncode == 0, process.stdout[-2000:]
     assert counts["passed"] >= least, counts

@@ -57,7 +57,7 @@ def take_time(arguments, chunk):
         work[chunk] = 0
 
 
-def job_of(function, arguments, count):
+def make_job(function, arguments, count):
     """What `run_job` takes: ``count`` chunks of a compiled function."""
     return lambda queue, spins: work_queue.run(queue, function.address, arguments, count, spins)
 
@@ -79,7 +79,7 @@ def test_every_chunk_is_done_once(count, threads, monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", threads)
     visits = np.zeros(100, np.int64)
     for _ in range(50):
-        thread_pool.run_job(count, job_of(count_visits, visits, count))
+        thread_pool.run_job(count, make_job(count_visits, visits, count))
     assert visits[:count].tolist() == [50] * count
     assert not visits[count:].any()
 
@@ -92,7 +92,8 @@ def test_the_caller_works_from_below_and_a_helper_from_above():
     assert order[:5].tolist() == [0, 1, 2, 3, 4]
     order[99] = 0
     # a job put there, on which no caller works
-    queue[CLAIMS_WORD], queue[DONE_WORD] = (job_number(queue) + 1) << 44 | 5, 0
+    queue[CLAIMS_WORD] = (job_number(queue) + 1) << 44 | 5
+    queue[DONE_WORD] = 0
     serve(queue, 0, job_number(queue) - 1, 1, 1)
     assert order[:5].tolist() == [4, 3, 2, 1, 0]
     assert all_done(queue, 5)
@@ -109,11 +110,9 @@ def test_a_late_helper_takes_nothing_of_a_job_that_is_over():
 def test_a_helper_leaves_a_job_alone_that_has_no_chunk_for_it():
     visits = np.zeros(100, np.int64)
     queue = np.zeros(QUEUE_WORDS, np.int64)
-    queue[FUNCTION_WORD], queue[ARGUMENTS_WORD], queue[COUNT_WORD] = (
-        count_visits.address,
-        visits.ctypes.data,
-        2,
-    )
+    queue[FUNCTION_WORD] = count_visits.address
+    queue[ARGUMENTS_WORD] = visits.ctypes.data
+    queue[COUNT_WORD] = 2
     queue[CLAIMS_WORD] = 1 << 44 | 2
     serve(queue, 1, 0, 1, 1)
     assert visits.sum() == 0
@@ -127,7 +126,7 @@ def test_a_caller_whose_pool_is_busy_does_its_job_alone(two_threads):
 
     def job(queue, spins):
         queues.append(queue)
-        return job_of(count_visits, visits, 4)(queue, spins)
+        return make_job(count_visits, visits, 4)(queue, spins)
 
     busy = thread_pool._pool(os.getpid(), 1)
     with busy.lock:
@@ -141,7 +140,7 @@ def test_a_caller_whose_pool_is_busy_does_its_job_alone(two_threads):
 def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
     """A long chunk each: with one thread working they would take twice as much of its own time."""
     work = np.zeros(100, np.int64)
-    job = job_of(take_time, work, 2)
+    job = make_job(take_time, work, 2)
     work[:2] = 1000
     thread_pool.run_job(2, job)
     helped = False
@@ -151,15 +150,15 @@ def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
             assert time.monotonic() < until, "workers still spin, long after a worker may"
             time.sleep(0.01)
         work[:2] = 3_000_000
-        before = time.thread_time()
+        begin_s = time.thread_time()
         thread_pool.run_job(2, job)
-        both = time.thread_time() - before
+        shared_s = time.thread_time() - begin_s
         work[:1] = 3_000_000
-        before = time.thread_time()
+        begin_s = time.thread_time()
         work_queue.run(np.zeros(QUEUE_WORDS, np.int64), take_time.address, work, 1, 0)
-        one = time.thread_time() - before
+        alone_s = time.thread_time() - begin_s
         assert not work.any()
-        helped = both < 1.6 * one
+        helped = shared_s < 1.6 * alone_s
         if helped:
             break
     assert helped
@@ -167,19 +166,20 @@ def test_two_threads_take_part_and_a_sleeping_helper_wakes(two_threads):
 
 def test_an_interrupt_waits_for_chunks_that_helpers_have_begun(two_threads, monkeypatch):
     answers = iter([False, False, True])
-    asked, interrupts = [], [KeyboardInterrupt]
+    questions = []
+    interrupts = [KeyboardInterrupt]
     monkeypatch.setattr(
-        thread_pool, "all_done", lambda queue, count: asked.append(count) or next(answers)
+        thread_pool, "all_done", lambda queue, count: questions.append(count) or next(answers)
     )
 
-    def interrupted(seconds):
-        if asked and interrupts:
+    def interrupt_sleep(seconds):
+        if questions and interrupts:
             raise interrupts.pop()
 
-    monkeypatch.setattr(thread_pool.time, "sleep", interrupted)
+    monkeypatch.setattr(thread_pool.time, "sleep", interrupt_sleep)
     with pytest.raises(KeyboardInterrupt):
         thread_pool.run_job(2, lambda queue, spins: False)
-    assert len(asked) == 3
+    assert len(questions) == 3
     assert thread_pool._pool(os.getpid(), 1).lock.acquire(blocking=False)
     thread_pool._pool(os.getpid(), 1).lock.release()
 
@@ -259,10 +259,10 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_a_pool_of_its_own():
     environment = os.environ | {"QLLMFT_THREADS": "2"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, timeout=180
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize(("text", "threads"), [("1", 1), ("3", 3), ("16", 16)])
@@ -279,7 +279,8 @@ def machine(monkeypatch):
     """Return a function that makes this a machine of so many processors, of which the process has some."""
 
     def make(processors, affinity=None, quota="max 100000"):
-        opened, exists = open, os.path.exists
+        real_open = open
+        exists = os.path.exists
         monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
         monkeypatch.setattr(os, "cpu_count", lambda: processors)
         monkeypatch.setattr(
@@ -288,7 +289,9 @@ def machine(monkeypatch):
         monkeypatch.setattr(os.path, "exists", lambda path: path == CPU_MAX or exists(path))
         monkeypatch.setattr(
             "builtins.open",
-            lambda path, *a, **k: io.StringIO(quota) if path == CPU_MAX else opened(path, *a, **k),
+            lambda path, *a, **k: (
+                io.StringIO(quota) if path == CPU_MAX else real_open(path, *a, **k)
+            ),
         )
         thread_pool._thread_count.cache_clear()
 
@@ -298,7 +301,7 @@ def machine(monkeypatch):
 
 @pytest.mark.parametrize("text", [None, ""])
 @pytest.mark.parametrize(
-    ("here", "threads"),
+    ("hardware", "threads"),
     [
         ({}, 64),
         ({"affinity": {2, 5, 7}}, 3),
@@ -308,12 +311,12 @@ def machine(monkeypatch):
     ids=["all", "affinity", "quota of a container", "a part of a processor"],
 )
 def test_otherwise_it_is_the_processors_that_this_process_may_run_on(
-    here, threads, text, machine, monkeypatch
+    hardware, threads, text, machine, monkeypatch
 ):
     monkeypatch.delenv("QLLMFT_THREADS", raising=False)
     if text is not None:
         monkeypatch.setenv("QLLMFT_THREADS", text)
-    machine(64, **here)
+    machine(64, **hardware)
     assert thread_pool.thread_count() == threads
 
 

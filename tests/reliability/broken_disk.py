@@ -41,7 +41,7 @@ def fill(folder: Path, counter: Path, nth: int) -> None:
 
     real = io.open
 
-    def opened(
+    def open_on_disk(
         file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **options
     ):
         if not (
@@ -56,7 +56,7 @@ def fill(folder: Path, counter: Path, nth: int) -> None:
             else io.TextIOWrapper(binary, encoding or "utf-8", errors, newline)
         )
 
-    builtins.open = io.open = opened
+    builtins.open = io.open = open_on_disk
 
 
 def protect(folder: Path) -> None:
@@ -72,7 +72,8 @@ def protect(folder: Path) -> None:
             path = arguments[0]
             changes = not Path(path).exists()
         elif event in _CHANGES:
-            path, changes = arguments[0], True
+            path = arguments[0]
+            changes = True
         else:
             return
         if changes and isinstance(path, str | os.PathLike) and _below(path, folder):

@@ -29,10 +29,10 @@ def pytest_addoption(parser):
 def table(pytestconfig):
     """The table of the session; with --page it is written after each test, so that a session may be stopped."""
     share = pytestconfig.getoption("--share", default=None)
-    whole = pytestconfig.getoption("--page", default=False)
-    table = pytestconfig.stash.setdefault(TABLE, Table(share or (1.0 if whole else 0.1)))
+    writes_page = pytestconfig.getoption("--page", default=False)
+    table = pytestconfig.stash.setdefault(TABLE, Table(share or (1.0 if writes_page else 0.1)))
     yield table
-    if whole:
+    if writes_page:
         table.write(ROOT / "docs")
 
 
@@ -42,7 +42,7 @@ def reviews(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, reviews, tiny_body):
+def reference(tmp_path_factory, reviews, tiny_body):
     from small_commands import train
 
     return train(reviews, tiny_body, tmp_path_factory.mktemp("undisturbed"))

@@ -40,11 +40,12 @@ def _certain(folder: Folder) -> dict[str, Node]:
 
 def _half(file: File) -> bytes:
     """The first half of what was changed since the last sync."""
-    new, old = bytes(file.content), file.synced
-    pairs = enumerate(zip(new, old, strict=False))
-    same = next((i for i, (a, b) in pairs if a != b), min(len(new), len(old)))
-    middle = (same + len(new) + 1) // 2
-    return new[:middle] + old[middle:]
+    content = bytes(file.content)
+    synced = file.synced
+    pairs = enumerate(zip(content, synced, strict=False))
+    first_difference = next((i for i, (a, b) in pairs if a != b), min(len(content), len(synced)))
+    middle = (first_difference + len(content) + 1) // 2
+    return content[:middle] + synced[middle:]
 
 
 class Disk:
@@ -56,14 +57,14 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self._place = folder.resolve()
         self._inodes: dict[int, File] = {}
-        self.root = self._read(self._place)
+        self.root = self._read_folder(self._place)
         self._last: tuple[Folder, dict[str, Node]] | None = None
 
-    def _read(self, place: Path) -> Folder:
+    def _read_folder(self, place: Path) -> Folder:
         names: dict[str, Node] = {}
         for path in sorted(place.iterdir()):
             if path.is_dir():
-                names[path.name] = self._read(path)
+                names[path.name] = self._read_folder(path)
             else:
                 content = path.read_bytes()
                 names[path.name] = File(bytearray(content), content)
@@ -77,7 +78,8 @@ class Disk:
                 file = self._inodes[operation.inode] = File()
                 self._set(operation.path, file)
             case "write":
-                content, end = self._inodes[operation.inode].content, operation.offset
+                content = self._inodes[operation.inode].content
+                end = operation.offset
                 content.extend(bytes(max(0, end - len(content))))
                 content[end : end + len(operation.data)] = operation.data
             case "truncate":
@@ -98,12 +100,13 @@ class Disk:
                 self._set(operation.path, None)
             case "rename":
                 parent, name = self._parent(operation.path)
-                moved, target = parent.names[name], os.fsdecode(operation.data)
+                moved = parent.names[name]
+                target = os.fsdecode(operation.data)
                 self._set(operation.path, None)
                 self._set(target, moved)
                 if self._parent(target)[0] is parent:  # one step
-                    left = {n: node for n, node in _certain(parent).items() if n != name}
-                    self._last = parent, {**left, Path(target).name: moved}
+                    names_left = {n: node for n, node in _certain(parent).items() if n != name}
+                    self._last = parent, {**names_left, Path(target).name: moved}
             case "link":
                 parent, name = self._parent(operation.path)
                 self._set(os.fsdecode(operation.data), parent.names[name])
@@ -142,8 +145,8 @@ class Disk:
             del folder.names[name]
         else:
             folder.names[name] = node
-        left = {n: each for n, each in _certain(folder).items() if n != name}
-        self._last = folder, left if node is None else {**left, name: node}
+        other_names = {n: child for n, child in _certain(folder).items() if n != name}
+        self._last = folder, other_names if node is None else {**other_names, name: node}
 
     def _folder(self, path: str) -> Folder:
         node: Node = self.root
@@ -166,7 +169,7 @@ def identity(tree: Tree) -> str:
     return digest.hexdigest()
 
 
-def read(folder: Path) -> Tree:
+def read_tree(folder: Path) -> Tree:
     """A folder as it is."""
     return {
         str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
@@ -174,7 +177,7 @@ def read(folder: Path) -> Tree:
     }
 
 
-def write(tree: Tree, folder: Path) -> None:
+def write_tree(tree: Tree, folder: Path) -> None:
     """Make a folder that holds this and nothing else; it is not there yet."""
     folder.mkdir(parents=True)
     for path, content in tree.items():

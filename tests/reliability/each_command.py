@@ -69,7 +69,7 @@ def no_service(place: Path) -> Iterator[Nothing]:
 
 
 @dataclass(frozen=True)
-class Attacked:
+class AttackedCommand:
     """A command.
 
     Attributes:
@@ -83,7 +83,7 @@ class Attacked:
 
     name: str
     arguments: list[str]
-    before: Tree = field(default_factory=dict)
+    initial_files: Tree = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     service: Callable[[Path], Any] = no_service
     printed: bool = False
@@ -166,10 +166,11 @@ def use_hub_stand_in() -> None:
     if url is not None:
         from huggingface_hub import constants
 
-        constants.HF_HUB_OFFLINE, constants.ENDPOINT = False, url
+        constants.HF_HUB_OFFLINE = False
+        constants.ENDPOINT = url
 
 
-def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Attacked]:
+def make_commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, AttackedCommand]:
     """All of them, by name.
 
     Args:
@@ -187,7 +188,9 @@ def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Atta
         "--set", "train.body_lr=0.01", "--set", "baselines.names=[]",
     ]  # fmt: skip
     study = set_arguments(**{"model.encoder_qubits": 5, "data.n_per_label": 10})
-    trained: Tree = {f"run/{path}": content for path, content in crash_states.read(run).items()}
+    trained: Tree = {
+        f"run/{path}": content for path, content in crash_states.read_tree(run).items()
+    }
     trained["run"] = None
     paid = [
         part
@@ -195,44 +198,44 @@ def commands(reviews: Path, body: Path, bert: Path, run: Path) -> dict[str, Atta
         for part in ("--backend-option", f"{name}={value}")
     ]
     file = "\n".join(TEXTS).encode()
-    found = [
-        Attacked("train", train),
-        Attacked(
+    all_commands = [
+        AttackedCommand("train", train),
+        AttackedCommand(
             "train, body tuned",
             [*learning, "--set", "body.trainable=true", "--set", "body.contrastive.iterations=1"],
         ),
-        Attacked(
+        AttackedCommand(
             "train, LoRA",
             [*learning, "--set", "body.trainable=lora", "--set", "body.lora.rank=2"],
         ),
-        Attacked(
+        AttackedCommand(
             "study",
             ["study", "tiny.toml", *texts, "--body", str(body), "--out", "study", *study],
             {"tiny.toml": STUDY.encode()},
         ),
-        Attacked(
+        AttackedCommand(
             "sweep",
             ["sweep", "table-11", *texts, "--body", str(body), "--out", "sweep", "--sampler", "qmc", "--trials", "2",
              "--set", "noise.shots=0", "--set", "model.main_layers=2", "--set", f"train.epochs={EPOCHS}",
              *set_arguments(**{"data.n_per_label": 10})],
         ),
-        Attacked(
+        AttackedCommand(
             "predict, paid",
             ["predict", "run", *TEXTS, "--backend", "ionq_forte", "--yes", "--ledger", "ledger", *paid],
             {**trained, ANSWERS: b""},
             service=ionq,
             printed=True,
         ),
-        Attacked(
+        AttackedCommand(
             "predict --file",
             ["predict", "run", "--file", "texts.txt"],
             {**trained, "texts.txt": file, ANSWERS: b""},
             printed=True,
         ),
-        Attacked("dequantise", ["dequantise", "run", "--onnx", "head.onnx"], trained),
-        Attacked("analyse", ["analyse", "run"], trained),
-        Attacked(
+        AttackedCommand("dequantise", ["dequantise", "run", "--onnx", "head.onnx"], trained),
+        AttackedCommand("analyse", ["analyse", "run"], trained),
+        AttackedCommand(
             "push", ["push", "run", "ann/reviews"], {**trained, "tmp": None}, {"HF_HUB_OFFLINE": "0"}, hub
         ),
     ]  # fmt: skip
-    return {each.name: each for each in found}
+    return {command.name: command for command in all_commands}

@@ -15,10 +15,10 @@ from typing import Any
 
 import crash_states
 from crash_states import Disk, Tree
-from each_command import ANSWERS, Attacked, make_small, no_service, use_hub_stand_in
-from nursery import Ended, Nursery
+from each_command import ANSWERS, AttackedCommand, make_small, no_service, use_hub_stand_in
+from nursery import CommandEnd, Nursery
 from same_bits import without_times
-from watched_files import DIES, KINDS, Operation, library, recorded, watch
+from watched_files import DIES, KINDS, Operation, library, read_journal, watch
 
 from qllmft_base.files import is_temporary
 
@@ -39,13 +39,13 @@ def prepare(files: Path, folder: Path, journal: Path | None, nth: int, fault: in
 class Bench:
     """A command, a folder for its tries, and the process that they are forked from."""
 
-    attacked: Attacked
+    command: AttackedCommand
     place: Path
     nursery: Nursery
     operations: Sequence[Operation] = ()
     expected: Any = None
     _problems: dict[str, str] = field(default_factory=dict)
-    _before: Disk | None = None
+    _initial_disk: Disk | None = None
     _journal: Sequence[Operation] = ()
 
     @property
@@ -56,30 +56,30 @@ class Bench:
     def lay(self, tree: Tree) -> None:
         """Make the folder anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        crash_states.write(tree, self.folder)
+        crash_states.write_tree(tree, self.folder)
 
     def call(
         self, environment: dict[str, str], nth: int = 0, fault: int = 0, *, watched: bool = True
-    ) -> Ended:
+    ) -> CommandEnd:
         """Make the command once; ``_journal`` gets its operations."""
         journal = self.place / "journal"
         journal.unlink(missing_ok=True)
-        values = {
+        variables = {
             "QLLMFT_CACHE": str(self.folder / "cache"), "TMPDIR": str(self.folder / "tmp"),
-            **self.attacked.settings, **environment,
+            **self.command.settings, **environment,
         }  # fmt: skip
-        printed = self.folder / ANSWERS if self.attacked.printed else None
-        given = (prepare, library(), self.folder, journal if watched else None, nth, fault)
-        ended = self.nursery.run(self.attacked.arguments, self.folder, values, given, printed)
-        self._journal = recorded(journal) if watched else ()
-        return ended
+        printed = self.folder / ANSWERS if self.command.printed else None
+        preparation = (prepare, library(), self.folder, journal if watched else None, nth, fault)
+        end = self.nursery.run(self.command.arguments, self.folder, variables, preparation, printed)
+        self._journal = read_journal(journal) if watched else ()
+        return end
 
     def assert_repeated(self, environment: dict[str, str]) -> None:
         """The same command ends in the same bits. Without a service each different folder is tried once."""
         if environment:
             self._repeat(environment)
             return
-        identity = distinct(crash_states.read(self.folder))
+        identity = distinct(crash_states.read_tree(self.folder))
         if identity not in self._problems:
             self._problems[identity] = ""
             try:
@@ -89,55 +89,55 @@ class Bench:
         assert not self._problems[identity], self._problems[identity]
 
     def _repeat(self, environment: dict[str, str]) -> None:
-        ended = self.call(environment, watched=False)
-        assert ended.code == 0, f"exit code {ended.code}: {ended.said}"
-        assert "Traceback" not in ended.said, ended.said
+        end = self.call(environment, watched=False)
+        assert end.code == 0, f"exit code {end.code}: {end.transcript}"
+        assert "Traceback" not in end.transcript, end.transcript
         self.assert_same()
 
     def assert_same(self, *, more: bool = False) -> None:
         """The folder holds what an undisturbed call leaves, and perhaps ``more``."""
-        found = self.attacked.outcome(self.folder)
+        files = self.command.outcome(self.folder)
         if more:
-            found = {name: content for name, content in found.items() if name in self.expected}
-        names = sorted(found.keys() ^ self.expected.keys())
+            files = {name: content for name, content in files.items() if name in self.expected}
+        names = sorted(files.keys() ^ self.expected.keys())
         assert not names, f"files that are there once only: {names}"
-        differing = [name for name in found if found[name] != self.expected[name]]
+        differing = [name for name in files if files[name] != self.expected[name]]
         assert not differing, f"they differ: {differing}"
 
     def learn(self) -> None:
         """Make the command undisturbed: `operations` and `expected` are those of this call."""
-        self.lay(self.attacked.before)
-        self._before = Disk(self.folder)
-        with self.attacked.service(self.folder) as service:
-            ended = self.call(service.environment)
-            assert ended.code == 0, ended.said
+        self.lay(self.command.initial_files)
+        self._initial_disk = Disk(self.folder)
+        with self.command.service(self.folder) as service:
+            end = self.call(service.environment)
+            assert end.code == 0, end.transcript
             service.assert_served()
         self.operations = self._journal
         for _, states in self.crashes():
-            found = states["nothing"]
-        assert found == crash_states.read(self.folder), "a change of a file was not seen"
-        self.expected = self.attacked.outcome(self.folder)
+            final_tree = states["nothing"]
+        assert final_tree == crash_states.read_tree(self.folder), "a change of a file was not seen"
+        self.expected = self.command.outcome(self.folder)
 
-    def fail(self, nth: int) -> Ended:
+    def fail(self, nth: int) -> CommandEnd:
         """Let one operation fail once, then make the command again; the end of the first call."""
-        fault = getattr(errno, fault_of(self.operations[nth - 1]))
-        self.lay(self.attacked.before)
-        with self.attacked.service(self.folder) as service:
-            ended = self.call(service.environment, nth, fault)
-            assert ended.code in CODES, f"exit code {ended.code}: {ended.said}"
-            assert "Traceback" not in ended.said, ended.said
-            if ended.code == 0:  # what could not be removed is removed by the next call
+        fault = getattr(errno, find_fault(self.operations[nth - 1]))
+        self.lay(self.command.initial_files)
+        with self.command.service(self.folder) as service:
+            end = self.call(service.environment, nth, fault)
+            assert end.code in CODES, f"exit code {end.code}: {end.transcript}"
+            assert "Traceback" not in end.transcript, end.transcript
+            if end.code == 0:  # what could not be removed is removed by the next call
                 self.assert_same(more=True)
             else:
-                assert "error: " in ended.messages, ended.said
+                assert "error: " in end.messages, end.transcript
             service.settle()
             self.assert_repeated(service.environment)
             service.assert_served()
-        return ended
+        return end
 
     def crashes(self) -> Iterator[tuple[int, dict[str, Tree]]]:
         """What a death before each operation, or after the last, may leave: number, and states by loss."""
-        disk = copy.deepcopy(self._before)
+        disk = copy.deepcopy(self._initial_disk)
         assert disk is not None
         yield 1, disk.states()
         for number, operation in enumerate(self.operations, start=2):
@@ -155,19 +155,19 @@ class Bench:
 
     def repeat_after(self, death: "Death") -> None:
         """Make the command in a folder that a crash has left, with the service as it is then."""
-        if self.attacked.service is no_service:
+        if self.command.service is no_service:
             self.lay(death.tree)
             self.assert_repeated({})
         else:
             self._die(death.number, death.loss)
 
     def _die(self, nth: int, loss: str) -> None:
-        self.lay(self.attacked.before)
+        self.lay(self.command.initial_files)
         disk = Disk(self.folder)
-        with self.attacked.service(self.folder) as service:
-            ended = self.call(service.environment, nth, DIES)
+        with self.command.service(self.folder) as service:
+            end = self.call(service.environment, nth, DIES)
             expected = -signal.SIGKILL if nth <= len(self.operations) else 0
-            assert ended.code == expected, f"exit code {ended.code}: {ended.said}"
+            assert end.code == expected, f"exit code {end.code}: {end.transcript}"
             assert len(self._journal) == nth - 1
             for operation in self._journal:
                 disk.apply(operation)
@@ -194,7 +194,7 @@ class Death:
     identity: str
 
 
-def fault_of(operation: Operation) -> str:
+def find_fault(operation: Operation) -> str:
     """The error with which an operation fails."""
     if operation.kind.startswith("POST"):
         return "ECONNRESET"
@@ -203,8 +203,8 @@ def fault_of(operation: Operation) -> str:
 
 def numbers(operations: Sequence[Operation]) -> str:
     """The numbers of operations by kind, in words."""
-    found = Counter(operation.kind for operation in operations)
-    return ", ".join(f"{found[kind]} {kind}" for kind in KINDS if found[kind])
+    counts = Counter(operation.kind for operation in operations)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
 
 
 def distinct(tree: Tree) -> str:
@@ -221,27 +221,27 @@ def distinct(tree: Tree) -> str:
 
 
 @contextmanager
-def bench(attacked: Attacked) -> Iterator[Bench]:
+def bench(command: AttackedCommand) -> Iterator[Bench]:
     """A command on a bench, in memory if that is possible, after an undisturbed call."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     place = Path(tempfile.mkdtemp(prefix="qllmft-operations-", dir=memory))
     try:
         warm = place / "try"
-        crash_states.write(attacked.before, warm)
-        values = {
+        crash_states.write_tree(command.initial_files, warm)
+        variables = {
             "QLLMFT_CACHE": str(warm / "cache"),
             "TMPDIR": str(warm / "tmp"),
-            **attacked.settings,
+            **command.settings,
         }
-        with attacked.service(warm) as service:
+        with command.service(warm) as service:
             nursery = Nursery(
-                attacked.arguments, warm, values | dict(service.environment), place / "said",
+                command.arguments, warm, variables | dict(service.environment), place / "said",
                 (prepare, library(), warm, None, 0, 0),
             )  # fmt: skip
-        made = Bench(attacked, place, nursery)
+        test_bench = Bench(command, place, nursery)
         try:
-            made.learn()
-            yield made
+            test_bench.learn()
+            yield test_bench
         finally:
             nursery.close()
     finally:

@@ -42,11 +42,11 @@ class Command:
         """Return the exit code, -N where signal N killed it. Assert that no traceback was printed."""
         self.process.join(PATIENCE_S)
         assert self.process.exitcode is not None, "it does not end"
-        assert "Traceback" not in self.said, self.said
+        assert "Traceback" not in self.transcript, self.transcript
         return int(self.process.exitcode)
 
     @property
-    def said(self) -> str:
+    def transcript(self) -> str:
         """Return output and messages."""
         return self.output.read_text(encoding="utf-8") + self.messages.read_text(encoding="utf-8")
 
@@ -66,13 +66,14 @@ def start(
         prepare: a function and its arguments, called before the command.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    said = folder.with_name(f"{folder.name}-said")
-    said.mkdir(exist_ok=True)
-    number = len(list(said.iterdir())) // 2
-    output, messages = said / f"{number}.out", said / f"{number}.err"
-    values = os.environ | {"COLUMNS": "80", "QLLMFT_THREADS": "1"} | dict(environment or {})
+    transcripts = folder.with_name(f"{folder.name}-said")
+    transcripts.mkdir(exist_ok=True)
+    number = len(list(transcripts.iterdir())) // 2
+    output = transcripts / f"{number}.out"
+    messages = transcripts / f"{number}.err"
+    variables = os.environ | {"COLUMNS": "80", "QLLMFT_THREADS": "1"} | dict(environment or {})
     process = CONTEXT.Process(
-        target=run, args=(list(arguments), folder, values, output, messages, prepare)
+        target=run, args=(list(arguments), folder, variables, output, messages, prepare)
     )
     process.start()
     give_up = time.monotonic() + PATIENCE_S
@@ -80,6 +81,14 @@ def start(
         assert time.monotonic() < give_up, "it does not start"
         time.sleep(0.001)
     return Command(process, output, messages)
+
+
+def run_timed(begin: Callable[..., Command], *arguments: Any) -> tuple[Command, float]:
+    """Begin a command, and wait for its right end; return it and its seconds."""
+    begun = time.monotonic()
+    command = begin(*arguments)
+    assert command.wait() == 0, command.transcript
+    return command, time.monotonic() - begun
 
 
 def run(

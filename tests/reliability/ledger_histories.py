@@ -30,7 +30,7 @@ from simulated_service import (
     Service,
     SimulatedRoute,
     answer,
-    known,
+    known_answer_template,
 )
 
 from qllmft_backends.errors import BackendError, LedgerError
@@ -83,10 +83,17 @@ class Machine(JobsBackend):
         raise NotImplementedError
 
     def _batch(self, circuit: Any, values: Any) -> CircuitBatch:
-        own = self.options
-        setup = Setup(URL, "qpu.simulated", TEMPLATE.sha256, QUBITS, own.shots, own.repetition)
+        options = self.options
+        setup = Setup(
+            URL, "qpu.simulated", TEMPLATE.sha256, QUBITS, options.shots, options.repetition
+        )
         batch = CircuitBatch(
-            TEMPLATE, values, setup, "simulated", own.circuits_per_job, known_answer_template=known
+            TEMPLATE,
+            values,
+            setup,
+            "simulated",
+            options.circuits_per_job,
+            known_answer_template=known_answer_template,
         )
         self.jobs.find(batch)
         return batch
@@ -156,7 +163,10 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         """Draw the service's habits, and make a first call."""
         service = self.service
-        service.ahead_s, service.late_s, service.lag_s, service.list_s = ahead, late, lag, slow
+        service.ahead_s = ahead
+        service.late_s = late
+        service.lag_s = lag
+        service.list_s = slow
         self._call(0, call, faults)
 
     @rule(process=st.sampled_from((0, 1)), call=CALLS, faults=FAULTS)
@@ -189,7 +199,7 @@ class Histories(RuleBasedStateMachine):
         """Time passes, somebody sets this machine's calendar, and jobs are canceled, here or at the service's page."""
         self.clock.sleep(seconds)
         self.clock.wrong += wrong
-        jobs = self.service.accepted()
+        jobs = self.service.accepted_jobs()
         if canceled == "all" and (self.ledger / "ledger.jsonl").exists():
             listing.cancel_ledger(self.ledger, self._connection)
         elif isinstance(canceled, int) and canceled < len(jobs):
@@ -213,7 +223,7 @@ class Histories(RuleBasedStateMachine):
         self.service.next = {}
         self.clock.sleep(2 * TOO_LATE_S)
         for number in (None, 0, 1):
-            texts = sorted(text for text, each in self.wanted if each == number)
+            texts = sorted(text for text, round_number in self.wanted if round_number == number)
             if texts:
                 self.processes = [{}, {}]
                 try:
@@ -226,7 +236,7 @@ class Histories(RuleBasedStateMachine):
             return
         rows = listing.ledger_jobs(self.ledger)
         known_ids = {row.job_id for row in rows}
-        for job in self.service.accepted():
+        for job in self.service.accepted_jobs():
             assert job.end != "completed" or job.id in known_ids, f"{job.id} is not in the ledger"
 
     @property
@@ -236,7 +246,7 @@ class Histories(RuleBasedStateMachine):
     def _call(self, process: int, call: dict[str, Any], faults: list[str]) -> None:
         self.last = call
         self.wanted |= {(text, call["number"]) for text in call["texts"]}
-        self.service.meanwhile = lambda: self._refused(1 - process, call)
+        self.service.meanwhile = lambda: self._call_meanwhile(1 - process, call)
         self._attempt(process, lambda: self._measure(process, **call), faults)
 
     def _measure(
@@ -250,15 +260,19 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         """Make a call, of round ``number`` or (None) in one go, and compare its answer."""
         shots = SHOTS[number is not None]
-        given = (circuits_per_job, checked, retry_failed, shots)
-        open_ = self.processes[process]
-        if given not in open_:
+        call_options = (circuits_per_job, checked, retry_failed, shots)
+        machines = self.processes[process]
+        if call_options not in machines:
             options = Options(
                 circuits_per_job=circuits_per_job, retry_failed=retry_failed, yes=True, shots=shots,
                 known_answer_shots=shots if checked else 0,
             )  # fmt: skip
-            open_[given] = Machine(options, self.ledger, self.service)
-        machine = open_[given] if number is None else open_[given].in_round(shots, number)
+            machines[call_options] = Machine(options, self.ledger, self.service)
+        machine = (
+            machines[call_options]
+            if number is None
+            else machines[call_options].in_round(shots, number)
+        )
         results = machine.measure(texts)
         expected = [
             {answer(("text", text, shots, machine.options.repetition)): 1.0} for text in texts
@@ -285,9 +299,10 @@ class Histories(RuleBasedStateMachine):
         self.endings.append(ending)
         self.service.next = {}
 
-    def _refused(self, process: int, call: dict[str, Any]) -> None:
+    def _call_meanwhile(self, process: int, call: dict[str, Any]) -> None:
         """Make a call of the other process in the middle of one."""
-        waiting, self.service.next = self.service.next, {}
+        waiting = self.service.next
+        self.service.next = {}
         with pytest.raises(LedgerError, match="is in use by"):
             self._measure(process, **call)
         listing.ledger_jobs(self.ledger)
@@ -299,14 +314,14 @@ def sync(descriptor: int, service: Service) -> None:
     kind = service.take_event("sync")
     if kind == "full":
         raise OSError(errno.ENOSPC, "No space left on device")
-    about = os.fstat(descriptor)
-    certain = min(service.synced.get(about.st_ino, 0), about.st_size)
+    status = os.fstat(descriptor)
+    certain = min(service.synced.get(status.st_ino, 0), status.st_size)
     if kind in ("torn", "nothing written"):
         if Path(f"/proc/self/fd/{descriptor}").readlink().name == "ledger.jsonl":
-            more = (about.st_size - certain) // 2 if kind == "torn" else 0
-            os.ftruncate(descriptor, certain + more)
+            torn_bytes = (status.st_size - certain) // 2 if kind == "torn" else 0
+            os.ftruncate(descriptor, certain + torn_bytes)
         raise Died
-    service.synced[about.st_ino] = about.st_size
+    service.synced[status.st_ino] = status.st_size
 
 
 def histories(patch: Any, folder: Path) -> type[Histories]:
@@ -320,7 +335,9 @@ def histories(patch: Any, folder: Path) -> type[Histories]:
             super().__init__()
             type(self).current = self.service
 
-    Prepared.folder, Prepared.clock, Prepared.met = folder, Clock(), Counter()
+    Prepared.folder = folder
+    Prepared.clock = Clock()
+    Prepared.met = Counter()
     install(patch, Prepared.clock)
     patch.setattr(os, "fsync", lambda descriptor: sync(descriptor, Prepared.current))
     patch.setattr(listing, "_open_ionq_route", lambda connection: connection.route)

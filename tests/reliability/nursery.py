@@ -17,7 +17,7 @@ MAX_S = 120  # no try takes so long; SIGALRM ends one that hangs
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandEnd:
     """A command that has ended: its exit code (-N: signal N ended it), its output and its messages."""
 
     code: int
@@ -25,7 +25,7 @@ class Ended:
     messages: str
 
     @property
-    def said(self) -> str:
+    def transcript(self) -> str:
         """Return output and messages."""
         return self.output + self.messages
 
@@ -38,7 +38,7 @@ class Nursery:
         folder: its working directory.
         environment: beside that of this process.
         prepare: a function and its arguments, called before the command.
-        said: a folder for what the tries print.
+        transcripts: a folder for what the tries print.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class Nursery:
         arguments: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
-        said: Path,
+        transcripts: Path,
         prepare: Preparation | None = None,
     ) -> None:
-        said.mkdir(parents=True)
-        self._said = said
+        transcripts.mkdir(parents=True)
+        self._folder = transcripts
         self._pipe, theirs = CONTEXT.Pipe()
         first = (list(arguments), folder, self._values(environment), *self._files, prepare)
         self._process = CONTEXT.Process(target=_serve, args=(theirs, first), daemon=True)
         self._process.start()
         theirs.close()
         code = self._answer()
-        assert code == 0, f"exit code {code}: {self._ended(code).said}"
+        assert code == 0, f"exit code {code}: {self._read_end(code).transcript}"
 
     def run(
         self,
@@ -66,12 +66,12 @@ class Nursery:
         environment: Mapping[str, str],
         prepare: Preparation | None = None,
         output: Path | None = None,
-    ) -> Ended:
+    ) -> CommandEnd:
         """Try a command once; ``output`` is the file for what it prints, by default one elsewhere."""
         printed, messages = self._files
         values = self._values(environment)
         self._pipe.send((list(arguments), folder, values, output or printed, messages, prepare))
-        return self._ended(self._answer(), output)
+        return self._read_end(self._answer(), output)
 
     def close(self) -> None:
         """End the process."""
@@ -80,18 +80,18 @@ class Nursery:
 
     @property
     def _files(self) -> tuple[Path, Path]:
-        return self._said / "output", self._said / "messages"
+        return self._folder / "output", self._folder / "messages"
 
     def _answer(self) -> int:
         assert self._pipe.poll(PATIENCE_S), "the nursery does not answer"
         return int(self._pipe.recv())
 
-    def _ended(self, code: int, output: Path | None = None) -> Ended:
+    def _read_end(self, code: int, output: Path | None = None) -> CommandEnd:
         texts = [
             file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
             for file in (output or self._files[0], self._files[1])
         ]
-        return Ended(code, *texts)
+        return CommandEnd(code, *texts)
 
     @staticmethod
     def _values(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from drawn_faults import LONGEST_ANSWER, TIMEOUT_S
 from faulty_server import MockServer, Store, has_known_answer
 from forked_commands import Command, Preparation
 from sandbox_job import TEXTS, TOKEN, release
-from small_commands import Undisturbed, cache
+from small_commands import Reference, cache
 
 from qllmft_machines import ledger_jobs
 from qllmft_machines.sandbox import circuits
@@ -31,11 +31,9 @@ class SameShots(Store):
     """Gives a circuit the same shots whenever it is sent, so that two calls can be compared to the bit."""
 
     def _simulate(self, job: Any) -> dict[str, float]:
-        circuit, qubits, shots = (
-            job.circuits[0],
-            int(job.payload["input"]["qubits"]),
-            int(job.payload["shots"]),
-        )
+        circuit = job.circuits[0]
+        qubits = int(job.payload["input"]["qubits"])
+        shots = int(job.payload["shots"])
         digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
         rng = np.random.default_rng(list(digest))
         counts = circuits.counts(circuit, qubits, shots, "ideal", rng)
@@ -55,7 +53,7 @@ class PaidCall:
 
     box: MockServer
     folder: Path
-    undisturbed: Undisturbed
+    reference: Reference
     checked: bool = False
     rounds: int = 1
 
@@ -66,17 +64,17 @@ class PaidCall:
 
     def start(self, prepare: Preparation | None = None, **options: Any) -> Command:
         """The command in a process of its own, which is there when this is back."""
-        given = OPTIONS | (CHECKED if self.checked else {}) | options
+        call_options = OPTIONS | (CHECKED if self.checked else {}) | options
         pairs = [
             part
-            for name, value in given.items()
+            for name, value in call_options.items()
             for part in ("--backend-option", f"{name}={value}")
         ]
-        environment = cache(self.undisturbed.folder)
+        environment = cache(self.reference.folder)
         environment |= {"QISKIT_IONQ_API_URL": self.box.url, "QISKIT_IONQ_API_TOKEN": TOKEN}
         arguments = [
             "predict",
-            str(self.undisturbed.run),
+            str(self.reference.run),
             *TEXTS,
             "--backend",
             "ionq_forte",
@@ -106,24 +104,27 @@ def times_paid(box: MockServer) -> list[int]:
     """How often each text's circuit was paid."""
     jobs = [job for job in box.store.jobs.values() if not job.children]
     paid = [job.circuits[0] for job in jobs if job.status not in ("failed", "canceled")]
-    own = [json.dumps(each, sort_keys=True) for each in paid if not has_known_answer(each)]
-    return list(Counter(own).values())
+    texts = [
+        json.dumps(circuit, sort_keys=True) for circuit in paid if not has_known_answer(circuit)
+    ]
+    return list(Counter(texts).values())
 
 
 def assert_paid_once(box: MockServer, ledger: Path, rounds: int = 1) -> None:
     """Make sure that each text's circuit was paid once a round, and that the ledger knows every job that was paid."""
-    totals, times = box.store.totals(), times_paid(box)
+    totals = box.store.totals()
+    times = times_paid(box)
     assert len(times) == len(TEXTS), totals
     assert max(times) <= rounds, totals
-    known = {chunk.job_id for chunk in ledger_jobs(ledger)}
-    paid = {name for name, status in totals["statuses"].items() if status == "completed"}
-    assert paid <= known, f"jobs that the ledger does not know: {paid - known}"
+    ledger_ids = {chunk.job_id for chunk in ledger_jobs(ledger)}
+    paid_ids = {name for name, status in totals["statuses"].items() if status == "completed"}
+    assert paid_ids <= ledger_ids, f"jobs that the ledger does not know: {paid_ids - ledger_ids}"
 
 
 @contextmanager
 def paid_call(
     folder: Path,
-    undisturbed: Undisturbed,
+    reference: Reference,
     clock_offset_s: float = 0.0,
     *,
     checked: bool = False,
@@ -133,4 +134,4 @@ def paid_call(
     with MockServer(
         token=TOKEN, store=SameShots(qpu_noise="ideal", clock_offset_s=clock_offset_s)
     ) as box:
-        yield PaidCall(box, folder, undisturbed, checked, rounds)
+        yield PaidCall(box, folder, reference, checked, rounds)

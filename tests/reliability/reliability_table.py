@@ -155,17 +155,19 @@ class Table:
             "versions": versions(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         }
-        old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        same = {name: old.get(name) for name in about} == about
-        rows: dict[str, Any] = {row["name"]: row for row in old.get("rows", [])} if same else {}
+        earlier_record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        is_comparable = {name: earlier_record.get(name) for name in about} == about
+        rows: dict[str, Any] = (
+            {row["name"]: row for row in earlier_record.get("rows", [])} if is_comparable else {}
+        )
         rows |= {row.name: row.as_json() for row in self.rows}
-        kept = [rows[name] for name in sorted(rows)]
+        sorted_rows = [rows[name] for name in sorted(rows)]
         file.write_text(
-            json.dumps({**about, "rows": kept}, indent=1, ensure_ascii=False) + "\n",
+            json.dumps({**about, "rows": sorted_rows}, indent=1, ensure_ascii=False) + "\n",
             encoding="utf-8",
         )
         (docs / "results" / "reliability.md").write_text(
-            page(about, [Row(**row) for row in kept]), encoding="utf-8"
+            page(about, [Row(**row) for row in sorted_rows]), encoding="utf-8"
         )
 
 

@@ -20,11 +20,11 @@ def outcome(folder: Path, without: Collection[str] = ()) -> dict[str, Any]:
     return {str(file.relative_to(folder)): _content(file) for file in files}
 
 
-def assert_same(found: Path, expected: dict[str, Any]) -> None:
+def assert_same(run: Path, expected: dict[str, Any]) -> None:
     """Make sure that the run in ``found`` has the files of ``expected``, an `outcome`, and nothing else."""
-    have = outcome(found)
-    assert have.keys() == expected.keys(), f"files: {sorted(have.keys() ^ expected.keys())}"
-    differing = [name for name in have if have[name] != expected[name]]
+    content = outcome(run)
+    assert content.keys() == expected.keys(), f"files: {sorted(content.keys() ^ expected.keys())}"
+    differing = [name for name in content if content[name] != expected[name]]
     assert not differing, f"they differ: {differing}"
 
 
@@ -42,10 +42,10 @@ def without_times(name: str, content: bytes | None) -> bytes | None:
     if content is None:
         return None
     try:
-        found = _comparable(name, content)
+        comparable = _comparable(name, content)
     except ValueError:
         return content
-    return found if isinstance(found, bytes) else json.dumps(found).encode()
+    return comparable if isinstance(comparable, bytes) else json.dumps(comparable).encode()
 
 
 def _comparable(name: str, content: bytes) -> Any:

@@ -21,7 +21,9 @@ from qllmft_machines.route import RemoteJob, Route
 
 URL = "https://simulated.example/v0.4"
 BEGUN = 1_780_000_000.0  # by the service's clock
-LATEST_S, SLOWEST_S, SETTLE_S = 20.0, 30.0, 60.0  # of an acceptance, of the list; more than both
+LATEST_S = 20.0
+SLOWEST_S = 30.0
+SETTLE_S = 60.0  # of an acceptance, of the list; more than both
 TOO_LATE_S = 300.0
 QUBITS = 6
 
@@ -67,7 +69,8 @@ def install(patch: Any, clock: Clock) -> None:
         patch.setattr(module, "time", clock)
 
     def begin(deadline: Deadline, seconds: float) -> None:
-        deadline.seconds, deadline._start = seconds, clock.monotonic()
+        deadline.seconds = seconds
+        deadline._start = clock.monotonic()
 
     patch.setattr(Deadline, "__init__", begin)
 
@@ -87,7 +90,7 @@ class SmallTemplate(Template):
 TEMPLATE = SmallTemplate(known_answer_circuit(QUBITS), "0" * 64, 1, 1)
 
 
-def known(state: int) -> SmallTemplate:
+def known_answer_template(state: int) -> SmallTemplate:
     """Return the circuit with a known answer."""
     return SmallTemplate(("known answer", state), "1" * 64, 1, 1)  # type: ignore[arg-type]
 
@@ -160,7 +163,7 @@ class Service:
             raise KeyboardInterrupt
         return event
 
-    def accepted(self) -> list[ServedJob]:
+    def accepted_jobs(self) -> list[ServedJob]:
         """Return the jobs that have been accepted by now."""
         return [job for job in self.jobs if job.accepted_at <= self.clock.now]
 
@@ -174,7 +177,7 @@ class Service:
         """Count how often each text's circuit was paid, or will be: jobs that failed or were canceled are free."""
         return Counter(
             circuit
-            for job in self.accepted()
+            for job in self.accepted_jobs()
             if job.end == "completed"
             for circuit in job.circuits
             if circuit[0] == "text"
@@ -215,14 +218,17 @@ def lost(text: str = "no answer") -> RemoteTransientError:
 class SimulatedRoute(Route):
     """The way to the service from one process."""
 
-    name, packages, carries_tokens = "the service", (), True
+    name = "the service"
+    packages = ()
+    carries_tokens = True
 
     def __init__(self, service: Service) -> None:
-        self.service, self.client = service, self
+        self.service = service
+        self.client = self
         self.waits = Waits(settle_s=SETTLE_S, retry_s=10.0, poll_interval_s=15.0, deadline_s=500.0)
         self._seen: tuple[float, float] | None = None
 
-    def _answered(self) -> None:
+    def _note_time(self) -> None:
         self._seen = float(int(self.service.now())), self.service.clock.monotonic()
 
     def server_time(self) -> float | None:
@@ -239,23 +245,23 @@ class SimulatedRoute(Route):
 
     def price(self, setup: Any, template: Any) -> dict[str, Any]:
         """Return a price of one dollar a circuit."""
-        self._answered()
+        self._note_time()
         return {"price_each": 1.0, "unit": "usd"}
 
     def check(self, setup: Any) -> None:
         """Accept any circuit."""
-        self._answered()
+        self._note_time()
 
     def send(self, circuits: Any, setup: Any, token: str, ledger: str, session: str | None) -> str:
         """Take a job; see `POSTS`."""
         service = self.service
         service.requests += 1
-        own = [
+        sent_circuits = [
             (*circuit, setup.shots, setup.repetition) if circuit[0] == "text" else circuit
             for circuit in circuits
         ]
-        post = {"token": token, "ledger": ledger, "circuits": own}
-        former = [job.id for job in service.accepted()]
+        post = {"token": token, "ledger": ledger, "circuits": sent_circuits}
+        former = [job.id for job in service.accepted_jobs()]
         match service.take_event("post"):
             case "lost":
                 service.accept(post)
@@ -273,39 +279,42 @@ class SimulatedRoute(Route):
             case "unreached":
                 raise RemoteTransientError("not reached.", transient=True, unsent=True)
             case "refused":
-                self._answered()
+                self._note_time()
                 raise RemoteRequestError("no such thing.", status=400)
             case "died before":
                 raise Died
             case "failed later":
-                self._answered()
+                self._note_time()
                 return service.accept(post, end="failed")
             case "ends late":
-                self._answered()
+                self._note_time()
                 return service.accept(post, runs_s=90.0)
             case "another's id":
-                self._answered()
-                own_id = service.accept(post)
-                return former[0] if former else own_id
+                self._note_time()
+                job_id = service.accept(post)
+                return former[0] if former else job_id
             case "others meanwhile":
                 service.meanwhile()
-        self._answered()
+        self._note_time()
         return service.accept(post)
 
     def jobs(self) -> Iterator[dict[str, Any]]:
         """Yield the list, from new to old, as it was when it was asked for."""
-        service, asked = self.service, self.service.clock.now
+        service = self.service
+        request_time = self.service.clock.now
         kind = service.take_event("list")
         if kind == "fails":
             raise lost("no list")
         rows = [
-            self._described(job) for job in reversed(service.accepted()) if job.listed_at <= asked
+            self._describe(job)
+            for job in reversed(service.accepted_jobs())
+            if job.listed_at <= request_time
         ]
         service.clock.sleep(service.list_s)
-        self._answered()
+        self._note_time()
         yield from rows
 
-    def _described(self, job: ServedJob) -> dict[str, Any]:
+    def _describe(self, job: ServedJob) -> dict[str, Any]:
         at = BEGUN + job.accepted_at + self.service.ahead_s
         return {
             "id": job.id, "status": self.service.status(job), "name": "a job",
@@ -317,8 +326,8 @@ class SimulatedRoute(Route):
         kind = self.service.take_event("look")
         if kind == "fails":
             raise lost("no description")
-        self._answered()
-        job = next((job for job in self.service.accepted() if job.id == job_id), None)
+        self._note_time()
+        job = next((job for job in self.service.accepted_jobs() if job.id == job_id), None)
         if job is None or kind == "missing":
             raise RemoteRequestError(f"no job {job_id}.", status=NOT_FOUND)
         return job

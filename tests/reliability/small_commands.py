@@ -1,6 +1,5 @@
 """Commands of a second that the attacks are on, and the undisturbed run that the outcome is compared with."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ OFTEN: Preparation = (save_often,)
 
 
 @dataclass(frozen=True)
-class Undisturbed:
+class Reference:
     """A finished run in the folder ``run``, and what it was made from.
 
     Attributes:
@@ -63,17 +62,16 @@ class Undisturbed:
         return self.folder / "run"
 
 
-def train(reviews: Path, body: Path, folder: Path, epochs: int = EPOCHS) -> Undisturbed:
+def train(reviews: Path, body: Path, folder: Path, epochs: int = EPOCHS) -> Reference:
     """Train in ``folder`` with nothing in the way; twice, so that the time is that of a machine that is warm."""
     arguments = [
         "train", "--data", str(reviews), "--body", str(body), "--out", "run", "--epochs", str(epochs), *set_arguments()
     ]  # fmt: skip
     for place in (folder / "warm", folder / "undisturbed"):
-        begun = time.monotonic()
-        command = forked_commands.start(arguments, place, cache(place), OFTEN)
-        assert command.wait() == 0, command.said
-        seconds = time.monotonic() - begun
-    return Undisturbed(place, arguments, seconds, outcome(place / "run"))
+        _, seconds = forked_commands.run_timed(
+            forked_commands.start, arguments, place, cache(place), OFTEN
+        )
+    return Reference(place, arguments, seconds, outcome(place / "run"))
 
 
 def cache(folder: Path) -> dict[str, str]:

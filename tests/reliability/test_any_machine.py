@@ -1,6 +1,5 @@
 """Jobs of any provider: faults of its service at random, and machines that answer wrongly at random."""
 
-import random
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "machines" / "qiskit_machines"))
 
-from remote_machine import RemoteMachine
+from remote_machine import RemoteMachine, answer_zeros, flip_bits, mirror_bits
 from sampler_service import Service, ibm
 from test_local_machines import OBSERVABLES, circuit
 
@@ -24,7 +23,7 @@ TEXTS = 12
 VALUES = np.random.default_rng(5).uniform(-2, 2, (TEXTS, 9))
 
 
-def measured(backend):
+def measure(backend):
     return backend.expectations(circuit(), VALUES, OBSERVABLES)
 
 
@@ -34,7 +33,7 @@ def exact():
     return backend.expectations(circuit(), VALUES, OBSERVABLES).values
 
 
-def right(answer, exact):
+def is_right(answer, exact):
     """Within five standard errors, and five shots of 500 where they all agree."""
     return bool((np.abs(answer.values - exact) < 5 * answer.standard_errors + 5 / 500).all())
 
@@ -62,15 +61,15 @@ def test_faults_of_a_provider(table, monkeypatch, tmp_path, exact):
                         row.met["faults"] += 1
                 place = rng.choice(("resolve_doubtful_chunk", "collect", ""))
                 try:
-                    with patch.context() as here:
+                    with patch.context() as stops:
                         if place:
-                            here.setattr(jobs, place, stop)
-                        measured(make(settle_s=1.5, retry_s=rng.choice((0.0, 0.3))))
+                            stops.setattr(jobs, place, stop)
+                        measure(make(settle_s=1.5, retry_s=rng.choice((0.0, 0.3))))
                 except (RemoteError, Stopped) as error:
                     row.met[f"ended by {type(error).__name__}"] += 1
             service.faults.clear()
-            answer = measured(make(settle_s=1.5, retry_failed=True))
-            assert right(answer, exact)
+            answer = measure(make(settle_s=1.5, retry_failed=True))
+            assert is_right(answer, exact)
             paid, _ = service.paid()
             assert paid == [1] * TEXTS, f"paid {paid}, lost {lost}"
             row.met["circuits paid"] += len(paid)
@@ -81,25 +80,10 @@ def stop(*_):
     raise Stopped
 
 
-def flipped(counts: list[dict[str, int]], rng: random.Random) -> list[dict[str, int]]:
-    """All bits."""
-    return [{"".join("10"[int(b)] for b in bits): n for bits, n in c.items()} for c in counts]
-
-
-def mirrored(counts, rng):
-    """Another order of the qubits."""
-    return [{bits[::-1]: n for bits, n in c.items()} for c in counts]
-
-
-def blind(counts, rng):
-    """One outcome for all."""
-    return [{"0000": sum(c.values())} for c in counts]
-
-
 def random_bits(counts, rng):
     """Noise."""
     draws = [[f"{rng.randrange(16):04b}" for _ in range(sum(c.values()))] for c in counts]
-    return [{bits: drawn.count(bits) for bits in set(drawn)} for drawn in draws]
+    return [{bits: draw.count(bits) for bits in set(draw)} for draw in draws]
 
 
 def negative(counts, rng):
@@ -117,7 +101,15 @@ def fewer(counts, rng):
     return counts[:-1]
 
 
-LIES = (flipped, mirrored, blind, random_bits, negative, short, fewer)
+LIES = {
+    "flipped": lambda counts, rng: [flip_bits(c) for c in counts],
+    "mirrored": lambda counts, rng: [mirror_bits(c) for c in counts],
+    "blind": lambda counts, rng: [answer_zeros(c) for c in counts],
+    "random_bits": random_bits,
+    "negative": negative,
+    "short": short,
+    "fewer": fewer,
+}
 
 
 def test_machines_that_lie(table, tmp_path, exact):
@@ -128,23 +120,24 @@ def test_machines_that_lie(table, tmp_path, exact):
     )
     for number in table.tries(140):
         with row.attempt() as rng:
-            lie, lying = LIES[number % len(LIES)], rng.randrange(3)
+            name = list(LIES)[number % len(LIES)]
+            lying = rng.randrange(3)
             machine = RemoteMachine()
 
-            def tell(machine=machine, lie=lie, lying=lying, rng=rng):
+            def tell(machine=machine, lie=LIES[name], lying=lying, rng=rng):
                 if len(machine.jobs) == lying + 1:
                     job = [*machine.jobs.values()][-1]
                     job.counts = lie(job.counts, rng)
 
             machine.breaks = tell
-            given = {"local": False, "ledger": tmp_path / str(number), "shots": 500, "yes": True}
-            given |= {"max_circuits": 100, "circuits_per_job": 4, "poll_interval_s": 0.01}
-            given |= {"object_name": f"machine {number}", "retry_s": 0.0}
+            options = {"local": False, "ledger": tmp_path / str(number), "shots": 500, "yes": True}
+            options |= {"max_circuits": 100, "circuits_per_job": 4, "poll_interval_s": 0.01}
+            options |= {"object_name": f"machine {number}", "retry_s": 0.0}
             try:
-                answer = measured(create("qiskit", given, backend=machine))
+                answer = measure(create("qiskit", options, backend=machine))
             except RemoteError:
-                row.met[f"{lie.__name__}: refused"] += 1
+                row.met[f"{name}: refused"] += 1
             else:
-                assert right(answer, exact), f"{lie.__name__} in job {lying} was used"
-                row.met[f"{lie.__name__}: without effect"] += 1
+                assert is_right(answer, exact), f"{name} in job {lying} was used"
+                row.met[f"{name}: without effect"] += 1
     row.assert_survived()

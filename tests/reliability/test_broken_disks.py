@@ -25,37 +25,40 @@ def limit(size):
 
 
 def assert_in_our_words(command, code):
-    assert code == 2, f"exit code {code}: {command.said}"
-    assert "error: " in command.messages.read_text(), command.said
+    assert code == 2, f"exit code {code}: {command.transcript}"
+    assert "error: " in command.messages.read_text(), command.transcript
 
 
-def test_train_on_a_full_disk(table, undisturbed, tmp_path):
+def test_train_on_a_full_disk(table, reference, tmp_path):
     row = table.begin("train, full disk", "`qllmft train`, the disk full from a random write on")
     counter = tmp_path / "writes"
-    whole = (filling, tmp_path / "whole", counter, 0)
+    sound = (filling, tmp_path / "whole", counter, 0)
     command = forked_commands.start(
-        undisturbed.arguments, tmp_path / "whole", cache(tmp_path / "whole"), whole
+        reference.arguments, tmp_path / "whole", cache(tmp_path / "whole"), sound
     )
-    assert command.wait() == 0, command.said
+    assert command.wait() == 0, command.transcript
     writes = counter.stat().st_size
     for number in table.tries(25):
         with row.attempt() as rng:
-            folder, nth = tmp_path / str(number), rng.randint(1, writes)
+            folder = tmp_path / str(number)
+            nth = rng.randint(1, writes)
             broken = (filling, folder, tmp_path / f"writes {number}", nth)
-            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), broken)
+            command = forked_commands.start(reference.arguments, folder, cache(folder), broken)
             code = command.wait()
             if (tmp_path / f"writes {number}").stat().st_size < nth:
                 row.met["finished with fewer writes"] += 1
-                assert code == 0, command.said
+                assert code == 0, command.transcript
             else:
                 assert_in_our_words(command, code)
-                assert "No space left on device" in " ".join(command.said.split()), command.said
+                assert "No space left on device" in " ".join(command.transcript.split()), (
+                    command.transcript
+                )
                 row.met["exit code 2"] += 1
-            assert_goes_on(command, undisturbed, folder)
+            assert_goes_on(command, reference, folder)
     row.assert_survived()
 
 
-def test_train_where_files_may_not_grow(table, undisturbed, tmp_path):
+def test_train_where_files_may_not_grow(table, reference, tmp_path):
     row = table.begin(
         "train, file size limit", "`qllmft train`, files limited to a random size (RLIMIT_FSIZE)"
     )
@@ -63,45 +66,45 @@ def test_train_where_files_may_not_grow(table, undisturbed, tmp_path):
         with row.attempt() as rng:
             folder = tmp_path / str(number)
             broken = (limit, rng.randint(4_000, 60_000))
-            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), broken)
+            command = forked_commands.start(reference.arguments, folder, cache(folder), broken)
             code = command.wait()
             row.met[f"exit code {code}"] += 1
             if code:
                 assert_in_our_words(command, code)
-            assert_goes_on(command, undisturbed, folder)
+            assert_goes_on(command, reference, folder)
     row.assert_survived()
 
 
-def assert_goes_on(command, undisturbed, folder):
+def assert_goes_on(command, reference, folder):
     """No temporary is left, and the same command on a sound disk ends as if nothing had been."""
-    assert hidden(folder) == [], f"{hidden(folder)} left after: {command.said}"
-    again = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
-    assert again.wait() == 0, again.said
-    assert_same(folder / "run", undisturbed.files)
+    assert hidden(folder) == [], f"{hidden(folder)} left after: {command.transcript}"
+    repetition = forked_commands.start(reference.arguments, folder, cache(folder), OFTEN)
+    assert repetition.wait() == 0, repetition.transcript
+    assert_same(folder / "run", reference.files)
 
 
-def test_a_finished_run_that_cannot_be_written(table, undisturbed, tmp_path):
+def test_a_finished_run_that_cannot_be_written(table, reference, tmp_path):
     row = table.begin(
         "finished run, read-only", "commands on a finished run whose folder cannot be written"
     )
-    before = outcome(undisturbed.run)
+    content = outcome(reference.run)
     text = "a good and lovely film"
     for arguments, code, expected in [
-        (undisturbed.arguments, 0, "logistic regression"),
-        ([*undisturbed.arguments, "--json"], 0, '"identity"'),
+        (reference.arguments, 0, "logistic regression"),
+        ([*reference.arguments, "--json"], 0, '"identity"'),
         (["predict", "run", text], 0, f"\t{text}"),
         (["evaluate", "run"], 0, "%"),
         (["export", "run", "--text", text], 0, "OPENQASM"),
         (["report", "run"], 2, "Read-only file system"),
     ]:
         with row.attempt():
-            arguments = [a if a != "run" else str(undisturbed.run) for a in arguments]
+            arguments = [a if a != "run" else str(reference.run) for a in arguments]
             place = tmp_path / arguments[0] / str(row.tries)
             command = forked_commands.start(
-                arguments, place, cache(undisturbed.folder), (protect, undisturbed.folder)
+                arguments, place, cache(reference.folder), (protect, reference.folder)
             )
-            assert command.wait() == code, f"{arguments[0]}: {command.said}"
-            assert expected in command.said, f"{arguments[0]}: {command.said}"
-            assert outcome(undisturbed.run) == before
+            assert command.wait() == code, f"{arguments[0]}: {command.transcript}"
+            assert expected in command.transcript, f"{arguments[0]}: {command.transcript}"
+            assert outcome(reference.run) == content
             row.met[f"{arguments[0]}: exit code {code}"] += 1
     row.assert_survived()

@@ -40,7 +40,7 @@ LARGE = (
 TYPES = ("F32", "F64", "BF16", "F8_E5M2", "I64", "BOOL", "U8", "X9", 7)
 
 
-def header_of(content):
+def split_header(content):
     """Return the header and the rest of a file."""
     (size,) = struct.unpack("<Q", content[:8])
     return content[8 : 8 + size], content[8 + size :]
@@ -77,7 +77,8 @@ def entry_changed(rng, header, rest):
     """Change the type, the shape or the place of a tensor, or add, drop or rename one."""
     parts = json.loads(header)
     name = rng.choice([key for key in parts if key != "__metadata__"])
-    part, kind = parts[name], rng.randrange(7)
+    part = parts[name]
+    kind = rng.randrange(7)
     if kind == 0:
         part["dtype"] = rng.choice(TYPES)
     elif kind == 1:
@@ -114,10 +115,10 @@ def as_an_adapter(path, expected):
 
 
 @pytest.fixture
-def loaders(undisturbed, tmp_path):
+def loaders(reference, tmp_path):
     """Return the file and the loader of each kind."""
     torch.manual_seed(0)
-    model = load_model(undisturbed.run)
+    model = load_model(reference.run)
     classifier = build_classifier(
         ModelConfig(n_qubits=3, encoder_qubits=4, encoder_layers=2), 16, 2
     )
@@ -128,18 +129,18 @@ def loaders(undisturbed, tmp_path):
     state = replace(State.initial(classifier), epoch=1, best_epoch=1, best_score=0.5, best_loss=0.5)
     checkpoint.save(state, classifier, optimizer)
     adapter = tmp_path / ADAPTER_WEIGHTS
-    adapter.write_bytes((undisturbed.run / "model" / "model.safetensors").read_bytes())
+    adapter.write_bytes((reference.run / "model" / "model.safetensors").read_bytes())
     weights = model.classifier.state_dict()
     return {
         "model": (
-            undisturbed.run / "model" / "model.safetensors",
-            lambda: load_model(undisturbed.run),
+            reference.run / "model" / "model.safetensors",
+            lambda: load_model(reference.run),
         ),
         "adapter": (adapter, lambda: as_an_adapter(adapter, weights)),
         "checkpoint": (checkpoint.path, lambda: checkpoint.load(classifier, optimizer)),
         "novelty": (
-            undisturbed.run / FILE,
-            lambda: Novelty.load(undisturbed.run, model.body_identity, model.dimension),
+            reference.run / FILE,
+            lambda: Novelty.load(reference.run, model.body_identity, model.dimension),
         ),
     }
 
@@ -149,14 +150,14 @@ def test_headers_are_changed_at_random(table, loaders):
         "headers of tensors",
         "headers of safetensors with random changes, of a model, an adapter, a checkpoint and a run's training texts",
     )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in table.tries(10_000):
         name = list(loaders)[number % len(loaders)]
         path, load = loaders[name]
-        whole = path.read_bytes()
+        sound_content = path.read_bytes()
         with row.attempt() as rng:
             try:
-                path.write_bytes(rng.choice(CHANGES)(rng, *header_of(whole)))
+                path.write_bytes(rng.choice(CHANGES)(rng, *split_header(sound_content)))
                 load()
                 row.met[f"{name}: read"] += 1
             except UserError:
@@ -164,8 +165,8 @@ def test_headers_are_changed_at_random(table, loaders):
             except Exception as error:
                 raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
             finally:
-                path.write_bytes(whole)
-    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    row.met["MB more at most"] = more
+                path.write_bytes(sound_content)
+    growth_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory_kb) // 1024
+    row.met["MB more at most"] = growth_mb
     row.assert_survived()
-    assert more < MAX_MORE_MB
+    assert growth_mb < MAX_MORE_MB

@@ -22,20 +22,20 @@ MORE_MB = 200
 
 
 @contextmanager
-def serving(undisturbed, folder, *options):
+def serving(reference, folder, *options):
     """Serve the undisturbed run on a free port; give the command and the address."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    arguments = ["serve", str(undisturbed.run), "--port", "0", *options]
+    arguments = ["serve", str(reference.run), "--port", "0", *options]
     command = forked_commands.start(
         arguments, folder, {"QLLMFT_CACHE": str(folder / "cache")}, (usual_files,)
     )
     give_up = time.monotonic() + 60
-    while not (found := re.search(r"http://([\d.]+):(\d+)", command.said)):
-        assert command.process.exitcode is None, command.said
-        assert time.monotonic() < give_up, command.said
+    while not (match := re.search(r"http://([\d.]+):(\d+)", command.transcript)):
+        assert command.process.exitcode is None, command.transcript
+        assert time.monotonic() < give_up, command.transcript
         time.sleep(0.05)
     try:
-        yield command, (found[1], int(found[2]))
+        yield command, (match[1], int(match[2]))
     finally:
         command.strike(signal.SIGINT)
         command.wait()
@@ -54,15 +54,15 @@ def connect(address, source="127.0.0.1"):
 
 def predict(address, texts, seconds=60.0):
     """Return the status and the number of predictions of a request by a well-behaved client."""
-    asked = http.client.HTTPConnection(*address, timeout=seconds)
+    connection = http.client.HTTPConnection(*address, timeout=seconds)
     try:
-        asked.request(
+        connection.request(
             "POST", "/predict", json.dumps({"texts": texts}), {"Content-Type": "application/json"}
         )
-        answer = asked.getresponse()
+        answer = connection.getresponse()
         return answer.status, len(json.loads(answer.read()).get("predictions", ()))
     finally:
-        asked.close()
+        connection.close()
 
 
 def memory(command):
@@ -71,19 +71,19 @@ def memory(command):
     return int(re.search(r"VmRSS:\s+(\d+)", state)[1]) // 1024
 
 
-def note_memory(row, command, before):
+def note_memory(row, command, memory_before):
     """Keep the greatest growth, which has a bound."""
-    more = max(memory(command) - before, 0)
-    row.met["MB more at most"] = max(row.met["MB more at most"], more)
-    assert more <= MORE_MB, f"{more} MB more"
+    growth_mb = max(memory(command) - memory_before, 0)
+    row.met["MB more at most"] = max(row.met["MB more at most"], growth_mb)
+    assert growth_mb <= MORE_MB, f"{growth_mb} MB more"
 
 
-def test_floods(table, undisturbed, tmp_path):
+def test_floods(table, reference, tmp_path):
     row = table.begin(
         "serve, floods", "`qllmft serve`, 60 clients with 20 requests of up to 64 texts each"
     )
-    with serving(undisturbed, tmp_path) as (command, address):
-        before = memory(command)
+    with serving(reference, tmp_path) as (command, address):
+        memory_before = memory(command)
         for _ in table.tries(5):
             with row.attempt() as rng, ThreadPoolExecutor(60) as pool:
                 counts = [[rng.randint(1, 64) for _ in range(20)] for _ in range(60)]
@@ -91,22 +91,22 @@ def test_floods(table, undisturbed, tmp_path):
                 def flood(numbers):
                     return [(predict(address, [TEXT] * n), n) for n in numbers]
 
-                for found in pool.map(flood, counts):
-                    for (status, predictions), texts in found:
+                for responses in pool.map(flood, counts):
+                    for (status, predictions), texts in responses:
                         assert (status, predictions) in {(200, texts), (503, 0)}
                         row.met[f"status {status}"] += 1
                 assert predict(address, [TEXT]) == (200, 1)
-                note_memory(row, command, before)
+                note_memory(row, command, memory_before)
     row.assert_survived()
 
 
-def test_long_texts(table, undisturbed, tmp_path):
+def test_long_texts(table, reference, tmp_path):
     row = table.begin(
         "serve, long texts",
         "`qllmft serve`, requests of 1 to 100 texts with up to 30,000 characters of any kind",
     )
-    with serving(undisturbed, tmp_path) as (command, address):
-        before = memory(command)
+    with serving(reference, tmp_path) as (command, address):
+        memory_before = memory(command)
         for _ in table.tries(60):
             with row.attempt() as rng:
                 alphabet = rng.choice(["a", "a ", "\u0301", "😀 ", "\u202e\x00", "字"])
@@ -117,18 +117,18 @@ def test_long_texts(table, undisturbed, tmp_path):
                 assert predictions == expected[status], (status, predictions)
                 row.met[f"status {status}"] += 1
                 assert predict(address, [TEXT]) == (200, 1)
-                note_memory(row, command, before)
+                note_memory(row, command, memory_before)
     row.assert_survived()
 
 
-def test_damaged_requests(table, undisturbed, tmp_path):
+def test_damaged_requests(table, reference, tmp_path):
     row = table.begin("serve, damaged requests", "`qllmft serve`, bytes of a request changed")
     body = json.dumps({"text": TEXT}).encode()
     request = (
         b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
     )
-    with serving(undisturbed, tmp_path) as (_, address):
+    with serving(reference, tmp_path) as (_, address):
         for _ in table.tries(1000):
             with row.attempt() as rng, connect(address) as client:
                 damaged = bytearray(request)
@@ -137,13 +137,13 @@ def test_damaged_requests(table, undisturbed, tmp_path):
                     damaged[place : place + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
                 client.sendall(damaged)
                 client.shutdown(socket.SHUT_WR)
-                found = b""
+                response = b""
                 try:
                     while part := client.recv(1 << 16):
-                        found += part
+                        response += part
                 except ConnectionResetError:
                     pass
-                status = found[9:12].decode() if found else "none"
+                status = response[9:12].decode() if response else "none"
                 assert status in {"none", "200", "400", "403", "404", "405", "413", "415", "422"}
                 row.met[f"status {status}"] += 1
         with row.attempt():
@@ -151,7 +151,7 @@ def test_damaged_requests(table, undisturbed, tmp_path):
     row.assert_survived()
 
 
-def test_ctrl_c_in_mid_request(table, undisturbed, tmp_path):
+def test_ctrl_c_in_mid_request(table, reference, tmp_path):
     row = table.begin(
         "serve, Ctrl-C",
         "`qllmft serve`, Ctrl-C or SIGTERM at a random moment of requests by 20 clients",
@@ -159,33 +159,33 @@ def test_ctrl_c_in_mid_request(table, undisturbed, tmp_path):
     for number in table.tries(15):
         with (
             row.attempt() as rng,
-            serving(undisturbed, tmp_path / str(number)) as (
+            serving(reference, tmp_path / str(number)) as (
                 command,
                 address,
             ),
         ):
-            struck = rng.choice([signal.SIGINT, signal.SIGTERM])
+            kind = rng.choice([signal.SIGINT, signal.SIGTERM])
 
             def ask(texts):
-                found = Counter()
+                endings = Counter()
                 try:
                     while True:
                         status, predictions = predict(address, [TEXT] * texts)
                         assert (status, predictions) in {(200, texts), (503, 0)}
-                        found[f"status {status}"] += 1
+                        endings[f"status {status}"] += 1
                 except (OSError, http.client.HTTPException):
-                    found["no answer"] += 1
-                return found
+                    endings["no answer"] += 1
+                return endings
 
             with ThreadPoolExecutor(20) as pool:
-                asking = [pool.submit(ask, rng.randint(1, 64)) for _ in range(20)]
+                clients = [pool.submit(ask, rng.randint(1, 64)) for _ in range(20)]
                 time.sleep(rng.uniform(0.05, 1.0))
-                command.strike(struck)
+                command.strike(kind)
                 begun = time.monotonic()
                 code = command.wait()
                 assert time.monotonic() < begun + 15
-                for each in asking:
-                    row.met.update(each.result())
-            assert code in {0, 130, 143, -signal.SIGTERM}, command.said
-            row.met[f"exit code {code} after {struck.name}"] += 1
+                for client in clients:
+                    row.met.update(client.result())
+            assert code in {0, 130, 143, -signal.SIGTERM}, command.transcript
+            row.met[f"exit code {code} after {kind.name}"] += 1
     row.assert_survived()

@@ -1,16 +1,10 @@
 """The properties of any input, with hundreds of examples each in the place of the fast tests' few."""
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from any_input import EXAMPLES
+from pytest_process import ROOT, run_tests
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 FILES = {
     "tests/qllmft/cli/test_cli_any_input.py": 300,
     "tests/qllmft/cli/test_cli_any_files.py": 150,
@@ -31,10 +25,9 @@ NAMES = {
     "test_any_ledger": "a file of the ledger, damaged, for `predict` and `jobs`",
     "test_any_answer_of_the_service": "any status and answer of the service on one route, for paid `predict`",
 }
-COUNTS = re.compile(r"(\d+) passing, (\d+) failing")
 
 
-def file_of(name):
+def find_file(name):
     """Return the file of a property."""
     return next(
         file
@@ -47,28 +40,7 @@ def file_of(name):
 def test_any_input(name, table):
     words = name.removeprefix("test_").replace("_", " ").replace("campaign[", "").removesuffix("]")
     row = table.begin(f"input, {words}", NAMES[name])
-    file = file_of(name)
-    number = table.tries(FILES[file])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "--tb=short",
-        f"{file}::{name}",
-    ]
-    with row.attempt():
-        done = subprocess.run(
-            [*command, f"--hypothesis-seed={row.seed}", "--hypothesis-show-statistics"],
-            env=os.environ | {EXAMPLES: str(len(number))}, cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        passing, failing = (
-            sum(map(int, counts)) for counts in zip(*COUNTS.findall(done.stdout), strict=True)
-        )
-        assert done.returncode == 0 or failing, done.stdout + done.stderr
-    row.tries, row.survived = passing + failing, passing
-    if done.returncode:
-        row.failures.append(done.stdout[-3000:])
-    row.assert_survived()
+    file = find_file(name)
+    arguments = [f"{file}::{name}", f"--hypothesis-seed={row.seed}", "--hypothesis-show-statistics"]
+    examples = str(len(table.tries(FILES[file])))
+    run_tests(row, arguments, ("passing", "failing"), {EXAMPLES: examples})

@@ -3,20 +3,12 @@
 Each try is one test of the fast suite in a process of its own. The service is a mock server.
 """
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from pytest_process import run_tests
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-BODIES, MODELS = (
-    "tests/qllmft/embed/test_hostile_bodies.py",
-    "tests/qllmft/sharing/test_hostile_models.py",
-)
+BODIES = "tests/qllmft/embed/test_hostile_bodies.py"
+MODELS = "tests/qllmft/sharing/test_hostile_models.py"
 SERVICE = "tests/machines/ionq/test_ionq_wrong_server.py"
 LOCKS = "tests/qllmft/run/test_run_lock.py"
 ROWS = {
@@ -46,33 +38,10 @@ ROWS = {
         "without_locks",
     ),
 }
-COUNTS = re.compile(r"(\d+) (passed|failed)")
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_hostile_source(name, table):
-    attack, files, chosen = ROWS[name]
+    attack, files, expression = ROWS[name]
     row = table.begin(name, attack)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "--tb=short",
-        *files,
-        "-k",
-        chosen,
-    ]
-    with row.attempt():
-        done = subprocess.run(
-            command, env=os.environ, cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        counts = {kind: int(number) for number, kind in COUNTS.findall(done.stdout)}
-        assert done.returncode == 0 or "failed" in counts, done.stdout + done.stderr
-    row.survived = counts.get("passed", 0)
-    row.tries = row.survived + counts.get("failed", 0)
-    if done.returncode:
-        row.failures.append(done.stdout[-3000:])
-    row.assert_survived()
+    run_tests(row, [*files, "-k", expression], ("passed", "failed"), {})

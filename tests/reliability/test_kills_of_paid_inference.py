@@ -6,7 +6,7 @@ import pytest
 from broken_disk import fill
 from drawn_faults import KINDS
 from faulty_server import Fault
-from forked_commands import PROMISED, SIGNALS
+from forked_commands import PROMISED, SIGNALS, run_timed
 from paid_calls import paid_call
 from same_bits import hidden
 from sandbox_job import TEXTS, TOKEN
@@ -17,14 +17,11 @@ CLOCKS_S = [0.0, 0.0, -3600.0, 3600.0, 86_400.0]
 
 
 @pytest.fixture(scope="module")
-def answers(undisturbed, tmp_path_factory):
+def answers(reference, tmp_path_factory):
     """What the call prints with nothing in the way, and the seconds that it takes."""
     for name in ("warm", "undisturbed"):
-        with paid_call(tmp_path_factory.mktemp("paid") / name, undisturbed) as call:
-            begun = time.monotonic()
-            command = call.start()
-            assert command.wait() == 0, command.said
-            seconds = time.monotonic() - begun
+        with paid_call(tmp_path_factory.mktemp("paid") / name, reference) as call:
+            command, seconds = run_timed(call.start)
             call.assert_paid_once_and_all_there()
     assert len(command.output.read_text().splitlines()) == len(TEXTS)
     return command.output.read_text(), seconds
@@ -38,23 +35,24 @@ def assert_ends_well(call, answers):
         code = command.wait()
         if code == 0:
             break
-        assert code == 2, command.said
-    assert code == 0, f"it does not end: {command.said}"
-    assert command.output.read_text() == answers[0], f"other answers: {command.said}"
+        assert code == 2, command.transcript
+    assert code == 0, f"it does not end: {command.transcript}"
+    assert command.output.read_text() == answers[0], f"other answers: {command.transcript}"
     call.assert_paid_once_and_all_there()
 
 
-def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
+def test_paid_inference_is_killed(table, reference, answers, tmp_path):
     row = table.begin(
         "predict paid, killed, faults",
         "`qllmft predict --backend ionq_forte`, stopped at a random time up to four times, with one to four faults of "
         "the service and its clock up to a day off; every second try with known answers and single shots",
     )
     for number in table.tries(50):
-        folder, checked = tmp_path / str(number), number % 2 == 1
+        folder = tmp_path / str(number)
+        checked = number % 2 == 1
         with (
             row.attempt() as rng,
-            paid_call(folder, undisturbed, rng.choice(CLOCKS_S), checked=checked) as call,
+            paid_call(folder, reference, rng.choice(CLOCKS_S), checked=checked) as call,
         ):
             for name in rng.sample(sorted(KINDS), rng.randint(1, 4)):
                 call.box.faults.arm(KINDS[name](rng))
@@ -72,12 +70,12 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
                     command.strike(kind)
                 code = command.wait()
                 allowed = {0, 2} | (PROMISED[kind] if kind else set())
-                assert code in allowed, f"exit code {code} after {kind}: {command.said}"
-                assert TOKEN not in command.said
+                assert code in allowed, f"exit code {code} after {kind}: {command.transcript}"
+                assert TOKEN not in command.transcript
                 row.met[kind.name if kind and code not in (0, 2) else f"exit code {code}"] += 1
                 if code == 0:
                     assert command.output.read_text() == answers[0], (
-                        f"other answers: {command.said}"
+                        f"other answers: {command.transcript}"
                     )
                     break
             try:
@@ -88,23 +86,22 @@ def test_paid_inference_is_killed(table, undisturbed, answers, tmp_path):
     row.assert_survived()
 
 
-def test_paid_inference_is_killed_in_rounds(table, undisturbed, tmp_path):
+def test_paid_inference_is_killed_in_rounds(table, reference, tmp_path):
     """The same answers as without a kill, from as many circuits: no round is measured twice, and none is left out."""
     row = table.begin(
         "predict paid, killed in rounds",
         "`qllmft predict --backend ionq_forte --rounds 4`, stopped at a random time up to four times",
     )
-    with paid_call(tmp_path / "whole", undisturbed, rounds=4) as call:
-        begun = time.monotonic()
-        command = call.start()
-        assert command.wait() == 0, command.said
-        seconds = time.monotonic() - begun
-        answers, times = command.output.read_text(), sorted(call.times_paid())
+    with paid_call(tmp_path / "whole", reference, rounds=4) as call:
+        command, seconds = run_timed(call.start)
+        answers = command.output.read_text()
+        times = sorted(call.times_paid())
         assert 1 < max(times) <= 4
     for number in table.tries(25):
-        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed, rounds=4) as call:
+        with row.attempt() as rng, paid_call(tmp_path / str(number), reference, rounds=4) as call:
             for _ in range(rng.randint(1, 4)):
-                command, kind = call.start(), rng.choice(SIGNALS)
+                command = call.start()
+                kind = rng.choice(SIGNALS)
                 time.sleep(rng.uniform(0.3, 1.1) * seconds)
                 command.strike(kind)
                 code = command.wait()
@@ -117,23 +114,27 @@ def test_paid_inference_is_killed_in_rounds(table, undisturbed, tmp_path):
     row.assert_survived()
 
 
-def test_paid_inference_on_a_full_disk(table, undisturbed, answers, tmp_path):
+def test_paid_inference_on_a_full_disk(table, reference, answers, tmp_path):
     row = table.begin(
         "predict paid, full disk",
         "`qllmft predict --backend ionq_forte`, the disk of its ledger full from a random write on",
     )
     counter = tmp_path / "writes"
-    with paid_call(tmp_path / "whole", undisturbed) as call:
+    with paid_call(tmp_path / "whole", reference) as call:
         assert call.start((fill, call.ledger, counter, 0)).wait() == 0
     writes = counter.stat().st_size
     for number in table.tries(25):
-        with row.attempt() as rng, paid_call(tmp_path / str(number), undisturbed) as call:
+        with row.attempt() as rng, paid_call(tmp_path / str(number), reference) as call:
             nth = rng.randint(1, writes)
             command = call.start((fill, call.ledger, tmp_path / f"writes {number}", nth))
-            assert command.wait() == 2, command.said
-            assert "No space left on device" in " ".join(command.said.split()), command.said
-            left = [file.name for file in call.ledger.glob("*.new")] + hidden(call.ledger)
-            assert not left, f"{left} left after: {command.said}"
+            assert command.wait() == 2, command.transcript
+            assert "No space left on device" in " ".join(command.transcript.split()), (
+                command.transcript
+            )
+            temporary_files = [file.name for file in call.ledger.glob("*.new")] + hidden(
+                call.ledger
+            )
+            assert not temporary_files, f"{temporary_files} left after: {command.transcript}"
             row.met["exit code 2"] += 1
             row.met["after circuits were paid"] += bool(call.box.store.totals()["jobs"])
             assert_ends_well(call, answers)

@@ -49,7 +49,8 @@ FILES = ("study.json", "table.md")
 def noting(log, worker):
     """Append to ``log`` which worker trained an epoch, and which wrote a result, of which run."""
     save_often()
-    write_result, write_metrics = RunFolder.write_result, RunFolder.write_metrics
+    write_result = RunFolder.write_result
+    write_metrics = RunFolder.write_metrics
 
     def note(kind, folder):
         with Path(log).open("a") as file:
@@ -63,7 +64,8 @@ def noting(log, worker):
         write_result(folder, record)
         note("result", folder)
 
-    RunFolder.write_metrics, RunFolder.write_result = metrics, result
+    RunFolder.write_metrics = metrics
+    RunFolder.write_result = result
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +85,9 @@ def study(reviews, tiny_body, tmp_path_factory):
     ]
     arguments += set_arguments(**{"model.encoder_qubits": 5})
     for place in (folder / "warm", folder / "undisturbed"):
-        begun = time.monotonic()
-        command = forked_commands.start(
-            arguments, place, cache(place), (noting, place / "log", "0")
+        _, seconds = forked_commands.run_timed(
+            forked_commands.start, arguments, place, cache(place), (noting, place / "log", "0")
         )
-        assert command.wait() == 0, command.said
-        seconds = time.monotonic() - begun
     assert len(list((place / "study" / "runs").glob("*/result.json"))) == RUNS
     return arguments, {name: (place / "study" / name).read_bytes() for name in FILES}, seconds
 
@@ -102,8 +101,8 @@ def assert_no_run_done_twice(log):
         workers = [worker for _, of, worker in lines if of == run]
         changes = [
             worker
-            for worker, before in zip(workers, [None, *workers], strict=False)
-            if worker != before
+            for worker, previous_worker in zip(workers, [None, *workers], strict=False)
+            if worker != previous_worker
         ]
         assert len(changes) == len(set(changes)), f"run {run} was trained in turns: {changes}"
 
@@ -116,8 +115,10 @@ def test_two_processes_of_a_study_are_killed(table, study, tmp_path):
     )
     for number in table.tries(20):
         with row.attempt() as rng:
-            folder, begun = tmp_path / str(number), 0
-            log, running = tmp_path / f"log {number}", []
+            folder = tmp_path / str(number)
+            begun = 0
+            log = tmp_path / f"log {number}"
+            running = []
             for kills_left in range(rng.randint(1, 3), -1, -1):
                 while len(running) < 2:
                     begun += 1
@@ -138,12 +139,12 @@ def test_two_processes_of_a_study_are_killed(table, study, tmp_path):
                         code = command.wait()
                         allowed = {0, -kind, 128 + kind, 130}
                         assert code in allowed, (
-                            f"exit code {code} after {kind.name}: {command.said}"
+                            f"exit code {code} after {kind.name}: {command.transcript}"
                         )
                         row.met[kind.name if code else "finished before"] += 1
                         running.remove(command)
             for command in running:
-                assert command.wait() == 0, command.said
+                assert command.wait() == 0, command.transcript
             for name, content in expected.items():
                 assert (folder / "study" / name).read_bytes() == content, f"another {name}"
             assert len(list((folder / "study" / "runs").glob("*/result.json"))) == RUNS

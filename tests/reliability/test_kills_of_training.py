@@ -34,7 +34,7 @@ def assert_each_epoch_once(run):
     assert epochs == list(range(1, EPOCHS + 1)), epochs
 
 
-def test_train_is_killed(table, undisturbed, tmp_path):
+def test_train_is_killed(table, reference, tmp_path):
     row = table.begin(
         "train, killed",
         "`qllmft train`, stopped at a random time by SIGKILL, SIGTERM or Ctrl-C, one to three times",
@@ -43,52 +43,53 @@ def test_train_is_killed(table, undisturbed, tmp_path):
         with row.attempt() as rng:
             folder = tmp_path / str(number)
             for _ in range(rng.randint(1, 3)):
-                command = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
-                time.sleep(rng.uniform(0, undisturbed.seconds))
+                command = forked_commands.start(reference.arguments, folder, cache(folder), OFTEN)
+                time.sleep(rng.uniform(0, reference.seconds))
                 kind = rng.choice(SIGNALS)
                 command.strike(kind)
                 code = command.wait()
                 assert code in PROMISED[kind] | {0}, (
-                    f"exit code {code} after {kind.name}: {command.said}"
+                    f"exit code {code} after {kind.name}: {command.transcript}"
                 )
                 row.met[kind.name if code else "finished before"] += 1
                 row.met[phase(folder / "run")] += bool(code)
-            left = [name for name in hidden(folder / "run") if ".lock" not in name]
-            command = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
-            assert command.wait() == 0, command.said
-            assert_same(folder / "run", undisturbed.files)
+            temporary_files = [name for name in hidden(folder / "run") if ".lock" not in name]
+            command = forked_commands.start(reference.arguments, folder, cache(folder), OFTEN)
+            assert command.wait() == 0, command.transcript
+            assert_same(folder / "run", reference.files)
             assert_each_epoch_once(folder / "run")
-            row.met["temporary files of killed processes"] += len(left)
+            row.met["temporary files of killed processes"] += len(temporary_files)
     row.assert_survived()
 
 
-def test_two_at_once(table, undisturbed, tmp_path):
+def test_two_at_once(table, reference, tmp_path):
     row = table.begin(
         "train, two at once",
         "two `qllmft train` on one folder, begun a random time apart; in half of the tries the first is killed",
     )
     for number in table.tries(20):
         with row.attempt() as rng:
-            folder, killed = tmp_path / str(number), rng.random() < 0.5
-            first = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
-            time.sleep(rng.uniform(0, 0.6 * undisturbed.seconds))
-            second = forked_commands.start(undisturbed.arguments, folder, cache(folder), OFTEN)
+            folder = tmp_path / str(number)
+            killed = rng.random() < 0.5
+            first = forked_commands.start(reference.arguments, folder, cache(folder), OFTEN)
+            time.sleep(rng.uniform(0, 0.6 * reference.seconds))
+            second = forked_commands.start(reference.arguments, folder, cache(folder), OFTEN)
             if killed:
-                time.sleep(rng.uniform(0, 0.4 * undisturbed.seconds))
+                time.sleep(rng.uniform(0, 0.4 * reference.seconds))
                 first.strike(signal.SIGKILL)
             codes = first.wait(), second.wait()
-            assert codes[0] in ({0, -signal.SIGKILL} if killed else {0}), first.said
-            assert codes[1] == 0, second.said
-            said = " ".join((first.said + second.said).split())
-            waited = [
+            assert codes[0] in ({0, -signal.SIGKILL} if killed else {0}), first.transcript
+            assert codes[1] == 0, second.transcript
+            transcript = " ".join((first.transcript + second.transcript).split())
+            waiting = [
                 p
                 for p in (first.process.pid, second.process.pid)
-                if f"is worked on by process {p} on" in said
+                if f"is worked on by process {p} on" in transcript
             ]
-            finished = "This run is finished already" in said
-            assert waited or finished or codes[0], f"neither names the other: {said}"
-            row.met["waited and named the other"] += bool(waited)
+            finished = "This run is finished already" in transcript
+            assert waiting or finished or codes[0], f"neither names the other: {transcript}"
+            row.met["waited and named the other"] += bool(waiting)
             row.met["first killed"] += bool(codes[0])
-            assert_same(folder / "run", undisturbed.files)
+            assert_same(folder / "run", reference.files)
             assert_each_epoch_once(folder / "run")
     row.assert_survived()

@@ -16,7 +16,9 @@ from ledger_mutants import MUTANTS, PAID_TWICE_OR_LOST
 from qllmft_backends.errors import BackendError
 from qllmft_machines import ledger_jobs
 
-QUICK, ALL, OF_MUTANT = 200, 100_000, 1_000
+QUICK = 200
+ALL = 100_000
+OF_MUTANT = 1_000
 PARTS = 10  # of the long run, each with other histories
 
 
@@ -31,7 +33,7 @@ def machine(monkeypatch):
 
 def run(machine, number, part=0):
     """So many histories, the same ones in every run of a part; one that fails is not made shorter."""
-    given = settings(
+    profile = settings(
         max_examples=number,
         stateful_step_count=5,
         deadline=None,
@@ -40,7 +42,7 @@ def run(machine, number, part=0):
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    run_state_machine_as_test(seed(part)(machine), settings=given)
+    run_state_machine_as_test(seed(part)(machine), settings=profile)
 
 
 def test_histories(machine):
@@ -52,8 +54,10 @@ def replay(machine, example):
     """Make the events of an example, compare them with its end, and check what is true of every history."""
     history = machine()
     service = history.service
-    service.late_s, service.lag_s = example.late_s, example.lag_s
-    service.list_s, service.ahead_s = example.list_s, example.ahead_s
+    service.late_s = example.late_s
+    service.lag_s = example.lag_s
+    service.list_s = example.list_s
+    service.ahead_s = example.ahead_s
     requests = []
     for event in example.events:
         event.replay(history)

@@ -27,15 +27,15 @@ def test_each_property_of_any_input_has_a_row():
         )
     }
     assert {name.partition("[")[0] for name in test_hostile_input.NAMES} == properties
-    assert {test_hostile_input.file_of(name) for name in test_hostile_input.NAMES} == set(
+    assert {test_hostile_input.find_file(name) for name in test_hostile_input.NAMES} == set(
         test_hostile_input.FILES
     )
 
 
 @pytest.mark.parametrize("name", test_hostile_sources.ROWS)
 def test_each_row_on_a_hostile_source_has_tests(name):
-    _, files, chosen = test_hostile_sources.ROWS[name]
-    texts = [(test_hostile_sources.ROOT / file).read_text(encoding="utf-8") for file in files]
+    _, files, expression = test_hostile_sources.ROWS[name]
+    texts = [(test_hostile_input.ROOT / file).read_text(encoding="utf-8") for file in files]
     tests = [test for text in texts for test in re.findall(r"^def (test_\w+)", text, re.MULTILINE)]
-    for word in chosen.split(" or "):
+    for word in expression.split(" or "):
         assert any(word in test for test in tests), word

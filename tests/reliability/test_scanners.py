@@ -22,7 +22,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("name", SCANNERS)
-def test_a_pushed_folder_is_scanned(name, table, undisturbed, tmp_path):
+def test_a_pushed_folder_is_scanned(name, table, reference, tmp_path):
     if (program := shutil.which(name)) is None:
         pytest.skip(
             f"{name} is not installed: pip install {name}, in any virtual environment on PATH"
@@ -34,18 +34,18 @@ def test_a_pushed_folder_is_scanned(name, table, undisturbed, tmp_path):
     )
 
     def scan(folder):
-        done = subprocess.run(
+        process = subprocess.run(
             [program, *options, str(folder)], capture_output=True, text=True, check=False
         )
-        return done.returncode, done.stdout + done.stderr
+        return process.returncode, process.stdout + process.stderr
 
     with row.attempt():
-        folder = qllmft.load(undisturbed.run).save_pretrained(tmp_path / "pushed")
-        code, said = scan(folder)
-        assert code in sound, said
+        folder = qllmft.load(reference.run).save_pretrained(tmp_path / "pushed")
+        code, transcript = scan(folder)
+        assert code in sound, transcript
         row.met["files"] = sum(path.is_file() for path in folder.rglob("*"))
     with row.attempt():
         (folder / "weights.pkl").write_bytes(pickle.dumps(Evil()))
-        code, said = scan(folder)
-        assert code in unsound, said
+        code, transcript = scan(folder)
+        assert code in unsound, transcript
     row.assert_survived()

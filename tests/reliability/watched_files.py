@@ -41,16 +41,19 @@ class Operation:
     data: bytes
 
 
-def recorded(journal: Path) -> list[Operation]:
+def read_journal(journal: Path) -> list[Operation]:
     """The operations of a process that has ended, in their order."""
-    content, found, at = journal.read_bytes(), [], 0
+    content = journal.read_bytes()
+    operations = []
+    at = 0
     while at < len(content):
         kind, first, second, _, inode, offset = _RECORD.unpack_from(content, at)
         at += _RECORD.size
-        path, data = content[at : at + first], content[at + first : at + first + second]
+        path = content[at : at + first]
+        data = content[at + first : at + first + second]
         at += first + second
-        found.append(Operation(KINDS[kind - 1], inode, offset, os.fsdecode(path), data))
-    return found
+        operations.append(Operation(KINDS[kind - 1], inode, offset, os.fsdecode(path), data))
+    return operations
 
 
 @functools.cache

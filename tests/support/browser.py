@@ -60,7 +60,7 @@ addEventListener('load', () => {
 def browse(tmp_path, file, *more):
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: the page is not seen in a browser")
-    done = subprocess.run(
+    process = subprocess.run(
         [
             CHROMIUM,
             *FLAGS,
@@ -74,8 +74,8 @@ def browse(tmp_path, file, *more):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done
+    assert process.returncode == 0, process.stderr
+    return process
 
 
 def look(tmp_path, page):
@@ -88,8 +88,8 @@ def look(tmp_path, page):
     file = tmp_path / "look.html"
     file.write_text(LOOK % frames, encoding="utf-8")
     dom = browse(tmp_path, file, "--dump-dom", "--window-size=1400,1000").stdout
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
-    phone, desk = json.loads(escaping.unescape(found.group(1)))
+    report = re.search(r'<pre id="seen">(.*?)</pre>', dom, flags=re.DOTALL)
+    phone, desk = json.loads(escaping.unescape(report.group(1)))
     assert (phone["width"], desk["width"]) == (380, 1280)
     return phone, desk
 
@@ -99,10 +99,10 @@ def assert_sound(tmp_path, page, pieces, headings):
 
     Returns the page as the browser has it, and what it looks like in both frames.
     """
-    done = browse(tmp_path, page, "--dump-dom")
-    assert "CONSOLE" not in done.stderr, done.stderr  # no error, no refused request
+    process = browse(tmp_path, page, "--dump-dom")
+    assert "CONSOLE" not in process.stderr, process.stderr  # no error, no refused request
     for piece in ("</html>", *pieces):
-        assert piece in done.stdout, piece
+        assert piece in process.stdout, piece
     seen = look(tmp_path, page)
     for frame in seen:
         # only tables and circuits scroll, inside their boxes
@@ -110,4 +110,4 @@ def assert_sound(tmp_path, page, pieces, headings):
         assert not {"Table of results", "Table of comparisons"}.intersection(frame["scrolled"])
         assert (frame["requests"], frame["scripts"], frame["empty"]) == ([], 0, 0)
         assert frame["headings"][1:] == headings
-    return done.stdout, seen
+    return process.stdout, seen

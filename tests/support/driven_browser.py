@@ -18,26 +18,28 @@ class Page:
     """The browser's one page."""
 
     def __init__(self, socket):
-        self._socket, self._number, self.problems = socket, 0, []
+        self._socket = socket
+        self._number = 0
+        self.problems = []
 
     async def call(self, method, **parameters):
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         async for message in self._socket:
-            found = json.loads(message.data)
-            if found.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
-                self.problems.append(found["params"])
-            if found.get("id") == self._number:
-                assert "error" not in found, found
-                return found["result"]
+            response = json.loads(message.data)
+            if response.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
+                self.problems.append(response["params"])
+            if response.get("id") == self._number:
+                assert "error" not in response, response
+                return response["result"]
         raise AssertionError("the browser has ended")
 
     async def value(self, expression):
-        found = await self.call(
+        response = await self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     async def until(self, expression, seconds=30.0):
         async with asyncio.timeout(seconds):
@@ -55,12 +57,12 @@ class Page:
     async def picture(self, file, width=1000):
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         await self.call("Emulation.setDeviceMetricsOverride", **size)
-        found = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        file.write_bytes(base64.b64decode(found["data"]))
+        screenshot = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(screenshot["data"]))
 
 
 @asynccontextmanager
-async def opened(address, profile):
+async def open_page(address, profile):
     """Open a page in a new browser."""
     command = [
         CHROMIUM,
@@ -78,13 +80,13 @@ async def opened(address, profile):
         place = re.search(r"ws://([^/]+)/", line)[1]
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://{place}/json") as answer:
-                (page,) = [each for each in await answer.json() if each["type"] == "page"]
-            async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                found = Page(socket)
+                (target,) = [entry for entry in await answer.json() if entry["type"] == "page"]
+            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                page = Page(socket)
                 for domain in ("Page", "Runtime", "Log"):
-                    await found.call(f"{domain}.enable")
-                await found.call("Page.navigate", url=address)
-                yield found
+                    await page.call(f"{domain}.enable")
+                await page.call("Page.navigate", url=address)
+                yield page
     finally:
         process.terminate()
         process.wait(20)

@@ -44,12 +44,10 @@ class Case:
         masks: np.ndarray | None = None,
         shared: bool = False,
     ) -> None:
-        self.circuit, self.values, self.amplitudes, self.shared = (
-            circuit,
-            values,
-            amplitudes,
-            shared,
-        )
+        self.circuit = circuit
+        self.values = values
+        self.amplitudes = amplitudes
+        self.shared = shared
         self.masks = masks_of_every_weight(circuit.num_qubits) if masks is None else masks
         self._operators = [z_string(mask, circuit.num_qubits) for mask in self.masks]
         cotangent = np.random.default_rng(1).normal(size=(len(values), len(self.masks)))
@@ -75,16 +73,16 @@ class Case:
         for size in sizes:
             rows = np.arange(size or len(self.values)) % len(self.values)
             angles = engine.program.angles(self.values[rows])
-            given = (
+            arguments = (
                 angles[0] if self.shared else angles,
                 None if self.amplitudes is None else self.amplitudes[rows],
             )
-            answer, tape = engine.forward(*given)
+            answer, tape = engine.forward(*arguments)
             assert answer.dtype == np.dtype(dtype)
             np.testing.assert_allclose(
                 answer, self.expected[rows], rtol=0, atol=tolerance, err_msg=f"B = {size}"
             )
-            np.testing.assert_array_equal(engine.values(*given), answer, err_msg=f"B = {size}")
+            np.testing.assert_array_equal(engine.values(*arguments), answer, err_msg=f"B = {size}")
             if gradient:
                 by_angle, by_amplitude = engine.vjp(
                     tape, self.cotangent[rows] / (len(rows) if self.shared else 1)
@@ -92,7 +90,7 @@ class Case:
                 assert by_amplitude is None
                 assert by_angle.dtype == np.dtype(dtype)
                 expected = self.gradient[rows].mean(axis=0) if self.shared else self.gradient[rows]
-                found = by_angle @ engine.program.angle_matrix
+                by_parameter = by_angle @ engine.program.angle_matrix
                 np.testing.assert_allclose(
-                    found, expected, rtol=0, atol=tolerance, err_msg=f"B = {size}"
+                    by_parameter, expected, rtol=0, atol=tolerance, err_msg=f"B = {size}"
                 )

@@ -129,13 +129,13 @@ def _without_last(answer: Any) -> Any:
 def _in_last(change: Callable[[Any], Any]) -> Callable[[Any, StoredJob], Any]:
     """Change the results of the last child, or those of a single circuit."""
 
-    def changed(answer: Any, job: StoredJob) -> Any:
+    def change_last(answer: Any, job: StoredJob) -> Any:
         if not job.children:
             return change(answer)
         last = list(answer)[-1]
         return answer | {last: change(answer[last])}
 
-    return changed
+    return change_last
 
 
 CONTENT: dict[str, Callable[[Any, StoredJob], Any]] = {
@@ -165,7 +165,8 @@ class _Handler(server._Handler):
             return
         if fault.kind == "slow":
             time.sleep(fault.seconds)
-        status, body = 200, None
+        status = 200
+        body = None
         if fault.kind not in ("drop_before", "status"):
             status, body = self._faulty(fault, request)
         if fault.kind in ("drop_before", "drop_after"):
@@ -202,7 +203,8 @@ class _Handler(server._Handler):
             status, body = mock.api.answer(request)
             if fault.kind in get_args(_OfJobs):
                 job = mock.store.jobs[body["id"]]
-                job.outcome, job.message = fault.kind, fault.value
+                job.outcome = fault.kind
+                job.message = fault.value
         if fault.kind == "no_id":
             del body["id"]
         if fault.kind == "price":

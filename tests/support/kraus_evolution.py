@@ -12,14 +12,17 @@ from kron_products import X, on_qubits
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-ONE, Y, Z = np.eye(2), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
+ONE = np.eye(2)
+Y = np.array([[0, -1j], [1j, 0]])
+Z = np.diag([1.0, -1.0])
 PAULIS = (ONE, X, Y, Z)
 
 
 def unitary(name: str, angles: list[float], qubits: list[int], n_qubits: int) -> np.ndarray:
     """A gate as a (2^n, 2^n) matrix."""
     if name == "ry":
-        cos, sin = np.cos(angles[0] / 2), np.sin(angles[0] / 2)
+        cos = np.cos(angles[0] / 2)
+        sin = np.sin(angles[0] / 2)
         return on_qubits({qubits[0]: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
     return fixed_unitary(name, tuple(qubits), n_qubits)
 
@@ -93,7 +96,8 @@ def noisy_expectations(
     **options: bool,
 ) -> np.ndarray:
     """(B, O) exact expectation values; every bit of the outcome distribution is read flipped with ``readout_error``."""
-    n, e = circuit.num_qubits, readout_error
+    n = circuit.num_qubits
+    e = readout_error
     confusion = reduce(np.kron, [np.array([[1 - e, e], [e, 1 - e]])] * n)
     outcomes = np.array(
         [confusion @ noisy_state(circuit, row, rates, **options).diagonal().real for row in values]

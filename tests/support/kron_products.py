@@ -9,7 +9,8 @@ from functools import reduce
 import numpy as np
 
 X = np.array([[0.0, 1.0], [1.0, 0.0]])
-ZERO, ONE = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
+ZERO = np.diag([1.0, 0.0])
+ONE = np.diag([0.0, 1.0])
 
 
 def on_qubits(matrices: dict[int, np.ndarray], n_qubits: int) -> np.ndarray:
@@ -18,7 +19,8 @@ def on_qubits(matrices: dict[int, np.ndarray], n_qubits: int) -> np.ndarray:
 
 
 def ry(angle: float, qubit: int, n_qubits: int) -> np.ndarray:
-    cos, sin = np.cos(angle / 2), np.sin(angle / 2)
+    cos = np.cos(angle / 2)
+    sin = np.sin(angle / 2)
     return on_qubits({qubit: np.array([[cos, -sin], [sin, cos]])}, n_qubits)
 
 

@@ -167,7 +167,8 @@ CIRCUITS: dict[str, Callable[[], QuantumCircuit]] = {
 
 def library_circuit(name: str) -> QuantumCircuit:
     """Return a circuit with one operation or circuit of the library between rotations by the parameters of all."""
-    a, b = Parameter("a"), Parameter("b")
+    a = Parameter("a")
+    b = Parameter("b")
     inner = OPERATIONS[name](a) if name in OPERATIONS else CIRCUITS[name]()
     circuit = QuantumCircuit(max(inner.num_qubits, 1), name=name)
     starts = name in ("Initialize", "raw_feature_vector")

@@ -52,7 +52,8 @@ def every_gate(n_qubits: int, seed: int = 0, others: int | None = None) -> Quant
 
 def reuploading(n_qubits: int, uploads: int = 2) -> QuantumCircuit:
     """Data ``x`` encoded several times, with a ring of trained rotations ``theta`` after each."""
-    x, theta = ParameterVector("x", n_qubits), ParameterVector("theta", uploads * n_qubits)
+    x = ParameterVector("x", n_qubits)
+    theta = ParameterVector("theta", uploads * n_qubits)
     circuit = QuantumCircuit(n_qubits)
     for upload in range(uploads):
         for q in range(n_qubits):
@@ -81,7 +82,8 @@ def walks(n_qubits: int, seed: int = 0) -> QuantumCircuit:
         for control, target in pairwise(path):
             circuit.cx(control, target)
             circuit.ry(next(angle), target)
-    first, second = n_qubits - 1, n_qubits - 2
+    first = n_qubits - 1
+    second = n_qubits - 2
     for low in range(min(4, n_qubits - 2)):
         for path, row in (
             ([first, low], [first]),
@@ -104,10 +106,10 @@ def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
 
 def own_gate(name: str) -> Gate:
     """A gate with a name of Qiskit's, which is R_X(π/2)."""
-    found = Gate(name, 1, [])
-    found.definition = QuantumCircuit(1)
-    found.definition.rx(np.pi / 2, 0)
-    return found
+    gate = Gate(name, 1, [])
+    gate.definition = QuantumCircuit(1)
+    gate.definition.rx(np.pi / 2, 0)
+    return gate
 
 
 def masks_of_every_weight(n_qubits: int) -> np.ndarray:
@@ -127,10 +129,10 @@ def expectations_by_statevector(
     first = np.zeros((len(values), 2**circuit.num_qubits), complex)
     for sample in range(len(values)):
         first[sample] = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
-    return expectations_of(final_states(circuit, values, first), operators)
+    return compute_expectations(final_states(circuit, values, first), operators)
 
 
-def expectations_of(states: np.ndarray, operators: Sequence[SparsePauliOp]) -> np.ndarray:
+def compute_expectations(states: np.ndarray, operators: Sequence[SparsePauliOp]) -> np.ndarray:
     """(B, O) values of states (B, D)."""
     answers = np.empty((len(states), len(operators)))
     for column, operator in enumerate(operators):
@@ -145,14 +147,16 @@ def final_states(circuit: QuantumCircuit, values: np.ndarray, first: np.ndarray)
     gates = [(p, i) for p, i in enumerate(circuit.data) if i.operation.name != "barrier"]
     if len(values) < 2 or not all(isinstance(i.operation, Gate) for _, i in gates):
         pairs = zip(first, bound, strict=True)
-        states = [Statevector(state).evolve(each).data for state, each in pairs]
+        states = [Statevector(state).evolve(bound_circuit).data for state, bound_circuit in pairs]
         return np.reshape(states, first.shape)
     states = first
     for position, gate in gates:
         different = bound[: 1 if is_fixed(gate.operation) else len(bound)]
-        matrices = np.array([Operator(each.data[position].operation).data for each in different])
+        matrices = np.array(
+            [Operator(bound_circuit.data[position].operation).data for bound_circuit in different]
+        )
         qubits = [circuit.find_bit(qubit).index for qubit in gate.qubits]
-        states = multiplied(states, matrices, qubits)
+        states = apply_matrices(states, matrices, qubits)
     return states
 
 
@@ -162,14 +166,14 @@ def is_fixed(operation: Gate) -> bool:
     return operation.base_class in STANDARD_CLASSES and not has_parameters
 
 
-def multiplied(states: np.ndarray, matrices: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
+def apply_matrices(states: np.ndarray, matrices: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
     """States (B, D) after matrices (B or 1, d, d) on some qubits, whose first is the lowest bit of a matrix's index."""
     n_qubits = states.shape[1].bit_length() - 1
     axes = [n_qubits - qubit for qubit in reversed(qubits)]  # behind that of the states
     last = range(-len(qubits), 0)
-    moved = np.moveaxis(states.reshape(-1, *[2] * n_qubits), axes, last)
-    columns = moved.reshape(len(states), -1, matrices.shape[1])
-    products = (columns @ matrices.swapaxes(1, 2)).reshape(moved.shape)
+    tensor = np.moveaxis(states.reshape(-1, *[2] * n_qubits), axes, last)
+    columns = tensor.reshape(len(states), -1, matrices.shape[1])
+    products = (columns @ matrices.swapaxes(1, 2)).reshape(tensor.shape)
     return np.moveaxis(products, last, axes).reshape(states.shape)
 
 
@@ -181,7 +185,7 @@ def jacobian_by_shifts(
 ) -> np.ndarray:
     """(B, O, P) derivatives by the parameter-shift rule, gate by gate: a parameter may be the angle of several R_Y."""
     names = list(circuit.parameters)
-    turned = [
+    rotations = [
         (position, names.index(instruction.operation.params[0]))
         for position, instruction in enumerate(circuit.data)
         if instruction.operation.name == "ry" and instruction.operation.params[0] in names
@@ -190,9 +194,9 @@ def jacobian_by_shifts(
     for sample, row in enumerate(values):
         first = loaded_state(circuit, None if amplitudes is None else amplitudes[sample])
         gates = circuit.assign_parameters(row).data
-        states = shifted_states(circuit, gates, first, [position for position, _ in turned])
-        answers = expectations_of(states, operators)
-        for (_, column), plus, minus in zip(turned, answers[::2], answers[1::2], strict=True):
+        states = shifted_states(circuit, gates, first, [position for position, _ in rotations])
+        answers = compute_expectations(states, operators)
+        for (_, column), plus, minus in zip(rotations, answers[::2], answers[1::2], strict=True):
             jacobian[sample, :, column] += (plus - minus) / 2
     return jacobian
 
@@ -207,14 +211,16 @@ def shifted_states(
     states = first.data[np.newaxis]  # not shifted, then those that are shifted so far
     done = 0
     for position in positions:
-        states = evolved(states, circuit, gates[done:position])
+        states = evolve_states(states, circuit, gates[done:position])
         done = position
         shifts = [
             CircuitInstruction(RYGate(angle), gates[position].qubits)
             for angle in (np.pi / 2, -np.pi / 2)
         ]
-        states = np.vstack([states, *(evolved(states[:1], circuit, [shift]) for shift in shifts)])
-    return evolved(states, circuit, gates[done:])[1:]
+        states = np.vstack(
+            [states, *(evolve_states(states[:1], circuit, [shift]) for shift in shifts)]
+        )
+    return evolve_states(states, circuit, gates[done:])[1:]
 
 
 def loaded_state(circuit: QuantumCircuit, amplitudes: np.ndarray | None = None) -> Statevector:
@@ -225,7 +231,7 @@ def loaded_state(circuit: QuantumCircuit, amplitudes: np.ndarray | None = None) 
     return Statevector(padded)
 
 
-def evolved(
+def evolve_states(
     states: np.ndarray, circuit: QuantumCircuit, gates: Sequence[CircuitInstruction]
 ) -> np.ndarray:
     """States (B, D) behind some of a circuit's gates, which have numbers for angles.
@@ -235,20 +241,18 @@ def evolved(
     part = circuit.copy_empty_like()
     part.data = gates
     block = min(1 << (len(states) - 1).bit_length(), max(1, NUMBERS_AT_ONCE >> circuit.num_qubits))
-    found = np.zeros((-(-len(states) // block) * block, states.shape[1]), complex)
-    found[: len(states)] = states
-    for rows in np.split(found, len(found) // block):
+    padded_states = np.zeros((-(-len(states) // block) * block, states.shape[1]), complex)
+    padded_states[: len(states)] = states
+    for rows in np.split(padded_states, len(padded_states) // block):
         state = Statevector(rows.ravel()).evolve(part, range(circuit.num_qubits))
         rows[:] = state.data.reshape(rows.shape)
-    return found[: len(states)]
+    return padded_states[: len(states)]
 
 
 def question(circuit: QuantumCircuit, batch: int, pair: str = "ZZ"):
     """A request: ``circuit``, random values, and Z on each qubit and a sum; ``pair``: its string on first and last."""
-    n, values = (
-        circuit.num_qubits,
-        np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters)),
-    )
+    n = circuit.num_qubits
+    values = np.random.default_rng(0).uniform(-np.pi, np.pi, (batch, circuit.num_parameters))
     terms = [(pair, [0, n - 1][: len(pair)], 0.5), ("Z", [1], -1.5), ("", [], 0.25)]
     return circuit, values, [*readout_observables(n), SparsePauliOp.from_sparse_list(terms, n)]
 

@@ -9,7 +9,7 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qllmft_backends import create
 
 
-def opened(machine, ledger, **options):
+def open_backend(machine, ledger, **options):
     """A backend that sends to a machine, with consent."""
     usual = {"max_circuits": 100, "yes": True, "poll_interval_s": 0.01, "shots": 2000}
     return create("qiskit", {"ledger": ledger, **usual, **options}, backend=machine)
@@ -39,10 +39,10 @@ def sampled_counts(circuit, shots, random):
         for i in circuit.data
         if i.operation.name == "measure"
     }
-    kept = [circuit.num_qubits - 1 - measured[bit] for bit in reversed(range(n_bits))]
-    others = tuple(set(range(circuit.num_qubits)) - set(kept))
-    probabilities = (np.abs(evolved_state(circuit)) ** 2).sum(axis=others, keepdims=True)
-    outcomes = probabilities.transpose(*kept, *others).ravel()
+    measured_axes = [circuit.num_qubits - 1 - measured[bit] for bit in reversed(range(n_bits))]
+    summed_axes = tuple(set(range(circuit.num_qubits)) - set(measured_axes))
+    probabilities = (np.abs(evolved_state(circuit)) ** 2).sum(axis=summed_axes, keepdims=True)
+    outcomes = probabilities.transpose(*measured_axes, *summed_axes).ravel()
     counts = random.multinomial(shots, outcomes / outcomes.sum())
     return {f"{i:0{n_bits}b}": int(counts[i]) for i in np.flatnonzero(counts)}
 
@@ -53,6 +53,21 @@ def noiseless_target(n_qubits, coupling):
     coupling_map = None if coupling is None else [list(pair) for pair in coupling]
     machine = GenericBackendV2(n_qubits, coupling_map=coupling_map, seed=1, noise_info=False)
     return machine.target
+
+
+def flip_bits(counts):
+    """Counts of the opposite bits."""
+    return {"".join("10"[int(b)] for b in bits): number for bits, number in counts.items()}
+
+
+def mirror_bits(counts):
+    """Counts of the bits in another order of the qubits."""
+    return {bits[::-1]: number for bits, number in counts.items()}
+
+
+def answer_zeros(counts):
+    """One outcome for all shots."""
+    return {"0000": sum(counts.values())}
 
 
 class Counts:
@@ -66,7 +81,8 @@ class Counts:
 class RemoteJob(JobV1):
     def __init__(self, backend, job_id, counts):
         super().__init__(backend, job_id)
-        self.counts, self.state = counts, JobStatus.DONE
+        self.counts = counts
+        self.state = JobStatus.DONE
 
     def submit(self):
         pass
@@ -83,7 +99,9 @@ class RemoteMachine(BackendV2):
 
     def __init__(self, qubits=5, breaks=None, coupling_map=None):
         super().__init__(name="faraway")
-        self.jobs, self.log, self.breaks = {}, [], breaks
+        self.jobs = {}
+        self.log = []
+        self.breaks = breaks
         coupling = None if coupling_map is None else tuple(map(tuple, coupling_map))
         self._target = noiseless_target(qubits, coupling)
 

@@ -31,7 +31,9 @@ def sampled_result(circuits, shots):
 class SamplerJob:
     def __init__(self, service, job_id, circuits, shots, tags):
         self.service = service
-        self.circuits, self.tags, self.accepted_at = circuits, tags, time.monotonic()
+        self.circuits = circuits
+        self.tags = tags
+        self.accepted_at = time.monotonic()
         self.names = [circuit.name for circuit in circuits]
         self._id = job_id
         self._result = sampled_result(circuits, shots)
@@ -40,11 +42,11 @@ class SamplerJob:
         return self._id
 
     def status(self):
-        self.service.asked("status")
+        self.service.answer_or_fail("status")
         return "DONE"
 
     def result(self):
-        self.service.asked("result")
+        self.service.answer_or_fail("result")
         return self._result
 
 
@@ -58,20 +60,26 @@ class Service:
     """
 
     def __init__(self, lost=(), late_s=0.0, lag_s=0.0):
-        self.lost, self.late_s, self.lag_s = set(lost), late_s, lag_s
-        self.accepted, self.submissions, self.faults = {}, 0, {}
+        self.lost = set(lost)
+        self.late_s = late_s
+        self.lag_s = lag_s
+        self.accepted = {}
+        self.submissions = 0
+        self.faults = {}
         self.options = SimpleNamespace(environment=SimpleNamespace(job_tags=[]))
         self.target = noiseless_target(5, None)
 
-    def asked(self, question):
+    def answer_or_fail(self, question):
         error, times = self.faults.get(question, (None, 0))
         if times:
             self.faults[question] = (error, times - 1)
             raise error
 
     def run(self, pubs, *, shots):
-        number, self.submissions = self.submissions, self.submissions + 1
-        circuits, tags = [pub[0] for pub in pubs], list(self.options.environment.job_tags)
+        number = self.submissions
+        self.submissions = self.submissions + 1
+        circuits = [pub[0] for pub in pubs]
+        tags = list(self.options.environment.job_tags)
 
         def accept():
             job = SamplerJob(self, f"job-{number}", circuits, shots, tags)
@@ -84,7 +92,7 @@ class Service:
         raise ConnectionError("the line is dead")
 
     def jobs(self, limit, job_tags):
-        self.asked("jobs")
+        self.answer_or_fail("jobs")
         now = time.monotonic()
         return [
             job
@@ -93,15 +101,17 @@ class Service:
         ]
 
     def job(self, job_id):
-        self.asked("job")
+        self.answer_or_fail("job")
         return self.accepted[job_id]
 
     def paid(self):
         """Return how often each circuit was paid, by its angles, and the number of those with a known answer."""
         circuits = [c for job in self.accepted.values() for c in job.circuits]
-        own = [c for c in circuits if c.name != "known answer"]
-        texts = Counter(str([[float(p) for p in i.operation.params] for i in c.data]) for c in own)
-        return sorted(texts.values()), len(circuits) - len(own)
+        user_circuits = [c for c in circuits if c.name != "known answer"]
+        texts = Counter(
+            str([[float(p) for p in i.operation.params] for i in c.data]) for c in user_circuits
+        )
+        return sorted(texts.values()), len(circuits) - len(user_circuits)
 
     def machine(self, options):
         runner = SamplerRunner(self, self)
@@ -111,11 +121,11 @@ class Service:
 def dies(monkeypatch, place, call):
     """The process ends in ``call`` at a function of the package ``remote``."""
 
-    def died(*_):
+    def die(*_):
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"qllmft_machines.{place}", died)
+        patch.setattr(f"qllmft_machines.{place}", die)
         with pytest.raises(SystemExit):
             call()
 

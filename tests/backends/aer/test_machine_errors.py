@@ -22,14 +22,15 @@ MASKS = (1, 8, 6)
 
 
 def circuit(label=None):
-    angles, found = ParameterVector("a", 8), QuantumCircuit(4)
+    angles = ParameterVector("a", 8)
+    rotations = QuantumCircuit(4)
     for qubit in range(4):
-        found.append(RYGate(angles[qubit], label), [qubit])
+        rotations.append(RYGate(angles[qubit], label), [qubit])
     for qubit in range(3):
-        found.cx(qubit, qubit + 1)
+        rotations.cx(qubit, qubit + 1)
     for qubit in range(4):
-        found.ry(angles[4 + qubit], qubit)
-    return found
+        rotations.ry(angles[4 + qubit], qubit)
+    return rotations
 
 
 def means(outcomes):
@@ -38,26 +39,30 @@ def means(outcomes):
     return outcomes @ np.array(signs)
 
 
-def on_aer(noise, asked=None):
+def on_aer(noise, measured_circuit=None):
     options = noise.options | {"shots": None, "method": "density_matrix"}
-    return create("aer_forte", options).expectations(asked or circuit(), VALUES, ZS).values
+    return (
+        create("aer_forte", options).expectations(measured_circuit or circuit(), VALUES, ZS).values
+    )
 
 
-def nested():
+def nest_circuit():
     """Return the circuit as one gate."""
-    found = QuantumCircuit(4)
-    found.append(circuit().to_gate(), range(4))
-    return found
+    outer = QuantumCircuit(4)
+    outer.append(circuit().to_gate(), range(4))
+    return outer
 
 
 @pytest.mark.parametrize(
-    "asked", [circuit(), circuit("mine"), nested()], ids=["plain", "labels", "nested"]
+    "measured_circuit",
+    [circuit(), circuit("mine"), nest_circuit()],
+    ids=["plain", "labels", "nested"],
 )
-def test_outcomes_have_the_means_of_aer(asked):
-    found = MachineErrors.from_noise(asked, NOISE).probabilities(VALUES)
-    assert found.shape == (3, 16)
-    np.testing.assert_allclose(found.sum(axis=1), 1.0)
-    np.testing.assert_allclose(means(found), on_aer(NOISE, asked), atol=1e-12)
+def test_outcomes_have_the_means_of_aer(measured_circuit):
+    probabilities = MachineErrors.from_noise(measured_circuit, NOISE).probabilities(VALUES)
+    assert probabilities.shape == (3, 16)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_allclose(means(probabilities), on_aer(NOISE, measured_circuit), atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +74,11 @@ def test_outcomes_have_the_means_of_aer(asked):
     ],
 )
 def test_half_of_a_part_is_half_of_its_rate(part, smaller):
-    found = MachineErrors.from_noise(circuit(), NOISE)
+    errors = MachineErrors.from_noise(circuit(), NOISE)
     np.testing.assert_allclose(
-        means(found.probabilities(VALUES, part=part, factor=0.5)), on_aer(smaller), atol=1e-12
+        means(errors.probabilities(VALUES, part=part, factor=0.5)), on_aer(smaller), atol=1e-12
     )
-    assert found.has_errors(part)
+    assert errors.has_errors(part)
     assert not MachineErrors.from_noise(circuit(), GateNoise(0, 0)).has_errors(part)
 
 
@@ -81,8 +86,8 @@ def test_bits_are_read_by_the_matrix_of_each_qubit():
     random = np.random.default_rng(0)
     states = random.dirichlet(np.ones(8), size=2)
     readouts = np.stack([[[1 - a, a], [b, 1 - b]] for a, b in random.uniform(0, 0.3, (3, 2))])
-    whole = np.kron(np.kron(readouts[2], readouts[1]), readouts[0])
-    np.testing.assert_allclose(apply_readout(states, readouts), states @ whole, atol=1e-15)
+    joint_matrix = np.kron(np.kron(readouts[2], readouts[1]), readouts[0])
+    np.testing.assert_allclose(apply_readout(states, readouts), states @ joint_matrix, atol=1e-15)
 
 
 def test_a_machines_own_errors_give_what_it_samples():

@@ -33,14 +33,17 @@ def test_the_head_is_covered_and_a_rate_of_zero_needs_no_cover(noise, covered):
 
 def test_a_gate_that_is_left_out_is_named():
     circuit = head_circuit(3)
-    match = r"gate 3 of circuit 'head_3q' is 'cx' on 2 qubits .* covers ry \(1\)"
-    with pytest.raises(UnsupportedGateError, match=match):
+    with pytest.raises(
+        UnsupportedGateError,
+        match=r"gate 3 of circuit 'head_3q' is 'cx' on 2 qubits .* covers ry \(1\)",
+    ):
         check_coverage(circuit, noise_model(only_ry(), NOISE), NOISE)
 
 
 def without_noise(gate):
-    match = f"is {gate!r} on . qubits and would run without noise"
-    return pytest.raises(UnsupportedGateError, match=match)
+    return pytest.raises(
+        UnsupportedGateError, match=f"is {gate!r} on . qubits and would run without noise"
+    )
 
 
 def test_a_transpiled_circuit_has_lost_its_noise():

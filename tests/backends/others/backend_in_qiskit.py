@@ -24,9 +24,10 @@ def pytest_configure():
             setattr(module, name, CLASSES[name])
 
 
-def made(backend=None):
+def create_backend(backend=None):
     """The backend under test; ``qiskit`` runs on the `BackendV2` of the test."""
-    name, options = os.environ["BACKEND"], json.loads(os.environ["BACKEND_OPTIONS"])
+    name = os.environ["BACKEND"]
+    options = json.loads(os.environ["BACKEND_OPTIONS"])
     return create(name, options, backend=backend if name == "qiskit" else None).for_qiskit
 
 
@@ -34,21 +35,24 @@ class StatevectorEstimator(BackendEstimator):
     def __init__(self, *, default_precision=0.0, seed=None):
         # its default, 0, is no noise by precision; here that is None, so that a backend with shots
         # takes its own
-        super().__init__(made(), default_precision=default_precision or None, seed=seed)
-        self.default_precision, self.seed = default_precision, seed
+        super().__init__(create_backend(), default_precision=default_precision or None, seed=seed)
+        self.default_precision = default_precision
+        self.seed = seed
 
 
 class BackendEstimatorV2(BackendEstimator):
     def __init__(self, *, backend, options=None):
-        given = options or {}
-        precision, seed = given.get("default_precision"), given.get("seed_simulator")
-        super().__init__(made(backend), default_precision=precision, seed=seed)
-        self.backend, self.options = backend, SimpleNamespace()
+        estimator_options = options or {}
+        precision = estimator_options.get("default_precision")
+        seed = estimator_options.get("seed_simulator")
+        super().__init__(create_backend(backend), default_precision=precision, seed=seed)
+        self.backend = backend
+        self.options = SimpleNamespace()
 
 
 class StatevectorSampler(BackendSampler):
     def __init__(self, *, default_shots=1024, seed=None):
-        super().__init__(made(), default_shots=default_shots, seed=seed)
+        super().__init__(create_backend(), default_shots=default_shots, seed=seed)
         self.seed = seed
 
 
@@ -56,7 +60,7 @@ class BackendSamplerV2(BackendSampler):
     def __init__(self, *, backend, options=None):
         usual = {"default_shots": 1024, "seed_simulator": None}
         self.options = SimpleNamespace(**(usual | (options or {})))
-        super().__init__(made(backend), seed=self.options.seed_simulator)
+        super().__init__(create_backend(backend), seed=self.options.seed_simulator)
         self.backend = backend
 
     @property
@@ -65,4 +69,4 @@ class BackendSamplerV2(BackendSampler):
 
 
 OURS = (StatevectorEstimator, BackendEstimatorV2, StatevectorSampler, BackendSamplerV2)
-CLASSES = {each.__name__: each for each in OURS}
+CLASSES = {primitive.__name__: primitive for primitive in OURS}

@@ -39,18 +39,20 @@ def sources(tmp_path_factory):
         pytest.skip("ddt is not installed: pip install ddt")
     folders = {}
     for package in ("qiskit", "qiskit-algorithms"):
-        own = f"qiskit-{version('qiskit')}.tar.gz"
-        pattern = own if package == "qiskit" else "qiskit_algorithms-*.tar.gz"
+        installed_archive = f"qiskit-{version('qiskit')}.tar.gz"
+        pattern = installed_archive if package == "qiskit" else "qiskit_algorithms-*.tar.gz"
         archive = next(iter(sorted(ARCHIVES.glob(pattern))), None)
         if archive is None:
             pytest.skip(
                 f"no {pattern} in {ARCHIVES}: docs/qiskit-interfaces.md has the command that gets it"
             )
         folder = tmp_path_factory.mktemp(package)
-        with tarfile.open(archive) as opened:
+        with tarfile.open(archive) as archive_file:
             # of qiskit the tests only: its package lacks the compiled part
-            kept = [m for m in opened if package != "qiskit" or m.name.split("/")[1:2] == ["test"]]
-            opened.extractall(folder, kept, filter="data")
+            members = [
+                m for m in archive_file if package != "qiskit" or m.name.split("/")[1:2] == ["test"]
+            ]
+            archive_file.extractall(folder, members, filter="data")
         folders[package] = next(folder.iterdir())
     return folders
 
@@ -58,9 +60,10 @@ def sources(tmp_path_factory):
 def run(sources, report, row):
     """Run the tests of a row; return the names of all that ran and of those that failed."""
     package, place, replaced = FILES[row["tests"]]
-    root, here = sources[package], Path(__file__).parent
-    paths = [str(root), str(here), *(str(ROOT / part) for part in ("", "circuits", "backends"))]
-    done = subprocess.run(
+    root = sources[package]
+    folder = Path(__file__).parent
+    paths = [str(root), str(folder), *(str(ROOT / part) for part in ("", "circuits", "backends"))]
+    process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q"),
             *("-p", "backend_in_qiskit", "-p", "no:cacheprovider"),
@@ -81,8 +84,9 @@ def run(sources, report, row):
         text=True,
         check=False,
     )
-    assert done.returncode in (0, 1), done.stdout[-2000:] + done.stderr[-2000:]
-    ran, failed = set(), set()
+    assert process.returncode in (0, 1), process.stdout[-2000:] + process.stderr[-2000:]
+    ran = set()
+    failed = set()
     for case in ET.parse(report).iter("testcase"):
         if case.find("skipped") is None:
             ran.add(case.get("name"))
@@ -95,14 +99,16 @@ def run(sources, report, row):
 def test_only_the_recorded_tests_fail(sources, tmp_path, row, pytestconfig):
     ran, failed = run(sources, tmp_path / "report.xml", row)
     if pytestconfig.getoption("--record", default=False):
-        kept = json.loads(RECORD.read_text("utf-8"))
+        record = json.loads(RECORD.read_text("utf-8"))
         names = ("tests", "backend", "options")
-        [mine] = [other for other in kept["rows"] if all(other[k] == row[k] for k in names)]
-        mine |= {"tried": len(ran), "failed": sorted(failed)}
-        kept["versions"] = {name: version(name) for name in ("qiskit", "qiskit-aer")} | {
+        [recorded_row] = [
+            recorded for recorded in record["rows"] if all(recorded[k] == row[k] for k in names)
+        ]
+        recorded_row |= {"tried": len(ran), "failed": sorted(failed)}
+        record["versions"] = {name: version(name) for name in ("qiskit", "qiskit-aer")} | {
             "qiskit-algorithms": sources["qiskit-algorithms"].name.rpartition("-")[2]
         }
-        RECORD.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+        RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         return
     assert failed <= set(row["failed"])
     assert len(ran) == row["tried"]

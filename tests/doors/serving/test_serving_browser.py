@@ -30,9 +30,9 @@ async def give(page, content, name):
 
 
 async def visit(address, folder):
-    from driven_browser import opened
+    from driven_browser import open_page
 
-    async with opened(address, folder / "profile") as page:
+    async with open_page(address, folder / "profile") as page:
         await page.until("document.title === 'quantum head on texts.tsv'")
         facts = await page.value("document.querySelector('#facts').innerText")
         assert "accuracy on 40 test texts" in facts

@@ -57,8 +57,8 @@ def random_angles(circuit: QuantumCircuit, batch: int, seed: int = 0) -> np.ndar
 def circuit_noise(
     gates: GateNoise, shots=None, shot_model=None, trajectories=None, **choices
 ) -> CircuitNoise:
-    given = {"shots": shots, "shot_model": shot_model, "trajectories": trajectories}
-    return CircuitNoise(**gates.options, **given, **choices)
+    shot_options = {"shots": shots, "shot_model": shot_model, "trajectories": trajectories}
+    return CircuitNoise(**gates.options, **shot_options, **choices)
 
 
 def noisy_pass(
@@ -78,18 +78,20 @@ def signs(n_qubits: int) -> np.ndarray:
 
 def epsilons(shots: GaussianShots, engine: AdjointEngine, batch: int) -> np.ndarray:
     """(B, 2^Q) the ε of a pass, by sample."""
-    n, size = engine.program.n_qubits, engine._samples_per_chunk(batch)
+    n = engine.program.n_qubits
+    size = engine._samples_per_chunk(batch)
     parts = []
     for chunk in range(-(-batch // size)):
-        drawn = np.empty(2**n * size, engine.dtype)
+        normal_numbers = np.empty(2**n * size, engine.dtype)
         low, high, first = shots.stream
-        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), drawn)
-        parts.append(drawn.reshape(2**n, size).T)
+        fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), normal_numbers)
+        parts.append(normal_numbers.reshape(2**n, size).T)
     return np.concatenate(parts)[:batch]
 
 
 def equation_2(psi: np.ndarray, eps: np.ndarray, n: int) -> np.ndarray:
     """(B, 2^Q) ŷ/n before rectification, as it is printed, with the sign of ψ in ε."""
-    p, eps = psi**2, eps * np.sign(psi)
+    p = psi**2
+    eps = eps * np.sign(psi)
     y = n * p + np.sqrt(n) * (np.sqrt(p) * eps - p * (np.sqrt(p) * eps).sum(axis=1, keepdims=True))
     return y / n

@@ -25,7 +25,7 @@ MANY = 10**9  # shots: no outcome of these states is then rectified
 LEVEL = 1e-5
 
 
-def engine_of(n_qubits: int, dtype: str = "float64") -> AdjointEngine:
+def make_engine(n_qubits: int, dtype: str = "float64") -> AdjointEngine:
     return AdjointEngine(lower(head_circuit(n_qubits, 2)), all_strings(n_qubits), dtype)
 
 
@@ -38,7 +38,7 @@ def marks(engine: AdjointEngine, tape: Tape) -> np.ndarray:
 @pytest.mark.parametrize("n_qubits", [3, 4, 6])
 @pytest.mark.parametrize("batch", [1, 3, 11])
 def test_the_engine_computes_equation_2(n_qubits, batch, dtype):
-    engine = engine_of(n_qubits, dtype)
+    engine = make_engine(n_qubits, dtype)
     angles = random_angles(head_circuit(n_qubits, 2), batch)
     shots = GaussianShots(8, seed=3)
     got, tape = engine.forward(angles, shots=shots)
@@ -67,8 +67,8 @@ def statistics(deviations: np.ndarray, p: np.ndarray) -> tuple[float, float]:
     return float(chi2.sf(mean, d)), float(chi2.sf(covariance, d * (d + 1) / 2))
 
 
-def deviations_of(n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
-    engine = engine_of(n_qubits)
+def draw_deviations(n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
+    engine = make_engine(n_qubits)
     angles = np.repeat(random_angles(head_circuit(n_qubits, 2), 1, seed=n_qubits), REPEATS, axis=0)
     p = engine.probabilities(angles[:1])[0]
     frequencies = (
@@ -81,15 +81,16 @@ def deviations_of(n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("n_qubits", [3, 4, 5, 6])
 def test_mean_and_covariance_are_those_of_the_multinomial(n_qubits):
-    deviations, p = deviations_of(n_qubits)
+    deviations, p = draw_deviations(n_qubits)
     # the direction that whitening leaves out
     np.testing.assert_allclose(deviations.sum(axis=1), 0, atol=1e-6)
     assert min(statistics(deviations, p)) > LEVEL
 
 
 def test_the_test_accepts_the_multinomial_and_finds_wrong_samplers():
-    n_qubits, n = 3, 10**6
-    deviations, p = deviations_of(n_qubits)
+    n_qubits = 3
+    n = 10**6
+    deviations, p = draw_deviations(n_qubits)
     rng = np.random.default_rng(0)
     true = rng.multinomial(n, p, REPEATS) / n
     assert min(statistics(np.sqrt(n) * (true - p), p)) > LEVEL
@@ -108,48 +109,54 @@ def test_the_test_accepts_the_multinomial_and_finds_wrong_samplers():
 @pytest.mark.parametrize("shots", [20, 200])
 def test_the_gradient_is_that_of_the_outcomes_that_count(shots):
     """Finite differences of Σ w Z(x) p(x) over the outcomes that the fixed ε leaves positive."""
-    n_qubits, batch = 4, 5
-    engine = engine_of(n_qubits)
+    n_qubits = 4
+    batch = 5
+    engine = make_engine(n_qubits)
     angles = random_angles(head_circuit(n_qubits, 2), batch)
     draw = GaussianShots(shots, seed=5)
     frequencies = equation_2(engine.states(angles), epsilons(draw, engine, batch), shots)
-    kept = frequencies > 0
-    assert 0.3 < kept.mean() < 0.95
+    is_positive = frequencies > 0
+    assert 0.3 < is_positive.mean() < 0.95
     weights = np.random.default_rng(2).normal(size=(batch, 2**n_qubits))
-    worth = kept * (weights @ signs(n_qubits))
+    worth = is_positive * (weights @ signs(n_qubits))
     expected = np.empty_like(angles)
     for g in range(angles.shape[1]):
         shift = np.zeros(angles.shape[1])
         # exact: each p(x) is a trigonometric polynomial of degree one in every angle
         shift[g] = np.pi / 2
-        plus, minus = engine.probabilities(angles + shift), engine.probabilities(angles - shift)
+        plus = engine.probabilities(angles + shift)
+        minus = engine.probabilities(angles - shift)
         expected[:, g] = (worth * (plus - minus)).sum(axis=1) / 2
     _, tape = engine.forward(angles, shots=draw)
     got, _ = engine.vjp(tape, weights)
     np.testing.assert_allclose(got, expected, atol=1e-12)
-    again, _ = engine.vjp(tape, weights)  # a second sweep repeats the pass, with the same ε
-    np.testing.assert_array_equal(again, got)
+    by_second_sweep, _ = engine.vjp(
+        tape, weights
+    )  # a second sweep repeats the pass, with the same ε
+    np.testing.assert_array_equal(by_second_sweep, got)
     plain, _ = engine.vjp(engine.forward(angles)[1], weights)
     assert np.abs(plain - got).max() > 0.01
 
 
 def test_amplitudes_have_the_masked_gradient_too():
     circuit = head_circuit(3, 2)
-    engine = engine_of(3)
+    engine = make_engine(3)
     rng = np.random.default_rng(4)
     loaded = rng.normal(size=(2, 6))
     loaded /= np.linalg.norm(loaded, axis=1, keepdims=True)
-    angles, draw = random_angles(circuit, 2), GaussianShots(30, seed=2)
+    angles = random_angles(circuit, 2)
+    draw = GaussianShots(30, seed=2)
     weights = rng.normal(size=(2, 8))
     _, tape = engine.forward(angles, loaded, shots=draw)
-    kept = (
+    is_positive = (
         marks(engine, tape)
         .reshape(len(tape.costate_factors), 8, -1)
         .transpose(0, 2, 1)
         .reshape(-1, 8)[:2]
     )
     _, got = engine.vjp(tape, weights, amplitudes=True)
-    worth, step = kept * (weights @ signs(3)), 1e-6
+    worth = is_positive * (weights @ signs(3))
+    step = 1e-6
     for i in range(6):
         shift = step * np.eye(6)[i]
         plus, minus = (engine.probabilities(angles, loaded + s) for s in (shift, -shift))
@@ -160,7 +167,9 @@ def test_amplitudes_have_the_masked_gradient_too():
 
 def test_readout_error_widens_the_scatter_as_flips_do():
     """The moments of flipped shots: means within 4.5 standard errors; variances from 20,000 have 1 %, 4.5 of it."""
-    circuit, e, shots = head_circuit(3, 2), 0.1, 10**6
+    circuit = head_circuit(3, 2)
+    e = 0.1
+    shots = 10**6
     angles = np.repeat(random_angles(circuit, 1), REPEATS, axis=0)
     noise = circuit_noise(GateNoise(0, 0, e), shots, "gaussian")
     draw = noisy_pass(circuit, noise, seed=1)
@@ -195,7 +204,8 @@ def test_outcomes_are_numpys_places_among_the_cumulated_probabilities(dtype):
     p = random.uniform(size=(5, 8)).astype(dtype)  # sums are not 1
     shots = np.array([3, 0, 1, 200, 2])
     places = np.random.default_rng(9).random(shots.sum())
-    places[0], steps = 0.0, np.cumsum(p, axis=1, dtype=np.float64)
+    places[0] = 0.0
+    steps = np.cumsum(p, axis=1, dtype=np.float64)
     rows = np.repeat(np.arange(5), shots)
     expected = [
         np.searchsorted(steps[row], place * steps[row, -1], side="right")

@@ -6,7 +6,7 @@ from noisy_circuits import density_matrix
 from qiskit import QuantumCircuit
 from reference_circuits import question
 
-from qllmft_backends import BackendError, Capabilities, UnknownBackendError, create
+from qllmft_backends import Capabilities, create
 from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_circuits import head_circuit, readout_observables
 from qllmft_engine import noisy, noisy_sampler
@@ -31,43 +31,45 @@ def test_one_pass_of_equation_2_has_the_shots_standard_error():
 
 
 def test_distinct_trajectories_are_simulated_once(monkeypatch):
-    asked = ask(head_circuit(4), 3)
+    request = ask(head_circuit(4), 3)
     backend = create("adjoint", {"noise": "paper_high", "trajectories": 2000})
     rows = []
     values = noisy_sampler.AdjointEngine.values
     monkeypatch.setattr(
         noisy_sampler.AdjointEngine, "values", lambda *a: rows.append(len(a[1])) or values(*a)
     )
-    got = backend.expectations(*asked)
+    got = backend.expectations(*request)
     assert sum(rows) < 3 * 2000 / 10
     assert (got.standard_errors > 0).all()
 
 
 def test_parts_that_fit_the_memory_are_drawn_apart(monkeypatch):
     circuit, values, observables = ask(head_circuit(3), 1)
-    asked = circuit, values.repeat(7, axis=0), observables
+    request = circuit, values.repeat(7, axis=0), observables
     for module in (noisy, noisy_sampler):
         monkeypatch.setattr(module, "GATES_AT_ONCE", 300 * 100)
     gaussian = {"shots": 300, "shot_model": "gaussian", "trajectories": 300}
     for way in ({"trajectories": 300}, {"shots": 300}, gaussian):
-        got = create("adjoint", RATES | way).expectations(*asked)
+        got = create("adjoint", RATES | way).expectations(*request)
         assert got.values.shape == (7, 4)
         assert len(np.unique(got.values, axis=0)) == 7  # no part repeats the draws of another
 
 
 def test_readout_error_alone_has_exact_means():
-    asked = ask(head_circuit(3), 2)
-    got = create("adjoint", {"readout_error": 0.1, "dtype": "float64"}).expectations(*asked)
-    exact = create("adjoint", {"dtype": "float64"}).expectations(*asked)
+    request = ask(head_circuit(3), 2)
+    got = create("adjoint", {"readout_error": 0.1, "dtype": "float64"}).expectations(*request)
+    exact = create("adjoint", {"dtype": "float64"}).expectations(*request)
     np.testing.assert_allclose(got.values[:, :3], 0.8 * exact.values[:, :3], atol=1e-12)
     assert not got.standard_errors.any()
-    np.testing.assert_allclose(got.values, density_matrix(*asked, GateNoise(0, 0, 0.1)), atol=1e-10)
+    np.testing.assert_allclose(
+        got.values, density_matrix(*request, GateNoise(0, 0, 0.1)), atol=1e-10
+    )
 
 
 def test_one_trajectory_says_nothing_of_its_error():
-    asked = ask(head_circuit(3), 2)
+    request = ask(head_circuit(3), 2)
     for way in ({"trajectories": 1}, {"trajectories": 1, "shots": 100, "shot_model": "gaussian"}):
-        assert np.isinf(create("adjoint", RATES | way).expectations(*asked).standard_errors).all()
+        assert np.isinf(create("adjoint", RATES | way).expectations(*request).standard_errors).all()
 
 
 def test_no_gates():
@@ -84,7 +86,7 @@ def test_options_become_noise():
     assert (noise.shots, noise.model, noise.runs) == (100, "multinomial", 1)
     assert create("adjoint", RATES).gate_noise == GateNoise(0.03, 0.08)
     for name, preset in PRESETS.items():  # one value for the engine and for Aer
-        ours, aers = (create(each, {"noise": name}) for each in ("adjoint", "aer_forte"))
+        ours, aers = (create(backend, {"noise": name}) for backend in ("adjoint", "aer_forte"))
         assert ours.gate_noise == aers.gate_noise == preset
 
 
@@ -114,23 +116,3 @@ def test_the_gradient_for_qiskit_sees_the_noise():
     aer = RATES | {"shots": None, "method": "density_matrix"}
     expected = create("aer_forte", aer).gradient().run([circuit], [observable], [values]).result()
     np.testing.assert_allclose(job.result().gradients, expected.gradients, atol=0.03)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"noise": "explicit"}, BackendError, r"got the rates \(None, None\). It needs both"),
-        ({"noise": "explicit", "two_qubit_rate": 0.1}, BackendError, "It needs both"),
-        ({"two_qubit_rate": 0.1}, BackendError, "would not be used with noise='none'. Choose 'explicit'"),
-        (RATES | {"one_qubit_rate": 1.4}, BackendError, "one_qubit_rate is 1.4"),
-        ({"readout_error": 0.6}, UnknownBackendError, "option readout_error = 0.6"),
-        ({"shots": 100, "shot_model": "exact"}, BackendError, "shot_model is 'exact' with shots=100. Give both"),
-        ({"shot_model": "gaussian"}, BackendError, "shot_model is 'gaussian' with shots=None"),
-        ({"noise": "aria"}, UnknownBackendError, "option noise = 'aria': Input should be .*'forte1'.*\\.$"),
-        ({"shots": 0}, UnknownBackendError, "option shots = 0"),
-        ({"trajectories": 0}, UnknownBackendError, "option trajectories = 0"),
-    ],
-)  # fmt: skip
-def test_wrong_options_are_named(options, error, message):
-    with pytest.raises(error, match=message):
-        create("adjoint", options)

@@ -29,8 +29,8 @@ EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 
 
 def noisy(way: str, runs: int, **options) -> Backend:
-    name, given = WAYS[way]
-    return create(name, NOISE | given(runs) | options)
+    name, options_for = WAYS[way]
+    return create(name, NOISE | options_for(runs) | options)
 
 
 def ask(way: str, circuit, batch: int):
@@ -41,13 +41,13 @@ def ask(way: str, circuit, batch: int):
 @EVERY_WAY
 @pytest.mark.parametrize("circuit", [head_circuit(3), random_gates(3, 32, 2)], ids=lambda c: c.name)
 def test_answers_are_within_four_standard_errors_of_the_density_matrix(circuit, way):
-    asked = ask(way, circuit, 3)
-    expected = noisy_expectations(*asked, RATES, 0.04)
-    got = noisy(way, 800).expectations(*asked)
+    request = ask(way, circuit, 3)
+    expected = noisy_expectations(*request, RATES, 0.04)
+    got = noisy(way, 800).expectations(*request)
     scores = (got.values - expected) / got.standard_errors
     assert np.abs(scores).max() < 4
     assert np.sqrt((scores**2).mean()) > 0.2  # they are drawn, not exact
-    ideal = create("adjoint").expectations(*asked).values
+    ideal = create("adjoint").expectations(*request).values
     assert (np.abs(ideal - expected) / got.standard_errors).max() > 8
 
 
@@ -70,17 +70,17 @@ def test_standard_errors_are_the_scatter_of_repeated_answers(way):
 @EVERY_WAY
 def test_every_sample_has_its_own_noise_and_the_seed_and_the_question_decide_it(way):
     circuit, values, observables = ask(way, head_circuit(3), 1)
-    asked = circuit, values.repeat(5, axis=0), observables
-    first = noisy(way, 100, seed=11).expectations(*asked)
+    request = circuit, values.repeat(5, axis=0), observables
+    first = noisy(way, 100, seed=11).expectations(*request)
     assert len(np.unique(first.values, axis=0)) == 5
     threads = {"max_parallel_threads": 1} if "Aer" in way else {}
-    again = noisy(way, 100, seed=11, **threads).expectations(*asked)
-    np.testing.assert_array_equal(again.values, first.values)
-    np.testing.assert_array_equal(again.standard_errors, first.standard_errors)
-    other = noisy(way, 100, seed=12).expectations(*asked)
+    repeated = noisy(way, 100, seed=11, **threads).expectations(*request)
+    np.testing.assert_array_equal(repeated.values, first.values)
+    np.testing.assert_array_equal(repeated.standard_errors, first.standard_errors)
+    reseeded = noisy(way, 100, seed=12).expectations(*request)
     # another step of a training has other values: its noise must not be the same draw again
-    moved = noisy(way, 100, seed=11).expectations(circuit, asked[1] + 1e-9, observables)
-    for different in (other, moved):
+    moved = noisy(way, 100, seed=11).expectations(circuit, request[1] + 1e-9, observables)
+    for different in (reseeded, moved):
         assert not np.isclose(different.values, first.values, atol=1e-6).all()
 
 

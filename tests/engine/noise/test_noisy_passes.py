@@ -14,7 +14,6 @@ from noisy_circuits import (
 )
 from qiskit.quantum_info import SparsePauliOp
 
-from qllmft_backends import BackendError
 from qllmft_backends.noise import PRESETS, CircuitNoise, GateNoise
 from qllmft_circuits import head_circuit, readout_observables, weight_parameters
 from qllmft_engine import chunks as chunks_module
@@ -40,7 +39,8 @@ def mean_and_error(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_a_thousand_trajectories_are_within_four_standard_errors_of_the_density_matrix(
     n_qubits, name
 ):
-    circuit, batch = head_circuit(n_qubits), 3
+    circuit = head_circuit(n_qubits)
+    batch = 3
     values = random_values(circuit, batch)
     expected = density_matrix(circuit, values, readout_observables(n_qubits), NOISES[name])
     angles = lower(circuit).angles(values)
@@ -69,10 +69,10 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
     ]
     columns = [list(circuit.parameters).index(p) for p in weight_parameters(circuit)]
     shifts = np.pi / 2 * np.eye(circuit.num_parameters)[columns]
-    both = density_matrix(
+    shifted_values = density_matrix(
         circuit, np.concatenate([values + shifts, values - shifts]), observable, noise
     )[:, 0]
-    expected = (both[: len(columns)] - both[len(columns) :]) / 2
+    expected = (shifted_values[: len(columns)] - shifted_values[len(columns) :]) / 2
     draw = noisy_pass(circuit, circuit_noise(noise), seed=2)
     angles = draw.engine.program.angles(values.repeat(RUNS, axis=0))
     _, tape = draw.forward(angles)
@@ -103,7 +103,8 @@ def test_the_mean_gradient_is_that_of_the_density_matrix(n_qubits, name):
 @pytest.mark.parametrize("circuit", [head_circuit(3), random_gates(4, 40, 1)], ids=lambda c: c.name)
 def test_the_gradient_is_the_derivative_along_the_trajectory(circuit, noise):
     """The draws do not depend on the angles, so a seed's values are a function of them: by exact shifts of π/2."""
-    angles, batch = random_angles(circuit, 4), 4
+    angles = random_angles(circuit, 4)
+    batch = 4
     masks = np.array([1, 2, 4, 7, 5])
     draw = noisy_pass(circuit, noise, seed=6, masks=masks)
     weights = np.random.default_rng(1).normal(size=(batch, masks.size))
@@ -164,7 +165,8 @@ def test_samples_of_a_batch_share_no_noise(model):
 def test_shots_of_a_trajectory_are_right_in_the_mean():
     """With flips: 4 standard errors over 1500 runs from the density matrix. Small angles have means far from 0."""
     circuit = head_circuit(3)
-    values, noise = 0.2 * random_values(circuit, 1), GateNoise(0.03, 0.08, 0.2)
+    values = 0.2 * random_values(circuit, 1)
+    noise = GateNoise(0.03, 0.08, 0.2)
     expected = density_matrix(circuit, values, readout_observables(3), noise)
     for model in ("multinomial", "gaussian"):
         draw = noisy_pass(circuit, circuit_noise(noise, 1_000, model), 1)
@@ -178,15 +180,16 @@ def test_shots_of_a_trajectory_are_right_in_the_mean():
 )
 def test_the_mean_gradient_of_true_shots_is_that_of_the_density_matrix(choices):
     circuit = random_gates(3, 32, 1)  # each parameter is the angle of one gate
-    values, noise = random_values(circuit, 1), GateNoise(0.02, 0.04, 0.05)
+    values = random_values(circuit, 1)
+    noise = GateNoise(0.02, 0.04, 0.05)
     observable = [SparsePauliOp(["IIZ", "IZI", "ZII"], [1.0, -1.0, 1.0])]
     shifts = np.pi / 2 * np.eye(circuit.num_parameters)
     plus, minus = (
         density_matrix(circuit, values + sign * shifts, observable, noise)[:, 0] for sign in (1, -1)
     )
-    given = circuit_noise(noise, 500, "multinomial", **choices)
+    shot_noise = circuit_noise(noise, 500, "multinomial", **choices)
     angles = lower(circuit).angles(values)
-    first = noisy_pass(circuit, given, 0)
+    first = noisy_pass(circuit, shot_noise, 0)
     first = first.in_evaluation if "shot_test" in choices else first
     gradients = []
     for seed in range(100):
@@ -198,19 +201,3 @@ def test_the_mean_gradient_of_true_shots_is_that_of_the_density_matrix(choices):
     expected = (plus - minus) / 2
     assert (np.abs(means[0] - expected) < 4.5 * errors[0] + 1e-12).all()
     assert (np.abs(expected) > 4.5 * errors[0] + 1e-12).any()  # zero would be wrong
-
-
-def test_what_a_pass_refuses():
-    circuit = head_circuit(3)
-    draw = noisy_pass(circuit, circuit_noise(STRONG), 0)
-    with pytest.raises(BackendError, match=r"begins in .*to an encoder, whose only noise is that"):
-        draw.forward(random_angles(circuit, 2), np.ones((2, 1)))
-    with pytest.raises(BackendError, match="takes angles"):
-        draw.values(random_angles(circuit, 1)[0])
-    with pytest.raises(BackendError, match="no amplitudes to differentiate by"):
-        draw.vjp(draw.forward(random_angles(circuit, 2))[1], np.ones((2, 3)), amplitudes=True)
-    with pytest.raises(
-        BackendError,
-        match=r"observables on qubits of their own, got strings that share some: \['0b1'",
-    ):
-        noisy_pass(circuit, circuit_noise(GateNoise(0, 0, 0.1), 50, "gaussian"), 0, masks=[1, 3])

@@ -16,7 +16,7 @@ def words(*values: int) -> list[np.uint32]:
     return [np.uint32(value) for value in values]
 
 
-def drawn(
+def draw_numbers(
     stream: int = 0, *, seed: int = 5, size: int = SIZE, dtype: str = "float32"
 ) -> np.ndarray:
     out = np.empty(size, dtype)
@@ -53,7 +53,7 @@ def test_box_muller_against_its_formula_in_float64(x, y):
 @pytest.mark.parametrize("half", [slice(None, SIZE // 2), slice(SIZE // 2, None)])
 def test_each_half_is_normal(half):
     """The whole distribution, and its far tails, where Kolmogorov and Smirnov's test has no power."""
-    x = drawn()[half].astype(np.float64)
+    x = draw_numbers()[half].astype(np.float64)
     assert kstest(x, "norm").pvalue > 1e-5
     for bound in (2.5, 3.5):
         expected = len(x) * norm.sf(bound)
@@ -63,16 +63,17 @@ def test_each_half_is_normal(half):
 
 def test_numbers_streams_and_seeds_are_independent():
     """Correlations of numbers and of their squares: normal with deviation 1/sqrt(N), each within 5 of it."""
-    x, half = drawn(), SIZE // 2
-    others = {
+    x = draw_numbers()
+    half = SIZE // 2
+    pairs = {
         "partner": (x[:half], x[half:]),
         "neighbour": (x[:-1], x[1:]),
         "lane": (x[:-16], x[16:]),
-        "stream": (x, drawn(1)),
-        "seed": (x, drawn(seed=6)),
-        "seed's upper word": (x, drawn(seed=5 + 2**32)),
+        "stream": (x, draw_numbers(1)),
+        "seed": (x, draw_numbers(seed=6)),
+        "seed's upper word": (x, draw_numbers(seed=5 + 2**32)),
     }
-    for name, (a, b) in others.items():
+    for name, (a, b) in pairs.items():
         for power in (1, 2):
             correlation = np.corrcoef(a.astype(np.float64) ** power, b.astype(np.float64) ** power)[
                 0, 1
@@ -81,16 +82,20 @@ def test_numbers_streams_and_seeds_are_independent():
 
 
 def test_the_dtype_changes_nothing_but_the_dtype():
-    np.testing.assert_array_equal(drawn(3, size=48, dtype="float64"), drawn(3, size=48))
+    np.testing.assert_array_equal(
+        draw_numbers(3, size=48, dtype="float64"), draw_numbers(3, size=48)
+    )
 
 
 def test_a_part_of_a_pass_has_the_numbers_of_the_whole():
-    shots, size = GaussianShots(8, seed=2**40 + 7), 64
-    whole, part = np.empty(size, np.float32), np.empty(size, np.float32)
+    shots = GaussianShots(8, seed=2**40 + 7)
+    size = 64
+    all_numbers = np.empty(size, np.float32)
+    part_numbers = np.empty(size, np.float32)
     for out, (low, high, first), chunk in (
-        (whole, shots.stream, 3),
-        (part, replace(shots, first_chunk=2).stream, 1),
+        (all_numbers, shots.stream, 3),
+        (part_numbers, replace(shots, first_chunk=2).stream, 1),
     ):
         fill_normal(np.uint32(low), np.uint32(high), np.uint32(first + chunk), out)
-    np.testing.assert_array_equal(whole, part)
-    np.testing.assert_array_equal(whole, drawn(3, seed=2**40 + 7, size=size))
+    np.testing.assert_array_equal(all_numbers, part_numbers)
+    np.testing.assert_array_equal(all_numbers, draw_numbers(3, seed=2**40 + 7, size=size))

@@ -17,7 +17,8 @@ from qllmft_engine.frames import FrameProgram, Trajectories
 
 def with_errors(circuit: QuantumCircuit, errors: dict[int, int]) -> QuantumCircuit:
     """``circuit`` with Pauli ``errors[g]`` after its g-th gate (barriers not counted), as X and Z gates."""
-    out, g = circuit.copy_empty_like(), 0
+    out = circuit.copy_empty_like()
+    g = 0
     for instruction in circuit.data:
         out.append(instruction)
         if instruction.operation.name == "barrier":
@@ -46,10 +47,8 @@ def by_frames(
 ) -> np.ndarray:
     """(K, 2^n) values of all strings in trajectories with the given errors, each at least one."""
     masks = all_strings(circuit.num_qubits)
-    frames, engine = (
-        FrameProgram.from_circuit(circuit),
-        AdjointEngine(lower(circuit), masks, "float64"),
-    )
+    frames = FrameProgram.from_circuit(circuit)
+    engine = AdjointEngine(lower(circuit), masks, "float64")
     rows = np.flatnonzero(frames.is_noisy)  # of each gate
     flat = [(k, rows[g], pauli) for k, of_run in enumerate(errors) for g, pauli in of_run.items()]
     ordered = (np.array(column, np.int64) for column in zip(*sorted(flat), strict=True))
@@ -119,7 +118,7 @@ def test_gates_carry_noise_as_the_circuit_has_them_written():
     assert frames.gates[3, 3] == 1
 
 
-def captured(circuit, noise, count, seed=0):
+def draw_errors(circuit, noise, count, seed=0):
     """What `draw` draws, before it is pushed."""
     frames = FrameProgram.from_circuit(circuit)
     return frames, *frames.draw_errors(noise, count, seed)
@@ -131,9 +130,9 @@ def captured(circuit, noise, count, seed=0):
 def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rates, count):
     """Numbers of hits within 4.5 standard deviations; Paulis and gates uniform by chi-squared at 1e-5."""
     circuit = head_circuit(4)
-    frames, rows, places, paulis = captured(circuit, GateNoise(*rates), count)
-    two = frames.gates[places, 2] >= 0
-    for width, of_width in ((1, ~two), (2, two)):
+    frames, rows, places, paulis = draw_errors(circuit, GateNoise(*rates), count)
+    on_two_qubits = frames.gates[places, 2] >= 0
+    for width, of_width in ((1, ~on_two_qubits), (2, on_two_qubits)):
         gates = np.flatnonzero((frames.gates[:, 2] >= 0) == (width == 2))
         probability = rates[width - 1] * (4**width - 1) / 4**width
         sites = count * len(gates)
@@ -155,7 +154,7 @@ def test_errors_come_as_often_as_the_channel_says_and_no_pauli_is_preferred(rate
 
 
 def test_the_extremes_of_the_rates():
-    frames, rows, _, _ = captured(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
+    frames, rows, _, _ = draw_errors(head_circuit(3), GateNoise(4 / 3, 16 / 15), 50)
     assert len(rows) == 50 * len(frames.gates)  # every gate is hit
     runs = FrameProgram.from_circuit(head_circuit(3)).draw(GateNoise(0, 0), 50, seed=0)
     assert (runs.count, len(runs.rows), runs.signs.shape) == (

@@ -22,19 +22,23 @@ QUIET = GateNoise(0, 0)
 @pytest.mark.parametrize("renormalize", [False, True], ids=["as printed", "normalised"])
 @pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (4, 5), (5, 11)])
 def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
-    circuit, shots = head_circuit(n_qubits, 2), 20
-    angles, rng = random_angles(circuit, batch), np.random.default_rng(2)
+    circuit = head_circuit(n_qubits, 2)
+    shots = 20
+    angles = random_angles(circuit, batch)
+    rng = np.random.default_rng(2)
     noise = circuit_noise(
         QUIET, shots, "gaussian", renormalize=renormalize, gradient="reparametrised"
     )
     draw = noisy_pass(circuit, noise, 4)
-    drawn = epsilons(GaussianShots(shots, seed=4), draw.engine, batch)
-    drawn = drawn * np.sign(draw.engine.states(angles))  # of |ψ|, as the formula takes it
+    normal_numbers = epsilons(GaussianShots(shots, seed=4), draw.engine, batch)
+    normal_numbers = normal_numbers * np.sign(
+        draw.engine.states(angles)
+    )  # of |ψ|, as the formula takes it
     weights = rng.normal(size=(batch, n_qubits))
 
     def loss(at: np.ndarray) -> np.ndarray:
         p = draw.engine.states(at) ** 2
-        counts = np.maximum(equation_2(np.sqrt(p), drawn, shots), 0)
+        counts = np.maximum(equation_2(np.sqrt(p), normal_numbers, shots), 0)
         counts = counts / counts.sum(axis=1, keepdims=True) if renormalize else counts
         return (weights * (counts @ signs_of_qubits(n_qubits).T)).sum(axis=1)
 
@@ -51,18 +55,21 @@ def test_it_is_the_slope_of_the_formula(n_qubits, batch, renormalize):
 
 def test_float32_and_gate_noise_agree_with_float64():
     circuit = head_circuit(4, 2)
-    angles, weights = random_angles(circuit, 7), np.random.default_rng(0).normal(size=(7, 4))
+    angles = random_angles(circuit, 7)
+    weights = np.random.default_rng(0).normal(size=(7, 4))
     noise = circuit_noise(STRONG, 64, "gaussian", 2, gradient="reparametrised")
-    found = []
+    gradients = []
     for dtype in ("float32", "float64"):
         draw = noisy_pass(circuit, noise, 6, dtype=dtype)
-        found.append(draw.vjp(draw.forward(angles.astype(dtype))[1], weights.astype(dtype))[0])
-    np.testing.assert_allclose(*found, atol=2e-5)
+        gradients.append(draw.vjp(draw.forward(angles.astype(dtype))[1], weights.astype(dtype))[0])
+    np.testing.assert_allclose(*gradients, atol=2e-5)
 
 
 def test_the_scatter_of_a_gradient_at_10_qubits():
     """Of ⟨Z⟩ of one qubit by an angle, over draws of 8192 shots: 2.3 times as large."""
-    circuit, shots, draws = head_circuit(10), 8192, 200
+    circuit = head_circuit(10)
+    shots = 8192
+    draws = 200
     angles = np.repeat(random_angles(circuit, 1), draws, axis=0)
     weights = np.zeros((draws, 10))
     weights[:, 0] = 1

@@ -60,15 +60,16 @@ def answers(monkeypatch):
     from ionq.specification import Answer
     from qllmft_machines.sandbox import server
 
-    found, send = [], server._Handler._send
+    answers = []
+    send = server._Handler._send
 
-    def recorded(handler, status, body, headers=None):
+    def record(handler, status, body, headers=None):
         path = urlsplit(handler.path).path
-        found.append(Answer(handler.command, path, status, json.loads(body)))
+        answers.append(Answer(handler.command, path, status, json.loads(body)))
         send(handler, status, body, headers)
 
-    monkeypatch.setattr(server._Handler, "_send", recorded)
-    return found
+    monkeypatch.setattr(server._Handler, "_send", record)
+    return answers
 
 
 @pytest.fixture

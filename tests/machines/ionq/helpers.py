@@ -71,9 +71,9 @@ def times_paid(box, *, checked):
     """Return how often each circuit was paid, and how many had a known answer, told apart if some are ``checked``."""
     jobs = [job for job in box.store.jobs.values() if not job.children]
     jobs = [job for job in jobs if job.status not in ("failed", "canceled")]
-    own = [job for job in jobs if not (checked and has_known_answer(job.circuits[0]))]
-    texts = [json.dumps([j.circuits, j.shots, j.backend], sort_keys=True) for j in own]
-    return list(Counter(texts).values()), len(jobs) - len(own)
+    user_jobs = [job for job in jobs if not (checked and has_known_answer(job.circuits[0]))]
+    texts = [json.dumps([j.circuits, j.shots, j.backend], sort_keys=True) for j in user_jobs]
+    return list(Counter(texts).values()), len(jobs) - len(user_jobs)
 
 
 def assert_paid_once(box, circuits, checks=0, jobs=None):
@@ -116,15 +116,15 @@ def await_jobs(box, jobs):
 
 
 @contextmanager
-def refused(box, error, match):
+def assert_refused(box, error, match):
     """Assert that what is done inside ends in ``error``, and that no job was sent."""
-    before = box.store.requests["submit"]
+    n_requests = box.store.requests["submit"]
     with pytest.raises(error, match=match) as caught:
         yield caught
-    assert box.store.requests["submit"] == before
+    assert box.store.requests["submit"] == n_requests
 
 
-def records_of(ledger):
+def read_records(ledger):
     """Return the events in the ledger's folder."""
     return [json.loads(line) for line in (ledger / "ledger.jsonl").read_text().splitlines()]
 

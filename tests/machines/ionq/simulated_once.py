@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from qllmft_machines.sandbox import circuits
 
-read, simulate = circuits.ActiveCircuit.from_gates, circuits._ideal_probabilities
+from_gates = circuits.ActiveCircuit.from_gates
+simulate = circuits._ideal_probabilities
 
 
 class _SameCircuit:
@@ -24,8 +25,8 @@ class _SameCircuit:
 
 
 @lru_cache(maxsize=512)
-def _read(text, n_qubits):
-    return read(json.loads(text), n_qubits)
+def _parse_circuit(text, n_qubits):
+    return from_gates(json.loads(text), n_qubits)
 
 
 @lru_cache(maxsize=512)
@@ -35,7 +36,7 @@ def _simulate(key):
 
 def read_circuit(gates, n_qubits):
     """Return the active part of a list of the API's gates."""
-    return _read(json.dumps(gates), n_qubits)
+    return _parse_circuit(json.dumps(gates), n_qubits)
 
 
 def find_probabilities(circuit):

@@ -30,9 +30,9 @@ class Answer(NamedTuple):
 def misfits(answers):
     """What the specification refuses in the answers, apart from the mark that they are a mock server's."""
     formats = {
-        f"{answer.path}/artifacts/{found['id']}": found["format"]
+        f"{answer.path}/artifacts/{descriptor['id']}": descriptor["format"]
         for answer in answers
-        for found in _descriptors(answer.body)
+        for descriptor in _descriptors(answer.body)
     }
     return [
         f"{answer.method} {answer.path} ({answer.status}) {error.json_path}: {error.message[:200]}"
@@ -41,12 +41,12 @@ def misfits(answers):
     ]
 
 
-def operation_of(answer):
+def find_operation(answer):
     """The published operation that was answered; None: no such operation is published."""
     target = f"{answer.method} {answer.path.removeprefix('/v0.4')}"
     patterns = {name: re.sub(r"\{\w+\}", "[^/]+", name) for name in OPERATIONS}
-    found = [name for name, pattern in patterns.items() if re.fullmatch(pattern, target)]
-    return min(found, key=lambda name: name.count("{"), default=None)
+    fitting_names = [name for name, pattern in patterns.items() if re.fullmatch(pattern, target)]
+    return min(fitting_names, key=lambda name: name.count("{"), default=None)
 
 
 def _descriptors(value):
@@ -55,12 +55,12 @@ def _descriptors(value):
         if set(value) == {"id", "format", "media_type"}:
             yield value
         value = list(value.values())
-    for each in value if isinstance(value, list) else ():
-        yield from _descriptors(each)
+    for entry in value if isinstance(value, list) else ():
+        yield from _descriptors(entry)
 
 
 def _errors(answer, formats):
-    name = operation_of(answer)
+    name = find_operation(answer)
     if answer.status >= 400:
         schema = {"$ref": "#/components/schemas/Error"}
     elif name == "GET /jobs/{UUID}/artifacts/{artifactId}":
@@ -69,7 +69,7 @@ def _errors(answer, formats):
     else:
         assert name, f"{answer.method} {answer.path} is not published"
         schema = OPERATIONS[name][str(answer.status)]
-    return _validator(json.dumps(schema)).iter_errors(_unmarked(answer.body))
+    return _validator(json.dumps(schema)).iter_errors(_remove_mark(answer.body))
 
 
 @lru_cache
@@ -82,22 +82,29 @@ def _validator(schema):
 def _strict(schema):
     """A schema of OpenAPI 3.0 as JSON Schema: ``nullable`` allows null."""
     if isinstance(schema, list):
-        return [_strict(each) for each in schema]
+        return [_strict(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    rest = {name: _strict(value) for name, value in schema.items() if name != "nullable"}
-    return {"anyOf": [rest, {"type": "null"}]} if schema.get("nullable") is True else rest
+    strict_schema = {name: _strict(value) for name, value in schema.items() if name != "nullable"}
+    return (
+        {"anyOf": [strict_schema, {"type": "null"}]}
+        if schema.get("nullable") is True
+        else strict_schema
+    )
 
 
-def _unmarked(value):
+def _remove_mark(value):
     if isinstance(value, list):
-        return [_unmarked(each) for each in value]
+        return [_remove_mark(entry) for entry in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: _unmarked(each) for name, each in value.items() if (name, each) != ("sandbox", LABEL)
+        name: _remove_mark(entry)
+        for name, entry in value.items()
+        if (name, entry) != ("sandbox", LABEL)
     }
 
 
 PUBLISHED = json.loads(Path(__file__).with_name("openapi_schemas.json").read_text(encoding="utf-8"))
-OPERATIONS, COMPONENTS = _strict(PUBLISHED["operations"]), _strict(PUBLISHED["components"])
+OPERATIONS = _strict(PUBLISHED["operations"])
+COMPONENTS = _strict(PUBLISHED["components"])

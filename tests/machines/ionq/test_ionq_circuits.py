@@ -32,7 +32,8 @@ RARE = 30 / DRAWN  # a more probable one is not drawn with probability 1e-13
 
 def asymmetric(operation, name):
     """A circuit whose answers show every angle, phase and qubit order of an operation."""
-    n_qubits, rng = operation.num_qubits, np.random.default_rng(7)
+    n_qubits = operation.num_qubits
+    rng = np.random.default_rng(7)
     circuit = QuantumCircuit(n_qubits, name=name)
     for layer in range(2):
         for qubit in range(n_qubits):
@@ -89,13 +90,13 @@ def one_behind_another(circuits, length=6):
     for start in range(0, len(circuits), length):
         parts = circuits[start : start + length]
         n_qubits = max(part.num_qubits for part in parts)
-        whole = QuantumCircuit(n_qubits, name=" + ".join(part.name for part in parts))
+        combined = QuantumCircuit(n_qubits, name=" + ".join(part.name for part in parts))
         for part in parts:
-            whole.compose(part, range(part.num_qubits), inplace=True)
-        yield whole
+            combined.compose(part, range(part.num_qubits), inplace=True)
+        yield combined
 
 
-def measured(circuit):
+def add_measurements(circuit):
     return circuit.measure_all(inplace=False)
 
 
@@ -113,7 +114,7 @@ def by_qiskit(box, circuits, monkeypatch, *, prepare=compiled_here):
     )  # what the library asks for the number of qubits
     backend = IonQProvider(TOKEN, box.url).get_backend("ionq_simulator")
     assert backend.num_qubits == 29
-    ready = prepare([measured(circuit) for circuit in circuits], backend)
+    ready = prepare([add_measurements(circuit) for circuit in circuits], backend)
     answers = backend.run(ready, shots=DRAWN).result(wait=0.01).get_probabilities()
     answers = answers if isinstance(answers, list) else [answers]
     return [{int(bits, 2): p for bits, p in probabilities.items()} for probabilities in answers]
@@ -134,11 +135,11 @@ def by_ionq_core(box, circuits, monkeypatch):
     answers = []
     with ionq_core.IonQClient(api_key=TOKEN, base_url=box.url, max_retries=0) as client:
         for circuit in circuits:
-            body = {"data": qasm3.dumps(measured(circuit))}
+            body = {"data": qasm3.dumps(add_measurements(circuit))}
             job = {"type": "ionq.qasm3.v1", "backend": "simulator", "input": body}
-            sent = create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(job))
-            ionq_core.wait_for_job(client, sent.id, poll_interval=0.01)
-            answer = get_job_probabilities.sync(uuid=sent.id, client=client)
+            sent_job = create_job.sync(client=client, body=CircuitJobCreationPayload.from_dict(job))
+            ionq_core.wait_for_job(client, sent_job.id, poll_interval=0.01)
+            answer = get_job_probabilities.sync(uuid=sent_job.id, client=client)
             answers.append({int(s): p for s, p in answer.additional_properties.items()})
     return answers
 
@@ -164,7 +165,8 @@ def by_cirq(box, circuits, monkeypatch):
     service = cirq_ionq.Service(remote_host=box.url, api_key=TOKEN, default_target="simulator")
     answers = []
     for circuit in circuits:
-        line, program = cirq.LineQubit.range(circuit.num_qubits), cirq.Circuit()
+        line = cirq.LineQubit.range(circuit.num_qubits)
+        program = cirq.Circuit()
         for name, angles, qubits in rotations(circuit):
             gate = cirq.CNOT if name == "cx" else getattr(cirq, name)(*angles)
             program.append(gate(*(line[qubit] for qubit in qubits)))
@@ -242,7 +244,9 @@ def z_strings(n_qubits):
 def assert_own_answers(box, folder, circuits):
     for circuit, values in zip(circuits, own_answers(box, folder, circuits), strict=True):
         state = Statevector(circuit)
-        exact = [state.expectation_value(each).real for each in z_strings(circuit.num_qubits)]
+        exact = [
+            state.expectation_value(observable).real for observable in z_strings(circuit.num_qubits)
+        ]
         np.testing.assert_allclose(values, exact, atol=2e-6, err_msg=circuit.name)
 
 
@@ -304,9 +308,10 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
     import cirq
     import pennylane as qp
 
-    rest, time = np.array([0.4, 1.1, 2.0]), 0.7
+    angles = np.array([0.4, 1.1, 2.0])
+    time = 0.7
     circuit = QuantumCircuit(3)
-    for qubit, angle in enumerate(rest):
+    for qubit, angle in enumerate(angles):
         circuit.ry(angle, qubit)
     circuit.append(PauliEvolutionGate(SparsePauliOp("XZY"), time), range(3))  # Y on qubit 0
     exact = Statevector(circuit).probabilities()
@@ -316,19 +321,23 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
     word = cirq.Y(line[0]) * cirq.Z(line[1]) * cirq.X(line[2])
     turns = time / np.pi
     program = cirq.Circuit(
-        *(cirq.ry(angle)(qubit) for angle, qubit in zip(rest, line, strict=True)),
+        *(cirq.ry(angle)(qubit) for angle, qubit in zip(angles, line, strict=True)),
         cirq.PauliStringPhasor(word, exponent_neg=turns, exponent_pos=-turns),
         cirq.measure(*line, key="all"),
     )
     job = service.create_job(program, repetitions=1)
-    found = {reverse(s, 3): p for s, p in job.results(polling_seconds=0.01).probabilities().items()}
-    np.testing.assert_allclose([found.get(s, 0.0) for s in range(8)], exact, atol=1e-9)
+    probabilities_by_state = {
+        reverse(s, 3): p for s, p in job.results(polling_seconds=0.01).probabilities().items()
+    }
+    np.testing.assert_allclose(
+        [probabilities_by_state.get(s, 0.0) for s in range(8)], exact, atol=1e-9
+    )
 
     monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)
     device = qp.device("ionq.simulator", wires=3, api_key=TOKEN)
 
     def probabilities():
-        for wire, angle in enumerate(rest):
+        for wire, angle in enumerate(angles):
             qp.RY(angle, wires=wire)
         qp.evolve(qp.Y(0) @ qp.Z(1) @ qp.X(2), coeff=time)
         return qp.probs(wires=range(3))
@@ -354,8 +363,8 @@ def test_a_bell_pair_wherever_it_is_laid(ideal, monkeypatch, seed):
     def prepare(circuits, backend):
         return compiled_here(circuits, backend, seed_transpiler=seed)
 
-    found = by_qiskit(ideal, [circuit], monkeypatch, prepare=prepare)
-    assert_equal_state_vectors(found, [circuit])
+    answers = by_qiskit(ideal, [circuit], monkeypatch, prepare=prepare)
+    assert_equal_state_vectors(answers, [circuit])
 
 
 def test_shots_of_a_noisy_machine_are_within_their_errors(monkeypatch):
@@ -366,7 +375,7 @@ def test_shots_of_a_noisy_machine_are_within_their_errors(monkeypatch):
     with MockServer(token=TOKEN, store=Store(qpu_noise="forte-1")) as box:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
         backend = IonQProvider(TOKEN, box.url).get_backend("ionq_qpu.forte-1")
-        ready = compiled_here([measured(circuit) for circuit in circuits], backend)
+        ready = compiled_here([add_measurements(circuit) for circuit in circuits], backend)
         counts = backend.run(ready, shots=4000).result(wait=0.01).get_counts()
     for circuit, count in zip(circuits, counts, strict=True):
         exact = Statevector(circuit).probabilities()
@@ -394,8 +403,8 @@ def test_a_rewritten_circuit_is_the_same_unitary_with_free_angles():
     circuit.iswap(0, 2)
     template = make_template(circuit)
     assert template.circuit.count_ops().keys() <= {*NATIVE_GATE_COUNTS, "measure", "barrier"}
-    sent = template.circuit.remove_final_measurements(inplace=False)
+    sent_circuit = template.circuit.remove_final_measurements(inplace=False)
     numbers = np.random.default_rng(0).normal(size=8)
-    assert Operator(sent.assign_parameters(numbers)).equiv(
+    assert Operator(sent_circuit.assign_parameters(numbers)).equiv(
         Operator(circuit.assign_parameters(numbers))
     )

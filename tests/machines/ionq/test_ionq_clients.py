@@ -14,7 +14,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
-from ionq.specification import misfits, operation_of
+from ionq.specification import find_operation, misfits
 from qllmft_machines.sandbox import MockServer, Store
 from qllmft_machines.sandbox.job import ACCOUNT
 
@@ -24,18 +24,18 @@ PROGRAMS = [(0.4, 1.1, 2.0), (2.0, 1.1, 0.4)]  # angles of RY on each qubit; a c
 SHOTS = 4000
 
 
-def imported(name, package):
+def import_client(name, package):
     """A module of a client; without its package the test is skipped."""
     return pytest.importorskip(name, reason=f"{package} is not installed: make test-machines")
 
 
 def circuit(angles):
-    found = QuantumCircuit(3)
+    program = QuantumCircuit(3)
     for qubit, angle in enumerate(angles):
-        found.ry(angle, qubit)
-    found.cx(0, 1)
-    found.cx(1, 2)
-    return found
+        program.ry(angle, qubit)
+    program.cx(0, 1)
+    program.cx(1, 2)
+    return program
 
 
 def gates(angles):
@@ -55,7 +55,7 @@ def reverse(state):
 
 
 def by_cirq(box, target, monkeypatch):
-    cirq_ionq = imported("cirq_ionq", "cirq-ionq")
+    cirq_ionq = import_client("cirq_ionq", "cirq-ionq")
     import cirq
 
     qubits = cirq.LineQubit.range(3)
@@ -76,7 +76,7 @@ def by_cirq(box, target, monkeypatch):
 
 
 def by_pennylane(box, target, monkeypatch):
-    client = imported("pennylane_ionq.api_client", "pennylane-ionq")
+    client = import_client("pennylane_ionq.api_client", "pennylane-ionq")
     import pennylane as qp
 
     monkeypatch.setattr(client.APIClient, "BASE_URL", box.url)  # no option names another server
@@ -97,7 +97,7 @@ def by_pennylane(box, target, monkeypatch):
 
 
 def by_qiskit(box, target, monkeypatch):
-    qiskit_ionq = imported("qiskit_ionq", "qiskit-ionq")
+    qiskit_ionq = import_client("qiskit_ionq", "qiskit-ionq")
     monkeypatch.setenv("QISKIT_IONQ_API_URL", box.url)
     backend = qiskit_ionq.IonQProvider("any", url=box.url).get_backend(f"ionq_{target}")
     programs = [circuit(angles) for angles in PROGRAMS]
@@ -108,7 +108,7 @@ def by_qiskit(box, target, monkeypatch):
 
 
 def by_ionq_core(box, target, monkeypatch):
-    ionq_core = imported("ionq_core", "ionq-core")
+    ionq_core = import_client("ionq_core", "ionq-core")
     from ionq_core.api.default import create_job, get_job_probabilities
     from ionq_core.models import JSONMultiCircuitJob
 
@@ -116,10 +116,15 @@ def by_ionq_core(box, target, monkeypatch):
     body = {"qubits": 3, "gateset": "qis", "circuits": entries}
     job = {"type": "ionq.multi-circuit.v1", "backend": target, "shots": SHOTS, "input": body}
     with ionq_core.IonQClient(api_key="any", base_url=box.url) as client:
-        sent = create_job.sync(client=client, body=JSONMultiCircuitJob.from_dict(job))
-        children = ionq_core.wait_for_job(client, sent.id, poll_interval=0.1).child_job_ids
-        found = [get_job_probabilities.sync(uuid=child, client=client) for child in children]
-    counts = [{int(s): p for s, p in each.additional_properties.items()} for each in found]
+        sent_job = create_job.sync(client=client, body=JSONMultiCircuitJob.from_dict(job))
+        children = ionq_core.wait_for_job(client, sent_job.id, poll_interval=0.1).child_job_ids
+        distributions = [
+            get_job_probabilities.sync(uuid=child, client=client) for child in children
+        ]
+    counts = [
+        {int(s): p for s, p in distribution.additional_properties.items()}
+        for distribution in distributions
+    ]
     return [frequencies(count, shots=1) for count in counts]
 
 
@@ -141,12 +146,12 @@ CLIENTS = [  # and the forms of results that they read
 def test_frequencies(ask, results_form, target, monkeypatch, answers):
     """Within 5 standard errors of the exact probabilities, and one shot. In the published form the answers fit."""
     with MockServer(store=Store(qpu_noise="ideal"), results_form=results_form) as box:
-        found = ask(box, target, monkeypatch)
-    for angles, seen in zip(PROGRAMS, found, strict=True):
+        frequencies_by_program = ask(box, target, monkeypatch)
+    for angles, measured in zip(PROGRAMS, frequencies_by_program, strict=True):
         exact = Statevector(circuit(angles)).probabilities()
         errors = np.sqrt(exact * (1 - exact) / SHOTS) + 1 / SHOTS
-        assert (np.abs(seen - exact) / errors).max() < 5
-    published = [answer for answer in answers if operation_of(answer)]  # cirq-ionq asks for more
+        assert (np.abs(measured - exact) / errors).max() < 5
+    published = [answer for answer in answers if find_operation(answer)]  # cirq-ionq asks for more
     assert results_form == "url" or misfits(published) == []
 
 
@@ -165,7 +170,7 @@ def test_the_integration_tests_of_ionq_core(results_form):
         for _ in range(3):
             box.store.submit({"type": "ionq.circuit.v1", "backend": "simulator", "input": body})
         account = {"IONQ_API_KEY": "any", "IONQ_API_URL": box.url, "IONQ_ORG_ID": ACCOUNT}
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "pytest", "tests/integration", *options.split()],
             cwd=folder,
             env=os.environ | account,
@@ -173,4 +178,4 @@ def test_the_integration_tests_of_ionq_core(results_form):
             text=True,
             timeout=300,
         )
-    assert "= 28 passed in " in done.stdout, done.stdout + done.stderr
+    assert "= 28 passed in " in process.stdout, process.stdout + process.stderr

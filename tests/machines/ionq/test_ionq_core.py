@@ -71,12 +71,12 @@ def single(circuit=H_CX, gateset="qis", backend="qpu.forte-1", **more):
     return CircuitJobCreationPayload.from_dict(payload)
 
 
-def sent(client, payload):
+def send(client, payload):
     return create_job.sync(client=client, body=payload).id
 
 
-def completed(client, payload):
-    return wait_for_job(client, sent(client, payload), poll_interval=0.02)
+def complete(client, payload):
+    return wait_for_job(client, send(client, payload), poll_interval=0.02)
 
 
 def probabilities(client, job_id):
@@ -84,14 +84,14 @@ def probabilities(client, job_id):
 
 
 def statuses(client, ids):
-    return [get_job.sync(uuid=each, client=client).status for each in ids]
+    return [get_job.sync(uuid=job_id, client=client).status for job_id in ids]
 
 
 def test_a_job_from_its_price_to_its_results(box, client):
     price = estimate_job_cost.sync(client=client, backend="qpu.forte-1", shots=1000)
     assert price.estimate_context.organization
     assert price.rate_card.rates[0].unit == "gates"
-    job = completed(client, single(metadata={"a": "b"}))
+    job = complete(client, single(metadata={"a": "b"}))
     counts = job.stats.gate_counts.additional_properties
     assert (job.status, counts) == ("completed", {"1q": 1, "2q": 1})
     assert job.submitted_at <= job.started_at <= job.completed_at
@@ -99,7 +99,7 @@ def test_a_job_from_its_price_to_its_results(box, client):
     for artifact in job.results.additional_properties.values():
         assert get_job_artifact.sync_detailed(job.id, artifact.id, client=client).status_code == 200
     assert get_job_cost.sync(uuid=job.id, client=client).cost.value > 0
-    assert [each.id for each in get_jobs.sync(client=client).jobs] == [job.id]
+    assert [listed_job.id for listed_job in get_jobs.sync(client=client).jobs] == [job.id]
     with pytest.raises(Exception, match="completed"):
         cancel_job.sync(uuid=job.id, client=client)
 
@@ -108,13 +108,13 @@ def test_many_circuits_and_jobs_that_are_sent_again(client):
     entries = [{"circuit": H_CX}, {"circuit": [{"gate": "x", "target": 1}]}]
     body = {"qubits": 3, "gateset": "qis", "circuits": entries}
     payload = IDEAL | {"type": "ionq.multi-circuit.v1", "input": body}
-    job = completed(client, JSONMultiCircuitJob.from_dict(payload))
+    job = complete(client, JSONMultiCircuitJob.from_dict(payload))
     assert len(job.child_job_ids) == 2
     assert probabilities(client, job.child_job_ids[1]) == {"2": 1.0}
     named = CloneJobPayload.from_dict({"name": "again"})
-    again = clone_job.sync(uuid=job.id, client=client, body=named)
-    assert wait_for_job(client, again.id, poll_interval=0.02).name == "again"
-    assert delete_job.sync(uuid=again.id, client=client).status == "deleted"
+    clone = clone_job.sync(uuid=job.id, client=client, body=named)
+    assert wait_for_job(client, clone.id, poll_interval=0.02).name == "again"
+    assert delete_job.sync(uuid=clone.id, client=client).status == "deleted"
     bulk = JobsBulkOperationRequest(ids=[job.id])
     assert delete_jobs.sync(client=client, body=bulk).ids == [job.id]
     assert get_jobs.sync(client=client).jobs == []
@@ -122,7 +122,7 @@ def test_many_circuits_and_jobs_that_are_sent_again(client):
 
 def test_jobs_that_are_canceled_or_moved(box, client):
     box.store._latency_s = 30.0
-    ids = [sent(client, single()) for _ in range(3)]
+    ids = [send(client, single()) for _ in range(3)]
     assert get_job_cost.sync(uuid=ids[0], client=client).estimated_cost.value > 0
     elsewhere = CloneJobPayload.from_dict({"backend": "qpu.forte-enterprise-1"})
     moved = move_job.sync(uuid=ids[0], client=client, body=elsewhere)
@@ -139,12 +139,12 @@ def test_jobs_that_are_canceled_or_moved(box, client):
 def test_sessions(client, backend):
     with SessionManager(client, backend, max_jobs=1) as session:
         payload = single(backend=backend, session_id=session.session_id)
-        job = completed(client, payload)
+        job = complete(client, payload)
         assert session.status() == "started"
         listed = get_session_jobs.sync(session.session_id, client=client).jobs
-        assert [each.id for each in listed] == [job.id]
+        assert [listed_job.id for listed_job in listed] == [job.id]
         with pytest.raises(Exception, match="has its 1 jobs"):
-            sent(client, payload)
+            send(client, payload)
     assert get_session.sync(session_id=session.session_id, client=client).ended_at
     assert get_sessions.sync(client=client, active=True).sessions == []
     assert len(get_sessions.sync(client=client).sessions) == 1
@@ -153,13 +153,13 @@ def test_sessions(client, backend):
 def test_machines_and_account(client):
     account = get_whoami.sync(client=client)
     assert account.key_id
-    job = get_job.sync(uuid=sent(client, single()), client=client)
+    job = get_job.sync(uuid=send(client, single()), client=client)
     assert job.project_id == str(account.project_id)
-    names = {each.backend for each in get_backends.sync(client=client)}
+    names = {machine.backend for machine in get_backends.sync(client=client)}
     assert {"simulator", "qpu.forte-1"} <= names
     assert get_backend.sync("qpu.forte-1", client=client).qubits == 36
-    found = get_characterizations_for_backend.sync("qpu.forte-1", client=client)
-    (newest,) = found.characterizations
+    history = get_characterizations_for_backend.sync("qpu.forte-1", client=client)
+    (newest,) = history.characterizations
     assert get_characterization.sync("qpu.forte-1", newest.id, client=client).qubits == 36
     assert get_format_schema.sync("ionq.native.v1", client=client).type_ == "object"
 
@@ -179,9 +179,9 @@ def test_native_gates_against_the_matrices_of_ionq_core(client):
     for _, matrix, qubits in native:
         circuit.unitary(np.array(matrix), qubits)
     payload = single([gate for gate, _, _ in native], "native", **IDEAL)
-    found = probabilities(client, completed(client, payload).id)
+    measured = probabilities(client, complete(client, payload).id)
     expected = Statevector(circuit).probabilities()
-    np.testing.assert_allclose([found.get(str(s), 0.0) for s in range(8)], expected, atol=1e-6)
+    np.testing.assert_allclose([measured.get(str(s), 0.0) for s in range(8)], expected, atol=1e-6)
     mixed = payload.to_dict()
     mixed["input"]["gateset"] = "qis"
     with pytest.raises(Exception, match="gates of another one"):
@@ -197,11 +197,11 @@ def test_a_program_in_openqasm_3(client):
         body = IDEAL | {"type": "ionq.qasm3.v1", "input": {"data": text}}
         return CircuitJobCreationPayload.from_dict(body)
 
-    found = probabilities(client, completed(client, payload(program)).id)
-    assert found == pytest.approx({"0": np.cos(0.35) ** 2, "6": np.sin(0.35) ** 2}, abs=1e-6)
+    measured = probabilities(client, complete(client, payload(program)).id)
+    assert measured == pytest.approx({"0": np.cos(0.35) ** 2, "6": np.sin(0.35) ** 2}, abs=1e-6)
     registers = (f"qubit[{size}] q;" for size in ("1000000000", "1_000_000", "10**9"))
     for large in (*registers, "for int i in [0:99] {}"):
         with pytest.raises(Exception, match="takes no loops, powers or registers like"):
-            sent(client, payload(f"OPENQASM 3.0; {large}"))
+            send(client, payload(f"OPENQASM 3.0; {large}"))
     with pytest.raises(Exception, match="the mock server does not have 'reset'"):
-        sent(client, payload("OPENQASM 3.0; qubit q; reset q;"))
+        send(client, payload("OPENQASM 3.0; qubit q; reset q;"))

@@ -20,10 +20,10 @@ from ionq.helpers import (
     assert_fails,
     assert_paid_once,
     assert_recovers,
+    assert_refused,
     assert_right,
     assert_served,
     make_problem,
-    refused,
 )
 from qllmft_machines import cancel_ledger, job_total, ledger_jobs, server_jobs, silence, wait
 from qllmft_machines.errors import (
@@ -41,14 +41,15 @@ from qllmft_machines.sandbox import server, shapes
 
 PASSING = [
     *(Fault("status", "submit", code=code, retry_after="0.05") for code in (429, 503)),
-    *(Fault("status", "submit", **more) for more in ({"code": 500}, {"code": 429, "after": 1})),
+    *(Fault("status", "submit", **options) for options in ({"code": 500}, {"code": 429, "after": 1})),
     *(Fault("status", "poll", code=code, retry_after=text) for code, text in ((429, "0.05"), (500, None))),
     *(Fault("status", "results", code=code, times=2) for code in (429, 503)),
     *(Fault("status_after", "submit", code=code) for code in (500, 504)),
     *(Fault("status_after", "submit", code=c, after=1) for c in (302, 303, 400, 404, 409, 429, 500, 502, 503)),
     *(Fault("drop_before", on) for on in ("submit", "estimate", "backends")),
+    Fault("status", "estimate", code=404),  # without a price a call needs consent alone
     Fault("drop_before", "poll", times=2),
-    *(Fault("drop_after", "submit", after=after) for after in (0, 2)),
+    *(Fault("drop_after", "submit", after=skipped) for skipped in (0, 2)),
     Fault("drop_after", "results"),
     *(Fault("not_json", on) for on in ("submit", "results")),
     Fault("not_json", "poll", times=2),
@@ -113,6 +114,8 @@ def status(code, on="submit", **more):
         (Fault("empty", "results"), JobFailedError, r"sum to 0, expected 1"),
         (Fault("not_a_number", "results"), JobFailedError, r"outside of 0\.\.1"),
         (Fault("value", "results", value=[1]), JobFailedError, r"are a JSON list, expected an object with one"),
+        *((Fault("value", "results", value=value, after=2), JobFailedError, "cannot be read") for value in (
+            {"8": 1.0}, [1.0])),  # of a job of one circuit
         (Fault("value", "results"), JobFailedError, r"are a JSON NoneType, expected an object"),
         (Fault("value", "poll", value={"id": "another"}), RemoteError, "job 'another' instead"),
         (Fault("value", "poll", value={"status": "completed"}), RemoteError, "answered job 'None' instead"),
@@ -128,21 +131,17 @@ def test_lasting_faults_end_in_a_clear_error(box, forte, fault, error, match):
     assert_recovers(box, forte, problem)
 
 
-@pytest.mark.parametrize("value", [{"8": 1.0}, [1.0]])
-def test_a_single_circuit_whose_result_cannot_be_read(box, forte, value):
-    problem = make_problem(1)
-    box.faults.arm(Fault("value", "results", value=value))
-    assert_fails(forte(), problem, JobFailedError, "cannot be read")
-    assert_served(box, forte, problem)
-
-
 def test_a_lost_answer_is_not_sent_again_while_the_server_cannot_be_asked(
     box, forte, problem, folder
 ):
     box.faults.arm(Fault("drop_after", "submit"))
     box.faults.arm(Fault("drop_before", "list", times=-1))
-    match = "may have been accepted before. It is not sent again"
-    assert_fails(forte(retry_s=0.3), problem, RemoteTransientError, match)
+    assert_fails(
+        forte(retry_s=0.3),
+        problem,
+        RemoteTransientError,
+        "may have been accepted before. It is not sent again",
+    )
     (job,) = rows = ledger_jobs(folder)
     assert job.state == "sent"
     assert box.store.totals()["jobs"] == 1
@@ -164,20 +163,13 @@ def test_a_server_slower_than_the_request_timeout_is_asked_before_anything_is_se
     assert box.store.requests["submit"] == 3
 
 
-def test_a_refused_connection_is_known_to_have_had_no_effect(box, forte, problem):
-    with MockServer() as gone:
-        away = forte(url=gone.url, retry_s=0.2)
-    assert_fails(away, problem, RemoteTransientError, "The server was not reached")
-    assert_recovers(box, forte, problem)
-
-
 @pytest.mark.public_report(
     case="raw_messages: an address that does not answer",
     source="own attack",
     seen="a refused connection is repeated for 120 s without a word",
     outcome="the address is named on the standard error before the third second",
 )
-def test_an_address_that_does_not_answer_is_named_before_the_end(forte, problem, monkeypatch):
+def test_an_address_that_does_not_answer_is_named_before_the_end(box, forte, problem, monkeypatch):
     monkeypatch.setattr(silence, "QUIET_S", 0.0)
     with MockServer() as gone:
         away = forte(url=gone.url, retry_s=0.2)
@@ -190,7 +182,8 @@ def test_an_address_that_does_not_answer_is_named_before_the_end(forte, problem,
         pytest.raises(RemoteTransientError, match="The server was not reached"),
     ):
         ask(away, problem)
-    assert len([one for one in caught if one.category is NoAnswerWarning]) == 1
+    assert len([warning for warning in caught if warning.category is NoAnswerWarning]) == 1
+    assert_recovers(box, forte, problem)
 
 
 def test_a_server_that_is_slow_is_named_before_the_end(box, forte, problem, monkeypatch):
@@ -242,16 +235,19 @@ def test_a_failed_job_is_told_and_sent_again_only_on_demand(box, forte, problem,
 def test_what_a_failed_job_measured_is_kept_though_it_could_not_be_read_at_once(
     box, forte, fault, folder
 ):
-    problem, options = make_problem(6), {"circuits_per_job": 6}
+    problem = make_problem(6)
+    options = {"circuits_per_job": 6}
     box.faults.arm(Fault("job_half_failed", "submit"))
     box.faults.arm(fault)
     assert_fails(forte(**options), problem, RemoteError)
     assert [job.state for job in ledger_jobs(folder)] == ["submitted"]
-    match = (
+    assert_fails(
+        forte(**options),
+        problem,
+        JobFailedError,
         r"3 of 6 circuits have no result: .*The others are in the ledger\. IonQ may charge a failed job with some "
-        r"results\. Set retry_failed=true to send the circuits without a result again\."
+        r"results\. Set retry_failed=true to send the circuits without a result again\.",
     )
-    assert_fails(forte(**options), problem, JobFailedError, match)
     total = str(job_total(ledger_jobs(folder)))
     assert total == "1 job, 6 circuits: 0.43 sandbox-credit estimated", "as max_cost counts it"
     assert_served(box, forte, problem, retry_failed=True, **options)
@@ -266,22 +262,25 @@ def test_nothing_is_paid_in_a_call_that_a_failed_job_would_end(box, forte, probl
     assert_fails(forte(), few, JobFailedError, match)
     refusal = forte().estimate(problem.circuit, problem.values).refusal
     assert re.search(match, refusal)
-    with refused(box, JobFailedError, "Nothing of this call was sent"):
+    with assert_refused(box, JobFailedError, "Nothing of this call was sent"):
         ask(forte(), problem)
     assert_served(box, forte, problem, retry_failed=True)
 
 
 def test_a_message_names_the_jobs_that_failed_circuits_of_the_call(box, forte, folder):
     """The first half of a job ended well: a call for it alone has results, and one for both halves one failure."""
-    problem, options = make_problem(6), {"circuits_per_job": 6}
+    problem = make_problem(6)
+    options = {"circuits_per_job": 6}
     box.faults.arm(Fault("job_half_failed", "submit"))
     assert_fails(forte(**options), problem, JobFailedError, "3 of 6 circuits")
     half = replace(problem, values=problem.values[:3], exact=problem.exact[:3])
     assert_right(ask(forte(**options), half), half)
-    other = make_problem(2, seed=5)
+    new_problem = make_problem(2, seed=5)
     box.faults.arm(Fault("job_failed", "submit"))
-    both = replace(other, values=np.concatenate([half.values, other.values]))
-    error = assert_fails(forte(**options), both, JobFailedError, "2 of 5 circuits have no result")
+    joined_problem = replace(new_problem, values=np.concatenate([half.values, new_problem.values]))
+    error = assert_fails(
+        forte(**options), joined_problem, JobFailedError, "2 of 5 circuits have no result"
+    )
     assert "chunk 0001" not in str(error)
     assert "Failed jobs are not charged by IonQ." in str(error)
 
@@ -290,8 +289,12 @@ def test_a_job_that_never_ends_meets_the_deadline_and_can_be_canceled(
     box, forte, problem, folder, connection
 ):
     box.faults.arm(Fault("never_ends", "submit"))
-    match = r"after 1 s 1 job has not ended: .*\(started\)"
-    assert_fails(forte(deadline_s=1.0, poll_interval_s=0.1), problem, JobTimeoutError, match)
+    assert_fails(
+        forte(deadline_s=1.0, poll_interval_s=0.1),
+        problem,
+        JobTimeoutError,
+        r"after 1 s 1 job has not ended: .*\(started\)",
+    )
     done = ["collected"] * 2
     assert sorted(job.state for job in ledger_jobs(folder)) == [*done, "submitted"]
     assert [line.split(": ")[1] for line in cancel_ledger(folder, connection)] == ["canceled"]
@@ -333,9 +336,14 @@ def test_a_byte_now_and_then_holds_no_request_longer_than_its_time(box, forte, p
 @pytest.mark.parametrize("route", ["estimate", "poll", "results"])
 def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
     box.faults.arm(Fault("huge", route, size=1 << 30))
-    before, match = peak_memory(), r"answered more than 1,048,576 bytes.*Raise max_answer_bytes"
-    assert_fails(forte(max_answer_bytes=1 << 20), problem, RemoteRequestError, match)
-    assert peak_memory() - before < 100 << 20
+    memory_before = peak_memory()
+    assert_fails(
+        forte(max_answer_bytes=1 << 20),
+        problem,
+        RemoteRequestError,
+        r"answered more than 1,048,576 bytes.*Raise max_answer_bytes",
+    )
+    assert peak_memory() - memory_before < 100 << 20
     assert_served(box, forte, problem)
 
 
@@ -349,15 +357,20 @@ def test_a_body_without_end_is_not_read_to_its_end(box, forte, problem, route):
 def test_results_are_read_from_the_server_that_the_options_name(
     forte, problem, address, monkeypatch
 ):
-    describe, named = shapes.job_description, {"results": {"probabilities": {"url": address}}}
+    describe = shapes.job_description
+    named = {"results": {"probabilities": {"url": address}}}
 
     def elsewhere(job, style):
         told = describe(job, style)
         return told | named if told["results"] else told
 
     monkeypatch.setattr(shapes, "job_description", elsewhere)
-    match = r"as the address of its results, expected one below /v0\.4/"
-    assert_fails(forte(), problem, JobFailedError, match)
+    assert_fails(
+        forte(),
+        problem,
+        JobFailedError,
+        r"as the address of its results, expected one below /v0\.4/",
+    )
 
 
 def test_nested_beyond_reason(monkeypatch, connection):

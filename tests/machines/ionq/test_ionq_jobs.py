@@ -16,15 +16,14 @@ from ionq.helpers import (
     ask,
     assert_fails,
     assert_paid_once,
+    assert_refused,
     assert_right,
     assert_served,
     await_jobs,
     make_problem,
-    records_of,
-    refused,
+    read_records,
 )
 from qllmft_backends.errors import CostRefusedError
-from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
 from qllmft_machines import (
     IonQConnection,
@@ -37,7 +36,6 @@ from qllmft_machines import (
     server_jobs,
     wait,
 )
-from qllmft_machines.commands import machines
 from qllmft_machines.errors import (
     DuplicateJobWarning,
     IonQAuthError,
@@ -145,60 +143,52 @@ def test_a_job_that_was_accepted_late_is_listed_waited_for_and_canceled(
 
 
 @pytest.fixture
-def cancel_command(box, folder, capsys):
-    """A function: the lines of `qllmft jobs cancel` for the ledger."""
-
-    def lines(*job_ids):
-        machines.jobs("cancel", ledger=folder, job=list(job_ids), url=box.url)
-        return capsys.readouterr().out.splitlines()
-
-    return lines
-
-
-@pytest.fixture
-def unanswered(box, forte, problem, monkeypatch):
-    """Id of a job that was accepted before the request was interrupted, and that does not end."""
+def interrupted_send():
+    """In the place of `IonQRoute.send`: the job is accepted, and then the request is interrupted."""
     send = IonQRoute.send
 
-    def accepted_and_interrupted(*arguments):
+    def accept_and_interrupt(*arguments):
         send(*arguments)
         raise KeyboardInterrupt
 
+    return accept_and_interrupt
+
+
+@pytest.fixture
+def unanswered_job(box, forte, problem, monkeypatch, interrupted_send):
+    """Id of a job that was accepted before the request was interrupted, and that does not end."""
     box.faults.arm(Fault("never_ends", "submit", times=-1))
     with monkeypatch.context() as patch:
-        patch.setattr(IonQRoute, "send", accepted_and_interrupted)
+        patch.setattr(IonQRoute, "send", interrupted_send)
         assert_fails(forte(), problem, JobsInterrupt)
     (job_id,) = box.store.totals()["statuses"]
     return job_id
 
 
 def test_a_job_that_was_sent_without_an_answer_is_canceled(
-    box, forte, problem, folder, unanswered, cancel_command
+    box, forte, problem, folder, unanswered_job, connection
 ):
-    records = records_of(folder)
-    assert cancel_command() == [f"{unanswered}: canceled"]
-    assert box.store.totals()["statuses"] == {unanswered: "canceled"}
-    assert cancel_command() == ["nothing to cancel"]
-    assert records_of(folder) == records, "who waits writes"
+    records = read_records(folder)
+    assert cancel_ledger(folder, connection) == [f"{unanswered_job}: canceled"]
+    assert box.store.totals()["statuses"] == {unanswered_job: "canceled"}
+    assert cancel_ledger(folder, connection) == []
+    assert read_records(folder) == records, "who waits writes"
     box.faults.clear()
     assert_fails(forte(), problem, JobFailedError, "3 of 7 circuits have no result")
     assert_served(box, forte, problem, retry_failed=True)
 
 
-def test_a_job_without_an_answer_is_canceled_by_its_id(box, unanswered, cancel_command):
-    with pytest.raises(UserError, match="no job other in this ledger"):
-        cancel_command("other")
-    assert cancel_command(unanswered) == [f"{unanswered}: canceled"]
-    assert box.store.totals()["statuses"] == {unanswered: "canceled"}
+def test_a_job_without_an_answer_is_canceled_by_its_id(box, unanswered_job, folder, connection):
+    assert cancel_ledger(folder, connection, [unanswered_job]) == [f"{unanswered_job}: canceled"]
+    assert box.store.totals()["statuses"] == {unanswered_job: "canceled"}
 
 
-def test_a_job_that_may_still_be_accepted_is_named(box, forte, folder, problem, cancel_command):
+def test_a_job_that_may_still_be_accepted_is_named(box, forte, folder, problem, connection):
     box.faults.arm(Fault("drop_before", "submit"))
     box.faults.arm(Fault("status", "list", code=503, times=-1))
-    match = "may have been accepted"
-    assert_fails(forte(retry_s=0.0), problem, RemoteTransientError, match)
+    assert_fails(forte(retry_s=0.0), problem, RemoteTransientError, "may have been accepted")
     box.faults.clear()
-    (line,) = cancel_command()
+    (line,) = cancel_ledger(folder, connection)
     assert line.startswith("chunk 0001: sent without an answer. IonQ does not list its job, which")
     assert line.endswith("may still be accepted. Run the command again later.")
 
@@ -210,31 +200,37 @@ def late_duplicate(box, forte, problem):
     box.faults.arm(Fault("value", "list", value={"jobs": [], "next": None}, times=-1))
     submit(forte(), problem)
     box.faults.clear()
-    late, *others = box.store.totals()["statuses"]
-    return late, others
+    late, *repeated_ids = box.store.totals()["statuses"]
+    return late, repeated_ids
 
 
-def test_a_duplicate_that_nobody_recorded_is_canceled(
-    box, forte, problem, folder, connection, cancel_command
-):
-    late, others = late_duplicate(box, forte, problem)
+def test_a_duplicate_that_nobody_recorded_is_canceled(box, forte, problem, folder, connection):
+    late, repeated_ids = late_duplicate(box, forte, problem)
     assert states(ledger_jobs(folder)) == ["submitted"] * 3
-    assert cancel_command() == [f"{job_id}: canceled" for job_id in (*others, late)]
+    assert cancel_ledger(folder, connection) == [
+        f"{job_id}: canceled" for job_id in (*repeated_ids, late)
+    ]
     assert set(box.store.totals()["statuses"].values()) == {"canceled"}
     assert states(ledger_jobs(folder, ask=connection)) == ["canceled"] * 3
 
 
 def test_a_duplicate_that_nobody_recorded_is_canceled_by_its_id(
-    box, forte, problem, cancel_command
+    box, forte, problem, folder, connection
 ):
-    late, others = late_duplicate(box, forte, problem)
-    assert cancel_command(others[0], late) == [f"{others[0]}: canceled", f"{late}: canceled"]
+    late, repeated_ids = late_duplicate(box, forte, problem)
+    assert cancel_ledger(folder, connection, [repeated_ids[0], late]) == [
+        f"{repeated_ids[0]}: canceled",
+        f"{late}: canceled",
+    ]
     statuses = box.store.totals()["statuses"]
-    assert {job_id for job_id in statuses if statuses[job_id] == "canceled"} == {late, others[0]}
+    assert {job_id for job_id in statuses if statuses[job_id] == "canceled"} == {
+        late,
+        repeated_ids[0],
+    }
 
 
 def test_a_server_that_does_not_list_its_jobs_hides_no_cancellation(
-    box, forte, problem, folder, connection, unanswered
+    box, forte, problem, folder, connection, unanswered_job
 ):
     box.faults.insert(0, Fault("status", "list", code=503, times=-1))
     match = r"IonQ did not list its jobs: .*503.* Run the command again later"
@@ -272,25 +268,20 @@ def test_interrupted_after_sending(box, forte, problem, folder, monkeypatch):
     ]
 
 
-def test_interrupted_while_sending(box, forte, problem, monkeypatch):
-    send = IonQRoute.send
-
-    def accepted_and_interrupted(*arguments):
-        send(*arguments)
-        raise KeyboardInterrupt
-
+def test_interrupted_while_sending(box, forte, problem, monkeypatch, interrupted_send):
     with monkeypatch.context() as patch:
-        patch.setattr(IonQRoute, "send", accepted_and_interrupted)
+        patch.setattr(IonQRoute, "send", interrupted_send)
         assert_fails(forte(), problem, JobsInterrupt, r"chunk 0001 \(perhaps accepted")
     assert_served(box, forte, problem)
-    monkeypatch.setattr(IonQRoute, "send", accepted_and_interrupted)
+    monkeypatch.setattr(IonQRoute, "send", interrupted_send)
     assert ask(forte(), problem).values.shape == (7, 3), "nothing to send, nothing to interrupt"
 
 
 def test_the_key_goes_to_no_server_that_a_file_names(forte, problem, folder):
     submit(forte(), problem)
-    match = r"was sent to http://127.*and the options name https://other"
-    with pytest.raises(RemoteRequestError, match=match):
+    with pytest.raises(
+        RemoteRequestError, match=r"was sent to http://127.*and the options name https://other"
+    ):
         wait(folder, IonQConnection(url="https://other.example/v0.4"))
 
 
@@ -303,23 +294,23 @@ def test_jobs_of_two_servers_in_one_ledger_are_reached_one_server_at_a_time(
     with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other_box:
         other_box.faults.arm(Fault("never_ends", "submit", times=2))
         submit(forte(url=other_box.url), problem)
-        other = connection.model_copy(update={"url": other_box.url})
+        other_connection = connection.model_copy(update={"url": other_box.url})
         elsewhere = f"was sent to {box.url}, and the options name {other_box.url}. Name that server"
         first_id, *_, kept_id, last_id = [row.job_id for row in ledger_jobs(folder)]
         await_status(other_box, last_id, "completed")
-        rows = ledger_jobs(folder, ask=other)
+        rows = ledger_jobs(folder, ask=other_connection)
         assert states(rows) == [*["submitted"] * 3, "started", "started", "completed"]
         assert [elsewhere in row.note for row in rows] == [True] * 3 + [False] * 3
-        assert cancel_ledger(folder, other, [kept_id]) == [f"{kept_id}: canceled"]
+        assert cancel_ledger(folder, other_connection, [kept_id]) == [f"{kept_id}: canceled"]
         with pytest.raises(RemoteRequestError, match="was sent to"):
-            cancel_ledger(folder, other, [first_id])
-        lines = cancel_ledger(folder, other)
+            cancel_ledger(folder, other_connection, [first_id])
+        lines = cancel_ledger(folder, other_connection)
         assert [elsewhere in line for line in lines] == [True] * 3 + [False] * 3
-        rows = wait(folder, other)
+        rows = wait(folder, other_connection)
         assert states(rows) == [*["submitted"] * 3, "failed", "failed", "collected"]
         assert [elsewhere in row.note for row in rows] == [True] * 3 + [False] * 3
-    left = {job.status for job in box.store.jobs.values() if not job.parent}
-    assert left == {"started"}, "those of the other server go on"
+    statuses = {job.status for job in box.store.jobs.values() if not job.parent}
+    assert statuses == {"started"}, "those of the other server go on"
     assert [line.endswith(": canceled") for line in cancel_ledger(folder, connection)] == [True] * 3
 
 
@@ -342,8 +333,10 @@ def session_ids(box):
 def test_the_jobs_of_a_call_are_in_a_session_with_its_caps(box, forte, problem, folder):
     assert_right(ask(forte(**CAPS, known_answer_shots=1000), problem), problem)
     (session,) = sessions(box)
-    sent = [record["session"] for record in records_of(folder) if record["event"] == "sent"]
-    assert sent == [session.id] * 3
+    session_ids_sent = [
+        record["session"] for record in read_records(folder) if record["event"] == "sent"
+    ]
+    assert session_ids_sent == [session.id] * 3
     assert session.backend == "qpu.forte-1"
     cost = {"unit": "sandbox-credit", "value": 5.0}
     assert session.caps == {"cost_limit": cost, "duration_limit_min": 30}
@@ -370,13 +363,13 @@ def test_a_cap_below_the_estimate_is_refused_before_anything_is_sent(box, forte,
         r".*raise session_max_cost to 0\.51\."
     )
     backend = forte(session_max_cost=0.45)
-    with refused(box, CostRefusedError, match):
+    with assert_refused(box, CostRefusedError, match):
         ask(backend, problem)
     estimate = backend.estimate(problem.circuit, problem.values)
     assert re.search(match, estimate.refusal)
     assert re.search(match, backend.merge_estimates([replace(estimate, refusal="")]).refusal)
     with (
-        refused(box, CostRefusedError, match),
+        assert_refused(box, CostRefusedError, match),
         backend.consent(backend.merge_estimates([estimate, estimate])),
     ):
         pass
@@ -390,8 +383,12 @@ def test_a_cap_below_the_estimate_is_refused_before_anything_is_sent(box, forte,
 def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
     """A chunk of three circuits costs 0.216: two fit, the third does not. The estimate is too low."""
     box.faults.arm(Fault("price", "estimate", value=0.05, times=-1))
-    match = r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted"
-    assert_fails(forte(session_max_cost=0.45), problem, RemoteRequestError, match)
+    assert_fails(
+        forte(session_max_cost=0.45),
+        problem,
+        RemoteRequestError,
+        r"would cost more than 0\.45 .*Chunk 0003 \(1 circuits\) was not accepted",
+    )
     assert box.store.totals()["circuits_paid"] == 6
     assert not sessions(box)[0].ended_at, "jobs are under way in it"
     assert_served(box, forte, problem, session_max_cost=0.45)
@@ -414,21 +411,25 @@ def test_the_server_refuses_what_goes_past_the_cap(box, forte, problem):
 )  # fmt: skip
 def test_a_service_without_sessions_is_sent_nothing(box, forte, problem, fault, error, match):
     box.faults.arm(fault)
-    with refused(box, error, match):
+    with assert_refused(box, error, match):
         ask(forte(**CAPS), problem)
     assert_served(box, forte, problem)
 
 
 @pytest.mark.parametrize("unit", ["usd", None])
 def test_caps_that_the_server_does_not_confirm_are_none(box, forte, problem, unit, monkeypatch):
-    kept = {"cost_limit": {"unit": unit, "value": 5.0}, "duration_limit_min": 30} if unit else None
+    settings = (
+        {"cost_limit": {"unit": unit, "value": 5.0}, "duration_limit_min": 30} if unit else None
+    )
     describe = Session.describe
 
-    def changed(session, now):
-        return describe(session, now) | {"settings": kept}
+    def describe_settings(session, now):
+        return describe(session, now) | {"settings": settings}
 
-    monkeypatch.setattr(Session, "describe", changed)
-    with refused(box, RemoteRequestError, r"without the caps that were asked for \(cost_limit"):
+    monkeypatch.setattr(Session, "describe", describe_settings)
+    with assert_refused(
+        box, RemoteRequestError, r"without the caps that were asked for \(cost_limit"
+    ):
         ask(forte(**CAPS), problem)
     assert sessions(box)[0].ended_at
 
@@ -460,8 +461,12 @@ def test_a_session_with_jobs_under_way_is_left_open_until_they_are_canceled(
 
 def test_a_session_in_which_nothing_is_under_way_is_ended_after_an_error(box, forte, problem):
     box.faults.arm(Fault("job_failed", "submit"))
-    match = "check circuit was awaited, failed"
-    assert_fails(forte(**CAPS, known_answer_shots=1000), problem, JobFailedError, match)
+    assert_fails(
+        forte(**CAPS, known_answer_shots=1000),
+        problem,
+        JobFailedError,
+        "check circuit was awaited, failed",
+    )
     assert sessions(box)[0].ended_at
 
 
@@ -479,8 +484,9 @@ def test_no_session_is_opened_for_what_the_server_had(box, forte):
 
 def test_a_session_that_cannot_be_ended_loses_no_answer(box, forte, problem):
     box.faults.arm(Fault("status", "sessions", code=500, after=1))
-    match = r"could not be ended: .*answered 500.*ends by itself at its caps"
-    with pytest.warns(SessionWarning, match=match):
+    with pytest.warns(
+        SessionWarning, match=r"could not be ended: .*answered 500.*ends by itself at its caps"
+    ):
         assert_right(ask(forte(**CAPS), problem), problem)
 
 

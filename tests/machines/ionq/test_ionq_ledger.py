@@ -19,7 +19,7 @@ from ionq.helpers import (
     assert_right,
     assert_served,
     make_problem,
-    records_of,
+    read_records,
     write_records,
 )
 from qllmft_backends.errors import LedgerError
@@ -32,14 +32,14 @@ VALUES = np.array([[0.1, 0.2], [0.3, 0.4]])
 RESULTS = [{0: 0.25, 5: 0.75}, {7: 1.0}]
 
 
-def read(folder):
+def reread(folder):
     """The ledger in ``folder`` as another process finds it."""
     ledger = Ledger(folder)
     ledger.refresh()
     return ledger
 
 
-def accepted(ledger, values, job_id):
+def record_accepted_job(ledger, values, job_id):
     chunk = ledger.plan(SETUP, values)
     ledger.record_submission(chunk, job_id, ledger.record_sending(chunk))
     return chunk
@@ -49,13 +49,14 @@ def full_ledger(folder):
     """A job that was collected, and another one that was planned."""
     ledger = Ledger(folder)
     with ledger.lock():
-        ledger.record("collected", accepted(ledger, VALUES, "a").id, results=RESULTS)
+        ledger.record("collected", record_accepted_job(ledger, VALUES, "a").id, results=RESULTS)
         ledger.plan(SETUP, VALUES + 1)
     return ledger
 
 
 def test_a_life(tmp_path):
-    ledger, states = Ledger(tmp_path / "new" / "folder"), []
+    ledger = Ledger(tmp_path / "new" / "folder")
+    states = []
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES, versions={"qiskit": "x"})
         states.append(chunk.state)
@@ -70,13 +71,13 @@ def test_a_life(tmp_path):
         states.append(chunk.state)
     assert states == ["planned", "sent", "planned", "submitted", "collected"]
     assert token == second, "the server can be asked for it whatever became of the record"
-    copy = read(ledger.folder).chunks["0001"]
+    copy = reread(ledger.folder).chunks["0001"]
     facts = (copy.state, copy.setup, copy.job_id, copy.results)
     assert facts == ("collected", SETUP, "job-1", RESULTS)
     assert (copy.values == VALUES).all()
     assert [a.client_token for a in copy.attempts] == [token, second]
     events = ["planned", "sent", "refused", "sent", "submitted", "collected"]
-    records = records_of(ledger.folder)
+    records = read_records(ledger.folder)
     assert [record["event"] for record in records] == events
     assert (records[0]["versions"], len(records[0]["values_sha256"])) == ({"qiskit": "x"}, 64)
 
@@ -85,20 +86,22 @@ def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(
     box, forte, problem, folder, monkeypatch
 ):
     """Token, hashes, shots, mitigation and versions, synced before the POST."""
-    synced, sync = [], os.fsync
+    synced = []
+    sync = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (sync(fd), synced.append(fd)))
-    submit, posts = box.store.submit, []
+    submit = box.store.submit
+    posts = []
 
     def spy(payload, *more):
-        posts.append((payload, *records_of(folder)[-2:], len(synced)))
+        posts.append((payload, *read_records(folder)[-2:], len(synced)))
         return submit(payload, *more)
 
     monkeypatch.setattr(box.store, "submit", spy)
     ask(forte(error_mitigation="debiasing"), problem)
     assert len(posts) == 3
-    for payload, planned, sent, syncs in posts:
-        assert (planned["event"], sent["event"]) == ("planned", "sent")
-        assert sent["client_token"] == payload["metadata"]["client_token"]
+    for payload, planned, sent_record, syncs in posts:
+        assert (planned["event"], sent_record["event"]) == ("planned", "sent")
+        assert sent_record["client_token"] == payload["metadata"]["client_token"]
         setup = planned["setup"]
         assert (setup["error_mitigation"], setup["shots"]) == ("debiasing", 1000)
         assert set(planned["versions"]) == {"qiskit", "qiskit-ionq"}
@@ -109,15 +112,15 @@ def test_a_torn_line_is_forgotten(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
         ledger.record_sending(ledger.plan(SETUP, VALUES))
-    whole = ledger.path.read_bytes()
+    content = ledger.path.read_bytes()
     for cut in (1, 5, 30):
-        ledger.path.write_bytes(whole[:-cut])
-        reader = read(tmp_path)  # without the lock: the line is left alone
+        ledger.path.write_bytes(content[:-cut])
+        reader = reread(tmp_path)  # without the lock: the line is left alone
         assert reader.chunks["0001"].state == "planned"
-        assert ledger.path.read_bytes() == whole[:-cut]
+        assert ledger.path.read_bytes() == content[:-cut]
         with reader.lock():
             reader.record_sending(reader.chunks["0001"])
-        assert read(tmp_path).chunks["0001"].state == "sent"
+        assert reread(tmp_path).chunks["0001"].state == "sent"
 
 
 def test_a_torn_line_on_a_disk_that_fails(tmp_path, monkeypatch):
@@ -128,8 +131,13 @@ def test_a_torn_line_on_a_disk_that_fails(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fails)
-        match = r"cannot be opened: .*Input/output error.* Nothing was sent\. Make room"
-        with pytest.raises(LedgerError, match=match), Ledger(tmp_path).lock():
+        with (
+            pytest.raises(
+                LedgerError,
+                match=r"cannot be opened: .*Input/output error.* Nothing was sent\. Make room",
+            ),
+            Ledger(tmp_path).lock(),
+        ):
             pass
     with Ledger(tmp_path).lock():  # nobody holds it
         pass
@@ -143,16 +151,16 @@ def test_writing_needs_the_lock(tmp_path):
 def test_matching_prefers_what_has_a_result(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        failed = accepted(ledger, VALUES, "a")
+        failed = record_accepted_job(ledger, VALUES, "a")
         ledger.record("failed", failed.id, reason="failed", results=[None, RESULTS[1]])
         assert ledger.find(SETUP, VALUES) == [(failed, 0), (failed, 1)]
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
-        again = ledger.plan(SETUP, VALUES[:1])
+        retried_chunk = ledger.plan(SETUP, VALUES[:1])
         # planned is not sent
         assert ledger.find(SETUP, VALUES, retry_failed=True) == [None, (failed, 1)]
-        ledger.record_submission(again, "b", ledger.record_sending(again))
-        ledger.record("collected", again.id, results=RESULTS[:1])
-        assert ledger.find(SETUP, VALUES) == [(again, 0), (failed, 1)]
+        ledger.record_submission(retried_chunk, "b", ledger.record_sending(retried_chunk))
+        ledger.record("collected", retried_chunk.id, results=RESULTS[:1])
+        assert ledger.find(SETUP, VALUES) == [(retried_chunk, 0), (failed, 1)]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +168,10 @@ def test_matching_prefers_what_has_a_result(tmp_path):
 )
 def test_a_broken_line_is_told(tmp_path, line):
     path = full_ledger(tmp_path).path
-    *others, last = path.read_text().splitlines()
-    path.write_text("\n".join([*others, line, last, ""]))
+    *first_lines, last = path.read_text().splitlines()
+    path.write_text("\n".join([*first_lines, line, last, ""]))
     with pytest.raises(LedgerError, match=r"cannot be read near byte \d+.*Restore the file"):
-        read(tmp_path)
+        reread(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -189,10 +197,10 @@ def test_a_broken_line_is_told(tmp_path, line):
 )  # fmt: skip
 def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
     full_ledger(tmp_path)
-    records = [r | change if r["event"] == event else r for r in records_of(tmp_path)]
+    records = [r | change if r["event"] == event else r for r in read_records(tmp_path)]
     write_records(tmp_path, records)
     with pytest.raises(LedgerError, match=f"cannot be read near byte .*{match}.*Restore the file"):
-        read(tmp_path)
+        reread(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -206,12 +214,12 @@ def test_what_is_read_is_what_was_written(tmp_path, event, change, match):
 )
 def test_results_with_a_right_hash_are_checked_too(tmp_path, results, match):
     full_ledger(tmp_path)
-    *others, collected, last = records_of(tmp_path)
+    *first_records, collected, last = read_records(tmp_path)
     digest = sha256(json.dumps(results).encode()).hexdigest()
     changed = collected | {"results": results, "results_sha256": digest}
-    write_records(tmp_path, [*others, changed, last])
+    write_records(tmp_path, [*first_records, changed, last])
     with pytest.raises(LedgerError, match=match):
-        read(tmp_path)
+        reread(tmp_path)
 
 
 DAMAGES = {
@@ -228,7 +236,7 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
     """It is kept beside the ledger, and the rest is read; what may have been sent counts as sent."""
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        ledger.record("collected", accepted(ledger, VALUES, "a").id, results=RESULTS)
+        ledger.record("collected", record_accepted_job(ledger, VALUES, "a").id, results=RESULTS)
         chunk = ledger.plan(SETUP, VALUES + 1)
         if event != "planned":
             token = ledger.record_sending(chunk)
@@ -238,27 +246,29 @@ def test_a_damaged_last_record_is_set_aside(tmp_path, event, damage):
             ledger.record_submission(chunk, "b", token)
         if event == "collected":
             ledger.record("collected", chunk.id, results=RESULTS)
-    *others, last = ledger.path.read_bytes().splitlines(keepends=True)
+    *first_lines, last = ledger.path.read_bytes().splitlines(keepends=True)
     broken = DAMAGES[damage](last) if (event, damage) != ("planned", "a letter") else b"[]\n"
-    ledger.path.write_bytes(b"".join([*others, broken]))
+    ledger.path.write_bytes(b"".join([*first_lines, broken]))
     told = (
         rf"last record of the ledger {ledger.path}, {len(broken)} bytes .*is damaged .*ledger\.da"
     )
     with pytest.warns(DamagedRecordWarning, match=told):
-        reader = read(tmp_path)
-    assert ledger.path.read_bytes() == b"".join([*others, broken]), "no reader changes the file"
+        reader = reread(tmp_path)
+    assert ledger.path.read_bytes() == b"".join([*first_lines, broken]), (
+        "no reader changes the file"
+    )
     assert reader.chunks["0001"].results == RESULTS
     with pytest.warns(DamagedRecordWarning), Ledger(tmp_path).lock():
         pass
     assert (tmp_path / "ledger.damaged").read_bytes() == broken
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        again = Ledger(tmp_path)
-        with again.lock():
-            first, *rest = again.chunks.values()
-            assert again.find(SETUP, VALUES) == [(first, 0), (first, 1)]
-    after = {"planned": [], "collected": ["submitted"]}.get(event, ["sent"])
-    assert [chunk.state for chunk in (first, *rest)] == ["collected", *after]
+        reopened = Ledger(tmp_path)
+        with reopened.lock():
+            first, *later_chunks = reopened.chunks.values()
+            assert reopened.find(SETUP, VALUES) == [(first, 0), (first, 1)]
+    later_states = {"planned": [], "collected": ["submitted"]}.get(event, ["sent"])
+    assert [chunk.state for chunk in (first, *later_chunks)] == ["collected", *later_states]
 
 
 def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, folder):
@@ -282,9 +292,12 @@ def test_after_damage_to_the_last_record_nothing_is_paid_twice(box, forte, folde
 def test_what_lies_beside_the_ledger_is_checked(tmp_path, name, content):
     full_ledger(tmp_path)
     (tmp_path / name).write_text(content)
-    again, match = Ledger(tmp_path), rf"{name} cannot be read: .*Nothing was sent"
-    with pytest.raises(LedgerError, match=match), again.lock():
-        again.tokens(SETUP, [VALUES])
+    reopened = Ledger(tmp_path)
+    with (
+        pytest.raises(LedgerError, match=rf"{name} cannot be read: .*Nothing was sent"),
+        reopened.lock(),
+    ):
+        reopened.tokens(SETUP, [VALUES])
 
 
 @pytest.mark.parametrize("value", [10**400, -1, float("nan"), True, "soon", []], ids=repr)
@@ -300,15 +313,15 @@ def test_a_chunk_that_was_not_accepted_is_planned_again_under_its_name(tmp_path)
         first = ledger.plan(SETUP, VALUES)
         token = ledger.record_sending(first)
         ledger.record("refused", first.id, client_token=token, reason="429")
-        again = ledger.plan(SETUP, VALUES, price_each=2.0)
-        facts = (again.id, again.tokens, again.state, again.price_each)
+        replanned = ledger.plan(SETUP, VALUES, price_each=2.0)
+        facts = (replanned.id, replanned.tokens, replanned.state, replanned.price_each)
         assert facts == (first.id, {token}, "planned", 2.0)
         assert ledger.plan(SETUP, VALUES[:1]).id == "0002"
-        assert ledger.record_sending(again) == token
-        ledger.record_submission(again, "a", token)
-        other = ledger.plan(SETUP, VALUES)
-        assert other.id == "0003"
-        assert ledger.record_sending(other) != token, "another job of the same content"
+        assert ledger.record_sending(replanned) == token
+        ledger.record_submission(replanned, "a", token)
+        equal_chunk = ledger.plan(SETUP, VALUES)
+        assert equal_chunk.id == "0003"
+        assert ledger.record_sending(equal_chunk) != token, "another job of the same content"
 
 
 @pytest.mark.parametrize(
@@ -337,8 +350,12 @@ def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
     size = path.stat().st_size
     with path.open("ab") as file:
         file.truncate(size + 10**12)  # a hole, which takes no space on the disk
-    match = r"has a line of more than 100,000 bytes\. Nothing was sent"
-    with pytest.raises(LedgerError, match=match), Ledger(tmp_path).lock():
+    with (
+        pytest.raises(
+            LedgerError, match=r"has a line of more than 100,000 bytes\. Nothing was sent"
+        ),
+        Ledger(tmp_path).lock(),
+    ):
         pass
     assert path.stat().st_size == size + 10**12
 
@@ -346,7 +363,7 @@ def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
 def test_the_job_of_another_chunk_is_not_recorded(tmp_path):
     ledger = Ledger(tmp_path)
     with ledger.lock():
-        accepted(ledger, VALUES, "job-1")
+        record_accepted_job(ledger, VALUES, "job-1")
         second = ledger.plan(SETUP, VALUES + 1)
         token = ledger.record_sending(second)
         with pytest.raises(LedgerError, match="the id job-1 of another job, that of chunk 0001"):
@@ -363,17 +380,18 @@ def test_a_record_that_could_not_be_read_again_is_not_written(tmp_path, results)
     with ledger.lock():
         chunk = ledger.plan(SETUP, VALUES)
         token = ledger.record_sending(chunk)
-        match = r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
-        with pytest.raises(LedgerError, match=match):
+        with pytest.raises(
+            LedgerError, match=r"'submitted' of chunk 0001 cannot be recorded: .*id is ''"
+        ):
             ledger.record_submission(chunk, "", token)
         ledger.record_submission(chunk, "job-1", token)
         with pytest.raises(LedgerError, match="'collected' of chunk 0001 cannot be recorded"):
             ledger.record("collected", chunk.id, results=results)
         assert chunk.state == "submitted"
-    again = Ledger(tmp_path)
-    with again.lock():
-        again.record("collected", "0001", results=RESULTS)
-    assert again.chunks["0001"].state == "collected"
+    reopened = Ledger(tmp_path)
+    with reopened.lock():
+        reopened.record("collected", "0001", results=RESULTS)
+    assert reopened.chunks["0001"].state == "collected"
 
 
 OWN = ["jsonl", "damaged", "id", "count", "lock", "id.new"]
@@ -381,10 +399,11 @@ OWN = ["jsonl", "damaged", "id", "count", "lock", "id.new"]
 
 @pytest.mark.parametrize("name", [f"ledger.{suffix}" for suffix in OWN])
 def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
-    other, ledger = tmp_path / "other", Ledger(tmp_path / "ledger")
-    other.write_text("precious")
+    target = tmp_path / "other"
+    ledger = Ledger(tmp_path / "ledger")
+    target.write_text("precious")
     ledger.folder.mkdir()
-    (ledger.folder / name).symlink_to(other)
+    (ledger.folder / name).symlink_to(target)
     if name == "ledger.id.new":  # written and renamed
         with ledger.lock():
             ledger.plan(SETUP, VALUES)
@@ -392,7 +411,7 @@ def test_a_link_in_the_place_of_a_file_leads_nothing_elsewhere(tmp_path, name):
         match = rf"{name} is a link, expected a file of the ledger's own"
         with pytest.raises(LedgerError, match=match), ledger.lock():
             pass
-    assert other.read_text() == "precious"
+    assert target.read_text() == "precious"
 
 
 @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.id", "ledger.count"])
@@ -420,8 +439,9 @@ def test_a_ledger_that_cannot_be_made(forte, problem, tmp_path):
 
 def test_one_writer_at_a_time(box, forte, problem, folder):
     with Ledger(folder).lock():
-        match = f"in use by process {os.getpid()} on .*Nothing was sent"
-        assert_fails(forte(), problem, LedgerError, match)
+        assert_fails(
+            forte(), problem, LedgerError, f"in use by process {os.getpid()} on .*Nothing was sent"
+        )
     assert box.store.totals()["requests"] == {}
     assert_right(ask(forte(), problem), problem)
 
@@ -452,7 +472,8 @@ def test_another_process_has_the_ledger_and_dies(forte, problem, folder):
 
 def test_threads_of_one_backend_take_turns(box, forte, problem):
     """Qiskit's primitives run in threads."""
-    backend, answers = forte(), []
+    backend = forte()
+    answers = []
     threads = [
         threading.Thread(target=lambda: answers.append(ask(backend, problem))) for _ in range(3)
     ]
@@ -467,9 +488,11 @@ def test_threads_of_one_backend_take_turns(box, forte, problem):
 def test_the_same_answer_comes_from_the_ledger_without_a_server(box, forte, problem, tmp_path):
     first = ask(forte(), problem)
     requests = dict(box.store.requests)
-    again = ask(forte(token_file=tmp_path / "no such file"), problem)  # not even a key is needed
-    assert (first.values == again.values).all()
-    assert (first.standard_errors == again.standard_errors).all()
+    repetition = ask(
+        forte(token_file=tmp_path / "no such file"), problem
+    )  # not even a key is needed
+    assert (first.values == repetition.values).all()
+    assert (first.standard_errors == repetition.standard_errors).all()
     assert dict(box.store.requests) == requests
     half = make_problem(7)
     half.values = half.values[2:5]

@@ -10,9 +10,11 @@ from qllmft_machines.sandbox import circuits, programs, shapes
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
-    rng, circuit = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    circuit = []
     for _ in range(60):
-        (a, b), angle = rng.choice(4, 2, replace=False).tolist(), float(rng.uniform(-7, 7))
+        (a, b) = rng.choice(4, 2, replace=False).tolist()
+        angle = float(rng.uniform(-7, 7))
         kinds = [
             {"gate": rng.choice(["rx", "ry", "rz"]), "rotation": angle, "target": a},
             {"gate": rng.choice(["h", "x", "s", "ti", "v"]), "target": a},
@@ -24,11 +26,11 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
         circuit.append(kinds[rng.integers(len(kinds))])
     native = programs.compile_to_native(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
-    found, expected = (
+    compiled, expected = (
         [circuits.probabilities(gates, 4).get(state, 0.0) for state in range(16)]
         for gates in (native, circuit)
     )
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(compiled, expected, atol=1e-5)
 
 
 def test_an_estimate_counts_the_compiled_circuit_and_pays_nothing(box, forte, problem):

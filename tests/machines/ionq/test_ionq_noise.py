@@ -75,7 +75,9 @@ def test_a_machine_whose_rates_are_not_published():
     ],
 )
 def test_noise_without_a_name_there_is_refused_and_the_remedy_named(box, options):
-    match = r"no noise with the rates .* has ideal \(0, 0\), aria-1 .*forte-1 .*the backend adjoint or aer_forte"
-    with pytest.raises(UnknownBackendError, match=match):
+    with pytest.raises(
+        UnknownBackendError,
+        match=r"no noise with the rates .* has ideal \(0, 0\), aria-1 .*forte-1 .*the backend adjoint or aer_forte",
+    ):
         create("ionq_simulator", {**options, "shots": 10, "url": box.url})
     assert box.store.totals()["requests"] == {}

@@ -24,13 +24,22 @@ from qllmft_machines.ionq.transport import retry_after_s
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("ionq_forte", {"shots": 10_001}, "less than or equal to 10000"),
+        ("ionq_forte", {"shots": 10_001}, r"option shots = 10001: Input should be less than or equal to 10000\.$"),
         ("ionq_forte", {"shots": 0}, "greater than or equal to 1"),
         ("ionq_forte", {"target": "Forte 1"}, "String should match pattern"),
         ("ionq_forte", {"error_mitigation": "sharpening"}, "'none' or 'debiasing'"),
-        ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, "500 shots or more"),
+        ("ionq_forte", {"error_mitigation": "debiasing", "shots": 499}, r"expected 500 shots or more, or 'none'\.$"),
         ("ionq_forte", {"aggregation": "voting"}, "expected error_mitigation='debiasing' beside it"),
         ("ionq_forte", {"allow_paid_training": True}, "without circuit_budget"),
+        ("ionq_forte", {"known_answer_shots": 50}, "is 50 with shots 1000, expected 0 .* or 1000"),
+        ("ionq_forte", {"variants": True}, "variants without debiasing"),
+        ("ionq_forte", {"per_shot": True, "error_mitigation": "debiasing"}, "debiasing beside per_shot"),
+        ("ionq_simulator", {"per_shot": True, "shots": 100}, "per_shot without noise"),
+        *(("ionq_forte", {"max_cost": ceiling}, "max_cost") for ceiling in (float("nan"), float("inf"), -1.0, "much")),
+        *(
+            ("ionq_forte", {name: True}, f"option {name} = True.*true is no value of this option")
+            for name in ("shots", "settle_s", "circuits_per_job", "max_cost")
+        ),
         ("ionq_forte", {"noise_model": "ideal"}, "Its options are: .*error_mitigation"),
         ("ionq_simulator", {"noise_model": "forte-1"}, "for example shots=1000"),
         ("ionq_simulator", {"noise_model": "forte-9", "shots": 5}, "noise_model = 'forte-9'"),
@@ -146,9 +155,9 @@ def test_without_a_key_nothing_is_sent(box, forte, problem, monkeypatch):
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch, box):
-    kept = [f"qllmft_machines.ionq.{name}" for name in ("options", "token")]
+    kept_modules = [f"qllmft_machines.ionq.{name}" for name in ("options", "token")]
     for name in list(sys.modules):
-        ours = name.startswith("qllmft_machines.ionq.") and name not in kept
+        ours = name.startswith("qllmft_machines.ionq.") and name not in kept_modules
         if ours or name.startswith("qiskit_ionq."):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)

@@ -17,7 +17,7 @@ from ionq.helpers import (
     assert_recovers,
     assert_right,
     make_problem,
-    records_of,
+    read_records,
     write_records,
 )
 from qllmft_backends.errors import LedgerError
@@ -46,7 +46,9 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style
     voting = ask(forte(**DEBIASED, aggregation="voting"), problem)
     assert_paid_once(box, 4)
     assert (np.abs(voting.values) >= np.abs(average.values) - 0.2).all()
-    collected = {r["chunk"]: r["results"] for r in records_of(folder) if r["event"] == "collected"}
+    collected = {
+        r["chunk"]: r["results"] for r in read_records(folder) if r["event"] == "collected"
+    }
     expected = []
     for result in (result for chunk in sorted(collected) for result in collected[chunk]):
         cubes = {int(s): p**3 for s, p in result.items()}
@@ -63,7 +65,8 @@ def test_several_aggregations_of_one_paid_job(box, forte, problem, folder, style
 
 
 def test_one_circuit_has_its_aggregations_itself(box, forte):
-    box.api.results_form, problem = "v2", make_problem(1)
+    box.api.results_form = "v2"
+    problem = make_problem(1)
     average, majority = (
         ask(forte(**DEBIASED, circuits_per_job=1, aggregation=name), problem).values
         for name in ("average", "majority")
@@ -77,16 +80,20 @@ def test_combined_results_with_exchanged_qubits_are_not_used(box, forte, problem
     box.api.results_form = "v2"
     options = DEBIASED | {"known_answer_shots": 1000}
     ask(forte(**options), problem)
-    read = payload.flatten_registers
+    flatten = payload.flatten_registers
 
-    def exchanged(given, n):
-        return {f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in read(given, n).items()}
+    def exchange_qubits(given, n):
+        return {f"{int(f'{int(s):0{n}b}'[::-1], 2)}": p for s, p in flatten(given, n).items()}
 
     voting = options | {"aggregation": "voting"}
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "flatten_registers", exchanged)
-        match = r"combined by 'voting', are not used: .*wrong on the qubits"
-        assert_fails(forte(**voting), problem, JobFailedError, match)
+        patch.setattr(reading, "flatten_registers", exchange_qubits)
+        assert_fails(
+            forte(**voting),
+            problem,
+            JobFailedError,
+            r"combined by 'voting', are not used: .*wrong on the qubits",
+        )
     ask(forte(**voting), problem)
     assert_paid_once(box, 4, checks=2)
 
@@ -112,14 +119,19 @@ def test_results_by_register_that_cannot_be_read(given, message):
 def test_aggregations_of_a_server_that_cannot_be_asked_for_them(box, forte, problem):
     box.faults.arm(Fault("unnamed", "poll", times=-1))
     ask(forte(**DEBIASED), problem)
-    match = r"results of the aggregation 'dnl' nor .*Nothing is lost"
-    assert_fails(forte(**DEBIASED, aggregation="dnl"), problem, RemoteRequestError, match)
+    assert_fails(
+        forte(**DEBIASED, aggregation="dnl"),
+        problem,
+        RemoteRequestError,
+        r"results of the aggregation 'dnl' nor .*Nothing is lost",
+    )
     assert_paid_once(box, 4)
 
 
 def spread(variants, n_qubits, strings):
     """The standard errors by a loop: qubits of each Z string, variants as the ledger's file has them."""
-    weights, errors = np.array([variant["shots"] for variant in variants]), []
+    weights = np.array([variant["shots"] for variant in variants])
+    errors = []
     weights = weights / weights.sum()
     for qubits in strings:
         means = []
@@ -140,22 +152,22 @@ def test_errors_follow_from_the_spread_of_variants(box, forte, problem, folder, 
     answer = ask(forte(**VARIANTS), problem)
     assert_right(answer, problem)
     letters = [str(o.paulis[0])[::-1] for o in problem.observables]
-    strings = [[q for q, letter in enumerate(each) if letter == "Z"] for each in letters]
-    records = [record for record in records_of(folder) if record["event"] == "variants"]
-    kept = [circuit for record in records for circuit in record["variants"]]
-    assert [len(variants) for variants in kept] == [10] * 4
-    assert kept[0][1]["qubit_map"] == [1, 2, 0]
-    expected = [spread(variants, 3, strings) for variants in kept]
+    strings = [[q for q, letter in enumerate(pauli) if letter == "Z"] for pauli in letters]
+    records = [record for record in read_records(folder) if record["event"] == "variants"]
+    variants_by_circuit = [circuit for record in records for circuit in record["variants"]]
+    assert [len(variants) for variants in variants_by_circuit] == [10] * 4
+    assert variants_by_circuit[0][1]["qubit_map"] == [1, 2, 0]
+    expected = [spread(variants, 3, strings) for variants in variants_by_circuit]
     np.testing.assert_allclose(answer.standard_errors, expected, atol=1e-12)
     plain = ask(forte(**DEBIASED), problem)
     np.testing.assert_array_equal(plain.values, answer.values)
     ratio = (answer.standard_errors / plain.standard_errors).mean()
     assert 0.7 < ratio < 1.3  # these variants differ by shots only
     assert_paid_once(box, 4)
-    read = box.store.totals()["requests"]
-    again = ask(forte(**VARIANTS), problem)  # from the ledger's file
-    np.testing.assert_array_equal(again.standard_errors, answer.standard_errors)
-    assert box.store.totals()["requests"] == read
+    requests = box.store.totals()["requests"]
+    repetition = ask(forte(**VARIANTS), problem)  # from the ledger's file
+    np.testing.assert_array_equal(repetition.standard_errors, answer.standard_errors)
+    assert box.store.totals()["requests"] == requests
 
 
 def test_errors_of_the_machine_between_variants_count(box, forte, problem, monkeypatch):
@@ -165,7 +177,8 @@ def test_errors_of_the_machine_between_variants_count(box, forte, problem, monke
         return [sorted(job.single_shots())[i:][:500] for i in (0, 500)]
 
     monkeypatch.setattr(StoredJob, "variant_shots", two)
-    answer, plain = ask(forte(**VARIANTS), problem), ask(forte(**DEBIASED), problem)
+    answer = ask(forte(**VARIANTS), problem)
+    plain = ask(forte(**DEBIASED), problem)
     assert (answer.standard_errors > 3 * plain.standard_errors).any()
 
 
@@ -174,8 +187,9 @@ def test_without_variants_errors_are_those_of_the_shots(box, forte, problem, mon
     if variants:
         box.api.results_form = "v2"
         monkeypatch.setattr(StoredJob, "variant_shots", lambda job: [job.single_shots()])
-    match = "not name two or more variants of each debiased circuit"
-    with pytest.warns(UnreportedResultWarning, match=match):
+    with pytest.warns(
+        UnreportedResultWarning, match="not name two or more variants of each debiased circuit"
+    ):
         answer = ask(forte(**VARIANTS), problem)
     assert_right(answer, problem)
     plain = ask(forte(**DEBIASED), problem)
@@ -185,19 +199,14 @@ def test_without_variants_errors_are_those_of_the_shots(box, forte, problem, mon
 
 def test_variants_that_the_server_lacked_are_read_later(box, forte, problem):
     with pytest.warns(UnreportedResultWarning, match="two or more variants"):
-        before = ask(forte(**VARIANTS), problem)
+        by_shots = ask(forte(**VARIANTS), problem)
     box.api.results_form = "v2"
-    after = ask(forte(**VARIANTS), problem)
-    assert (after.standard_errors != before.standard_errors).any()
+    by_variants = ask(forte(**VARIANTS), problem)
+    assert (by_variants.standard_errors != by_shots.standard_errors).any()
     assert_paid_once(box, 4)
 
 
-def test_variants_are_those_of_debiasing(forte):
-    with pytest.raises(ValueError, match="variants without debiasing"):
-        forte(variants=True)
-
-
-def stored(backend):
+def read_results_and_shots(backend):
     """By chunk, its results and the counts of its shots as frequencies."""
     ledger = Ledger(backend.options.ledger)
     ledger.refresh()
@@ -214,12 +223,12 @@ def stored(backend):
 def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked):
     box.api.results_form = style
     options = {"known_answer_shots": checked}
-    before = ask(forte(**options), problem)
-    assert all(shots is None for _, shots in stored(forte()))
-    after = ask(forte(per_shot=True, **options), problem)
-    assert (after.values == before.values).all()
+    by_frequencies = ask(forte(**options), problem)
+    assert all(shots is None for _, shots in read_results_and_shots(forte()))
+    by_shots = ask(forte(per_shot=True, **options), problem)
+    assert (by_shots.values == by_frequencies.values).all()
     assert_paid_once(box, 4, checks=2 if checked else 0)
-    assert all(counted == results for results, counted in stored(forte()))
+    assert all(counted == results for results, counted in read_results_and_shots(forte()))
     requests = dict(box.store.requests)
     assert requests["shots"] == 4
     ask(forte(per_shot=True, **options), problem)
@@ -239,11 +248,15 @@ def test_shots_of_jobs_that_were_paid_before(box, forte, problem, style, checked
 )
 def test_shots_that_cannot_be_used(box, forte, problem, kind, on, message):
     box.faults.arm(Fault(kind, on, times=-1, code=404))
-    match = rf"{message}.*Nothing is lost: .*omit per_shot"
-    assert_fails(forte(per_shot=True), problem, JobFailedError, match)
+    assert_fails(
+        forte(per_shot=True),
+        problem,
+        JobFailedError,
+        rf"{message}.*Nothing is lost: .*omit per_shot",
+    )
     assert_right(ask(forte(), problem), problem)
     assert_recovers(box, forte, problem, per_shot=True)
-    assert all(counted == results for results, counted in stored(forte()))
+    assert all(counted == results for results, counted in read_results_and_shots(forte()))
 
 
 def test_without_single_shots_counts_are_used(box, forte, problem):
@@ -251,34 +264,39 @@ def test_without_single_shots_counts_are_used(box, forte, problem):
     with pytest.warns(UnreportedResultWarning, match="names no single shots"):
         answer = ask(forte(per_shot=True), problem)
     assert_right(answer, problem)
-    assert all(counted is None for _, counted in stored(forte()))
+    assert all(counted is None for _, counted in read_results_and_shots(forte()))
     assert_recovers(box, forte, problem, per_shot=True)
-    assert all(counted == results for results, counted in stored(forte()))
+    assert all(counted == results for results, counted in read_results_and_shots(forte()))
 
 
 def test_shots_of_a_job_that_failed_half_way(box, forte, problem):
     box.faults.arm(Fault("job_half_failed", "submit"))
     assert_fails(forte(per_shot=True), problem, JobFailedError, "circuits have no result")
-    results, counted = next(stored(forte()))
+    results, counted = next(read_results_and_shots(forte()))
     assert [result is None for result in results] == [False, True, True]
     assert counted == results
 
 
 def test_symmetry_verification_discards_shots(box, forte, monkeypatch):
-    problem, verified = make_problem(2), {"per_shot": True, "symmetry_verification": True}
+    problem = make_problem(2)
+    verified = {"per_shot": True, "symmetry_verification": True}
     monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
     ask(forte(**verified), problem)
-    match = "there are 800, expected 1000"
-    assert_fails(forte(per_shot=True), problem, JobFailedError, match)
+    assert_fails(forte(per_shot=True), problem, JobFailedError, "there are 800, expected 1000")
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0"] * 500 + ["6"] * 300)
-    match = r"state 0 is in 500 of 800, and its frequency is 0\.5"
-    assert_fails(forte(**verified, repetition=1), problem, JobFailedError, match)
+    assert_fails(
+        forte(**verified, repetition=1),
+        problem,
+        JobFailedError,
+        r"state 0 is in 500 of 800, and its frequency is 0\.5",
+    )
 
 
 def test_standard_errors_count_the_shots_that_symmetry_verification_kept(box, forte, monkeypatch):
     """By hand: 400 of 800 shots have qubits 1 and 2 in state 1, whose mean of Z is 0 with the variance 1."""
-    problem, verified = make_problem(2), {"symmetry_verification": True}
+    problem = make_problem(2)
+    verified = {"symmetry_verification": True}
     monkeypatch.setattr(box.store, "_simulate", lambda job: {"0": 0.5, "6": 0.5})
     monkeypatch.setattr(StoredJob, "single_shots", lambda job: ["0", "6"] * 400)
     match = r"Standard errors from the shots are a lower bound\. per_shot=true reads the shots"
@@ -286,22 +304,27 @@ def test_standard_errors_count_the_shots_that_symmetry_verification_kept(box, fo
         bound = ask(forte(**verified), problem)
     np.testing.assert_allclose(bound.standard_errors[:, 1:], 999**-0.5)
     with pytest.warns(UnreportedResultWarning, match=match):
-        resampled(forte(**verified), problem, 2)
+        resample(forte(**verified), problem, 2)
     counted = ask(forte(**verified, per_shot=True), problem)
     np.testing.assert_allclose(counted.standard_errors[:, 1:], 799**-0.5)
     np.testing.assert_array_equal(counted.values, bound.values)
-    again = ask(forte(**verified), problem)  # the ledger has the shots
-    np.testing.assert_array_equal(again.standard_errors, counted.standard_errors)
-    assert resampled(forte(**verified), problem, 2).single_shots
+    repetition = ask(forte(**verified), problem)  # the ledger has the shots
+    np.testing.assert_array_equal(repetition.standard_errors, counted.standard_errors)
+    assert resample(forte(**verified), problem, 2).single_shots
     assert_paid_once(box, 2)
 
 
 def test_symmetry_verification_keeps_no_more_shots_than_were_sent(box, forte, monkeypatch):
-    problem, verified = make_problem(2), {"symmetry_verification": True}
+    problem = make_problem(2)
+    verified = {"symmetry_verification": True}
     with monkeypatch.context() as patched:
         patched.setattr(StoredJob, "shots", property(lambda job: 1500))
-        match = "has 1500 shots at the server, expected 1000, as sent"
-        assert_fails(forte(**verified), problem, JobFailedError, match)
+        assert_fails(
+            forte(**verified),
+            problem,
+            JobFailedError,
+            "has 1500 shots at the server, expected 1000, as sent",
+        )
     monkeypatch.setattr(StoredJob, "shots", property(lambda job: 800))
     with pytest.warns(UnreportedResultWarning, match="are a lower bound"):
         ask(forte(**verified), problem)
@@ -312,10 +335,12 @@ def test_variants_of_another_number_of_shots_give_no_errors(box, forte, problem,
     box.api.results_form = "v2"
     halves = [["0"] * 250, ["7"] * 250]
     monkeypatch.setattr(StoredJob, "variant_shots", lambda job: halves)
-    match = (
-        r"variants of chunk 0001 .* 500 shots in all, expected 1000.*Nothing is lost.*omit variants"
+    assert_fails(
+        forte(**VARIANTS),
+        problem,
+        JobFailedError,
+        r"variants of chunk 0001 .* 500 shots in all, expected 1000.*Nothing is lost.*omit variants",
     )
-    assert_fails(forte(**VARIANTS), problem, JobFailedError, match)
     assert_right(ask(forte(**DEBIASED), problem), problem)
     assert_paid_once(box, 4)
 
@@ -325,7 +350,7 @@ def test_a_number_of_kept_shots_that_no_option_reads(box, forte, problem):
     verified = {"per_shot": True, "symmetry_verification": True}
     with pytest.warns(UnreportedResultWarning) as warned:
         ask(forte(**verified), problem)
-    texts = [str(each.message) for each in warned]
+    texts = [str(warning.message) for warning in warned]
     assert any(text.endswith("Standard errors from the shots are a lower bound.") for text in texts)
     box.faults.clear()
     debiased = VARIANTS | {"symmetry_verification": True}
@@ -335,21 +360,14 @@ def test_a_number_of_kept_shots_that_no_option_reads(box, forte, problem):
 
 def test_a_record_of_shots_that_was_changed_is_told(forte, problem, folder):
     ask(forte(per_shot=True), problem)
-    records = records_of(folder)
+    records = read_records(folder)
     shots = next(record for record in records if record["event"] == "shots")["shots"]
-    shots[0][0], shots[0][1:] = shots[0][-1], shots[0][:-1]
+    shots[0] = [shots[0][-1], *shots[0][:-1]]
     write_records(folder, records)
     assert_fails(forte(), problem, LedgerError, "shots_sha256 does not fit the shots")
 
 
-def test_where_there_are_no_shots_of_one_circuit(forte, simulator):
-    with pytest.raises(ValueError, match="debiasing beside per_shot"):
-        forte(per_shot=True, error_mitigation="debiasing")
-    with pytest.raises(ValueError, match="per_shot without noise"):
-        simulator(per_shot=True, shots=100)
-
-
-def resampled(backend, problem, repeats=REPEATS, **more):
+def resample(backend, problem, repeats=REPEATS, **more):
     return backend.resample(problem.circuit, problem.values, problem.observables, repeats, **more)
 
 
@@ -357,7 +375,7 @@ def test_the_noisy_simulators_shots(simulator, problem):
     with MockServer(token=TOKEN, store=Store()) as box:
         backend = simulator(url=box.url, per_shot=True, shots=300, noise="forte1")
         ask(backend, problem)
-        assert resampled(backend, problem, 2).single_shots
+        assert resample(backend, problem, 2).single_shots
 
 
 @pytest.mark.parametrize("per_shot", [False, True])
@@ -369,44 +387,44 @@ def test_standard_errors_by_two_routes(box, forte, per_shot):
     backend = forte(shots=500, per_shot=per_shot)
     answer = ask(backend, problem)
     requests = dict(box.store.requests)
-    found = resampled(backend, problem, seed=1)
-    assert found.single_shots == per_shot
-    drawn = found.values
-    assert drawn.shape == (REPEATS, 4, 6)
+    bootstrap = resample(backend, problem, seed=1)
+    assert bootstrap.single_shots == per_shot
+    resamples = bootstrap.values
+    assert resamples.shape == (REPEATS, 4, 6)
     assert dict(box.store.requests) == requests, "from the ledger alone"
     error = 5 * answer.standard_errors.max() / REPEATS**0.5
-    np.testing.assert_allclose(drawn.mean(axis=0), answer.values, atol=error)
-    np.testing.assert_allclose(drawn.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
-    assert (resampled(backend, problem, seed=1).values == drawn).all()
-    assert (resampled(backend, problem).values != drawn).any()
+    np.testing.assert_allclose(resamples.mean(axis=0), answer.values, atol=error)
+    np.testing.assert_allclose(resamples.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
+    assert (resample(backend, problem, seed=1).values == resamples).all()
+    assert (resample(backend, problem).values != resamples).any()
 
 
 def test_bootstraps_of_the_shots_and_of_their_counts(forte, problem):
     """The same paid jobs: their shots are read afterwards."""
     ask(forte(), problem)
-    counts = resampled(forte(), problem)
+    counts = resample(forte(), problem)
     ask(forte(per_shot=True), problem)
-    shots = resampled(forte(), problem)
+    shots = resample(forte(), problem)
     assert (counts.single_shots, shots.single_shots) == (False, True)
     errors = counts.values.std(axis=0, ddof=1)
-    apart = np.abs(shots.values.mean(axis=0) - counts.values.mean(axis=0))
-    assert apart.max() < 5 * errors.max() * (2 / REPEATS) ** 0.5
+    differences = np.abs(shots.values.mean(axis=0) - counts.values.mean(axis=0))
+    assert differences.max() < 5 * errors.max() * (2 / REPEATS) ** 0.5
     np.testing.assert_allclose(shots.values.std(axis=0, ddof=1), errors, rtol=0.11)
 
 
 def test_bootstraps_of_the_simulators_shots(simulator, problem):
     backend = simulator(shots=800)
     answer = ask(backend, problem)
-    drawn = resampled(backend, problem).values
-    np.testing.assert_allclose(drawn.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
+    resamples = resample(backend, problem).values
+    np.testing.assert_allclose(resamples.std(axis=0, ddof=1), answer.standard_errors, rtol=0.09)
 
 
 def test_bootstraps_of_what_was_never_sent_or_has_no_shots(simulator, forte, problem):
     with pytest.raises(RemoteRequestError, match="4 of 4 samples are not in the ledger"):
-        resampled(forte(), problem)
+        resample(forte(), problem)
     ask(simulator(), problem)
     with pytest.raises(RemoteRequestError, match="exact probabilities have no shots"):
-        resampled(simulator(), problem)
+        resample(simulator(), problem)
 
 
 @pytest.mark.parametrize("options", [{}, DEBIASED], ids=str)
@@ -418,8 +436,12 @@ def test_results_of_another_number_of_shots_are_not_used(
     problem = make_problem(samples)
     with monkeypatch.context() as patched:
         patched.setattr(StoredJob, "shots", property(lambda job: 500))
-        match = r"has 500 shots at the server, expected 1000, as sent\. .*Nothing is sent again"
-        assert_fails(forte(**options), problem, JobFailedError, match)
+        assert_fails(
+            forte(**options),
+            problem,
+            JobFailedError,
+            r"has 500 shots at the server, expected 1000, as sent\. .*Nothing is sent again",
+        )
     assert_right(ask(forte(**options), problem), problem)
     assert_paid_once(box, samples)
     assert_right(ask(simulator(), problem), problem)

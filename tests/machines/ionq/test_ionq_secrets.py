@@ -34,9 +34,10 @@ FAULTS = [
 ]
 
 
-def told(error):
+def print_traceback(error):
     """Everything that a traceback printer could show, the locals of every frame and every chained error included."""
-    seen, texts = set(), []
+    seen = set()
+    texts = []
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         texts += [str(error), repr(error), repr(vars(error))]
@@ -49,7 +50,8 @@ def told(error):
 def logs():
     """All that any library logs. pytest's own fixture costs two hundredths of the time of all tests."""
     stream = io.StringIO()
-    handler, root = logging.StreamHandler(stream), logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
@@ -59,7 +61,9 @@ def logs():
 
 
 def test_no_trace_of_the_key(forte, tmp_path, logs, capfd):
-    problem, said, backends = make_problem(4), [], []
+    problem = make_problem(4)
+    texts = []
+    backends = []
     store = Store(qpu_noise="ideal", state_file=tmp_path / "sandbox.json")
     with MockServer(token=TOKEN, store=store) as box:
         for n, fault in enumerate(FAULTS):
@@ -68,22 +72,22 @@ def test_no_trace_of_the_key(forte, tmp_path, logs, capfd):
             waits = {"request_timeout_s": 0.2, "retry_s": 0.2, "deadline_s": 0.6, "settle_s": 0.05}
             waits |= {"poll_interval_s": 0.1}
             backends.append(forte(url=box.url, repetition=n, **waits))
-            said.append(told(assert_fails(backends[-1], problem, RemoteError)))
+            texts.append(print_traceback(assert_fails(backends[-1], problem, RemoteError)))
         box.faults.clear()
         ask(forte(url=box.url), make_problem(2))
-        said.append(repr(server_jobs(IonQConnection(url=box.url))))
-        said += cancel(["no-such-job"], IonQConnection(url=box.url))
+        texts.append(repr(server_jobs(IonQConnection(url=box.url))))
+        texts += cancel(["no-such-job"], IonQConnection(url=box.url))
     for backend in backends:
         client = backend._route.client
         parts = (client, vars(client), client.transport, vars(client.transport))
-        said += [repr(part) for part in (backend.options, *parts)]
-        said.append(backend.options.model_dump_json())
-    said.append(logs.getvalue())
-    assert said[-1], "libraries log"
-    said.extend(capfd.readouterr())
+        texts += [repr(part) for part in (backend.options, *parts)]
+        texts.append(backend.options.model_dump_json())
+    texts.append(logs.getvalue())
+    assert texts[-1], "libraries log"
+    texts.extend(capfd.readouterr())
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert {p.name for p in files} >= {"ledger.jsonl", "sandbox.json"}
-    for text in (*said, *(p.read_text(errors="replace") for p in files)):
+    for text in (*texts, *(p.read_text(errors="replace") for p in files)):
         assert TOKEN not in text
 
 
@@ -101,7 +105,7 @@ def test_a_server_that_is_not_to_be_trusted_with_the_key(
         raise server.RefusedError(f"bad header {self.headers['Authorization']}", status)
 
     monkeypatch.setattr(server._Handler, "_check_key", refuse)
-    assert TOKEN not in told(assert_fails(forte(), problem, RemoteError, match))
+    assert TOKEN not in print_traceback(assert_fails(forte(), problem, RemoteError, match))
 
 
 def test_the_key_object_hides_itself():
@@ -112,7 +116,8 @@ def test_the_key_object_hides_itself():
 
 
 def test_a_short_key_is_hidden_as_a_whole_word():
-    key, text = ApiToken("sandbox"), "0.18 sandbox-credit, not 0.18 ***-credit"
+    key = ApiToken("sandbox")
+    text = "0.18 sandbox-credit, not 0.18 ***-credit"
     assert key.scrub(text) == text
     assert key.scrub("apiKey sandbox, 'sandbox' ?key=sandbox&a") == "apiKey ***, '***' ?key=***&a"
 
@@ -134,16 +139,21 @@ def echo():
 def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, problem, folder):
     box.faults.arm(Fault("job_failed", "submit", value=echo()))
     box.faults.arm(Fault("status", "submit", code=400, value=echo()))
-    refused = assert_fails(forte(), problem, RemoteError, "answered 400")
+    assert_refused = assert_fails(forte(), problem, RemoteError, "answered 400")
     failed = assert_fails(forte(), problem, RemoteError, "have no result")
     rows = [*ledger_jobs(folder), *server_jobs(IonQConnection(url=box.url))]
-    said = [told(refused), told(failed), *(row.note for row in rows), repr(rows)]
-    said += [path.read_text() for path in folder.iterdir() if path.is_file()]
-    assert any("red" in text and "https://***@host.example" in text for text in said[2:])
-    for text in said:
+    texts = [
+        print_traceback(assert_refused),
+        print_traceback(failed),
+        *(row.note for row in rows),
+        repr(rows),
+    ]
+    texts += [path.read_text() for path in folder.iterdir() if path.is_file()]
+    assert any("red" in text and "https://***@host.example" in text for text in texts[2:])
+    for text in texts:
         for secret in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), "you:word"):
             assert secret not in text
-    for text in (*(row.note for row in rows), str(refused), str(failed)):
+    for text in (*(row.note for row in rows), str(assert_refused), str(failed)):
         assert text.isprintable()
 
 
@@ -151,21 +161,22 @@ def test_what_a_service_says_is_cleaned_before_ledger_and_terminal(box, forte, p
 def test_every_word_of_a_service_is_printable(box, forte, problem, on):
     names = ("id", "status", "backend", "estimated_cost", "cost_unit", "qubits")
     value = dict.fromkeys(names, echo())
-    value["jobs"], said = [dict(value)], []
+    value["jobs"] = [dict(value)]
+    texts = []
     backend = forte(retry_s=0.0)
-    backend.attend(on_progress=lambda job, status: said.append(status))
+    backend.attend(on_progress=lambda job, status: texts.append(status))
     forte().submit(problem.circuit, problem.values)
     box.faults.arm(Fault("value", on, value=value))
     try:
         rows = server_jobs(IonQConnection(url=box.url))
-        said += [row.note + row.state + row.backend for row in rows]
-        said.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
+        texts += [row.note + row.state + row.backend for row in rows]
+        texts.append(str(forte(repetition=1).estimate(problem.circuit, problem.values)))
         ask(backend, problem)
         ask(forte(repetition=2), problem)
     except RemoteError as error:
-        said.append(str(error))
-    assert said
-    for text in said:
+        texts.append(str(error))
+    assert texts
+    for text in texts:
         assert text.isprintable()
         assert TOKEN not in text
 

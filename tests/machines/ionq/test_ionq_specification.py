@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from faulty_server import Fault, MockServer, Store
 
-from ionq.specification import OPERATIONS, misfits, operation_of
+from ionq.specification import OPERATIONS, find_operation, misfits
 from qllmft_machines.sandbox.shapes import FORMATS
 from qllmft_machines.sandbox.store import BACKENDS
 
@@ -76,13 +76,13 @@ def read_job(http, job_id):
     output = job["output"]
     mitigation = output.get("error_mitigation", {})
     variants = mitigation.get("debiasing", {}).get("variants", [])
-    for found in (
+    for artifact in (
         *(job["results"] or {}).values(),
         *mitigation.get("aggregations", {}).values(),
         *(entry for variant in variants for entry in variant["results"].values()),
         *output.get("compilation", {}).get("compiled_circuits", {}).values(),
     ):
-        assert http.get(f"jobs/{job_id}/artifacts/{found['id']}").status_code == 200
+        assert http.get(f"jobs/{job_id}/artifacts/{artifact['id']}").status_code == 200
     for child in job["child_job_ids"] or ():
         read_job(http, child)
 
@@ -111,8 +111,8 @@ def use_sessions(http):
         "duration_limit_min": 5,
         "cost_limit": {"unit": "sandbox-credit", "value": 9.0},
     }
-    for backend, more in (("qpu.forte-1", {"settings": settings}), ("simulator", {})):
-        session = http.post("sessions", json={"backend": backend, **more}).json()["id"]
+    for backend, more_fields in (("qpu.forte-1", {"settings": settings}), ("simulator", {})):
+        session = http.post("sessions", json={"backend": backend, **more_fields}).json()["id"]
         read_job(http, send(http, single(backend=backend, session_id=session)))
         http.get(f"sessions/{session}")
         http.get(f"sessions/{session}/jobs")
@@ -125,8 +125,8 @@ def read_machines(http):
     for name in BACKENDS:
         http.get(f"backends/{name}")
         of_machine = f"backends/{name}/characterizations"
-        for found in http.get(of_machine).json()["characterizations"]:
-            http.get(f"{of_machine}/{found['id']}")
+        for characterization in http.get(of_machine).json()["characterizations"]:
+            http.get(f"{of_machine}/{characterization['id']}")
         http.get(f"jobs/estimate?backend={name}&qubits=3&1q_gates=1&2q_gates=2&shots=500")
     http.get("jobs/estimate?backend=qpu.forte-1&error_mitigation=true")
 
@@ -159,6 +159,6 @@ def test_each_operation_is_answered_as_published(answers, results_form):
                 assert http.request(method, path).status_code in (400, 404)
         assert http.get("jobs", headers={"Authorization": "apiKey wrong"}).status_code == 401
     assert misfits(answers) == []
-    answered = {operation_of(answer) for answer in answers if answer.status < 400}
+    answered = {find_operation(answer) for answer in answers if answer.status < 400}
     assert answered == set(OPERATIONS)
     assert len(answers) > 80

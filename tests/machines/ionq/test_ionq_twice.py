@@ -12,12 +12,12 @@ from ionq.helpers import (
     ask,
     assert_fails,
     assert_recovers,
+    assert_refused,
     assert_right,
     assert_served,
     await_jobs,
     fill_a_page,
     make_problem,
-    refused,
 )
 from qllmft_backends.errors import LedgerError
 from qllmft_machines import ledger_jobs
@@ -36,7 +36,7 @@ def test_a_refusal_whose_job_shows_up_later_is_found_by_the_next_call(
     assert_recovers(box, forte, problem, jobs=3)
 
 
-def stalled(box, forte, problem):
+def stall_first_request(box, forte, problem):
     """A request that is accepted long after it was given up and sent again."""
     box.faults.arm(Fault("slow", "submit", seconds=2.5))
     ask(forte(request_timeout_s=0.8, settle_s=0.2), problem)
@@ -44,7 +44,7 @@ def stalled(box, forte, problem):
 
 
 def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
-    stalled(box, forte, problem)
+    stall_first_request(box, forte, problem)
     with pytest.warns(
         DuplicateJobWarning,
         match=r"the 3 circuits of chunk 0001 .*again.*cancel --job .*cancel\(\['",
@@ -57,9 +57,9 @@ def test_a_job_that_was_accepted_late_is_told(box, forte, problem, folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # told once
         ask(forte(), problem)
-        more = make_problem(9)
-        more.values[:7] = problem.values
-        ask(forte(), more)  # ... and what is sent on is sent once
+        larger_problem = make_problem(9)
+        larger_problem.values[:7] = problem.values
+        ask(forte(), larger_problem)  # ... and what is sent on is sent once
     assert box.store.totals()["jobs"] == 5
 
 
@@ -111,7 +111,7 @@ def test_a_ledger_that_lost_its_records_sends_nothing(box, forte, problem, folde
     else:
         calls.append(lambda: ledger_jobs(folder))
     for call in calls:
-        with refused(
+        with assert_refused(
             box, LedgerError, r"has lost records: .*once held 3.*Restore.*delete ledger\.count"
         ):
             call()
@@ -130,7 +130,7 @@ def test_after_a_loss_another_call_does_not_pay_for_what_it_cannot_know(
     """Cut otherwise, the circuits have other client tokens (but the chunk of one); whose the jobs are is known."""
     ask(forte(), problem)
     lose(folder)
-    with refused(
+    with assert_refused(
         box, LedgerError, r"holds 2 jobs of the ledger .* not recorded in it.*nothing was sent"
     ):
         ask(forte(circuits_per_job=2), problem)
@@ -140,13 +140,15 @@ def test_a_running_backend_notices_that_its_ledger_was_emptied(box, forte, probl
     backend = forte()
     ask(backend, problem)
     lose(folder, count=False)
-    with refused(box, LedgerError, "has become shorter"):
+    with assert_refused(box, LedgerError, "has become shorter"):
         ask(backend, make_problem(2, seed=5))
 
 
 def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
-    problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
-    problem.values, problem.exact = problem.values[:6], problem.exact[:6]
+    problem.values[:] = problem.values[0]
+    problem.exact[:] = problem.exact[0]
+    problem.values = problem.values[:6]
+    problem.exact = problem.exact[:6]
     ask(forte(), problem)
     tokens = {
         j.payload["metadata"]["client_token"] for j in box.store.jobs.values() if not j.parent
@@ -157,24 +159,24 @@ def test_equal_chunks_have_tokens_of_their_own(box, forte, problem, folder):
     assert box.store.totals()["jobs"] == 2
 
 
-def test_a_list_without_end_is_told(box, forte, problem):
-    ask(forte(), problem)
-    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": "1"}, times=-1))
-    assert_fails(forte(), make_problem(2, seed=5), RemoteError, "does not come to an end")
-
-
 def test_a_list_that_cannot_be_read_stops_the_sending(box, forte, problem):
     ask(forte(), problem)
     for page in ({"jobs": 7}, {"jobs": [7]}, {"jobs": [{"id": 7}]}, [1]):
         box.faults.arm(Fault("value", "list", value=page))
-        with refused(box, RemoteError, r"cannot be read|expected a JSON object"):
+        with assert_refused(box, RemoteError, r"cannot be read|expected a JSON object"):
             ask(forte(), make_problem(2, seed=5))
+    box.faults.arm(Fault("value", "list", value={"jobs": [], "next": "1"}, times=-1))
+    with assert_refused(box, RemoteError, "does not come to an end"):
+        ask(forte(), make_problem(2, seed=5))
 
 
 def test_jobs_of_other_programs_are_passed_over(box, forte, problem):
     ask(forte(), problem)
     metadata = (None, 7, [], {"client_token": 7}, {"client_token": "x", "ledger": 7})
-    jobs = [{"id": f"x{n}", "metadata": each, "submitted_at": 7} for n, each in enumerate(metadata)]
+    jobs = [
+        {"id": f"x{n}", "metadata": job_metadata, "submitted_at": 7}
+        for n, job_metadata in enumerate(metadata)
+    ]
     box.faults.arm(Fault("value", "list", value={"jobs": jobs, "next": None}))
     ask(forte(), make_problem(2, seed=5))
     assert box.store.totals()["jobs"] == 4

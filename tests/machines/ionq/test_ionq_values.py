@@ -18,12 +18,12 @@ from ionq.helpers import (
     ask,
     assert_fails,
     assert_paid_once,
+    assert_refused,
     assert_right,
     assert_served,
     make_problem,
-    refused,
 )
-from qllmft_backends import BACKENDS, BackendError, UnsupportedGateError, create
+from qllmft_backends import BackendError, UnsupportedGateError
 from qllmft_backends.observables import draw_frequencies
 from qllmft_machines import Ledger, ledger_jobs
 from qllmft_machines.errors import RemoteRequestError
@@ -46,11 +46,11 @@ def test_the_ideal_simulator_is_exact_and_draws_shots_on_demand(simulator, probl
     exact = ask(simulator(), problem)
     np.testing.assert_allclose(exact.values, problem.exact, atol=2e-6)
     assert not exact.standard_errors.any()
-    drawn = ask(simulator(shots=1000), problem)
-    assert_right(drawn, problem)
-    assert (drawn.standard_errors > 0).all()
-    assert (ask(simulator(shots=1000), problem).values == drawn.values).all()
-    assert (ask(simulator(shots=1000, seed=1), problem).values != drawn.values).any()
+    sampled = ask(simulator(shots=1000), problem)
+    assert_right(sampled, problem)
+    assert (sampled.standard_errors > 0).all()
+    assert (ask(simulator(shots=1000), problem).values == sampled.values).all()
+    assert (ask(simulator(shots=1000, seed=1), problem).values != sampled.values).any()
 
 
 def test_a_gate_is_its_definition_and_not_its_name(simulator):
@@ -100,14 +100,14 @@ def test_the_library_reads_the_same_counts_from_the_same_jobs(
     assert theirs.num_qubits == 36
     (job,) = ledger_jobs(folder)
     counts = theirs.retrieve_job(job.job_id).result().get_counts()
-    assert {sum(each.values()) for each in counts} == {1000}
+    assert {sum(count.values()) for count in counts} == {1000}
 
     def z(count, q):
         return sum(n * (-1) ** int(bits[2 - q]) for bits, n in count.items()) / 1000
 
-    read = np.array([[z(count, q) for q in range(3)] for count in counts])
+    library_values = np.array([[z(count, q) for q in range(3)] for count in counts])
     ours = answer.values[::-1] if reordered else answer.values
-    np.testing.assert_allclose(read, ours, atol=1e-12)
+    np.testing.assert_allclose(library_values, ours, atol=1e-12)
 
 
 def test_one_shot_decides_nothing(forte, problem):
@@ -118,11 +118,11 @@ def test_one_shot_decides_nothing(forte, problem):
 
 def test_drawn_shots_are_multinomial():
     p = {0: 0.7, 3: 0.2, 6: 0.1}
-    drawn = draw_frequencies(p, 100_000, np.random.default_rng(0))
-    assert sum(drawn.values()) == pytest.approx(1)
+    frequencies = draw_frequencies(p, 100_000, np.random.default_rng(0))
+    assert sum(frequencies.values()) == pytest.approx(1)
     for state, probability in p.items():
         error = np.sqrt(probability * (1 - probability) / 100_000)
-        assert abs(drawn[state] - probability) < 4 * error
+        assert abs(frequencies[state] - probability) < 4 * error
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,8 @@ def test_through_the_estimator_all_observables_cost_one_circuit_a_sample(box, fo
 
 def test_equal_samples_are_measured_each(box, forte, problem):
     """Two equal sentences are two samples, with independent shots."""
-    problem.values[:], problem.exact[:] = problem.values[0], problem.exact[0]
+    problem.values[:] = problem.values[0]
+    problem.exact[:] = problem.exact[0]
     answer = ask(forte(), problem)
     assert_right(answer, problem)
     assert box.store.totals()["circuits_paid"] == 7
@@ -209,10 +210,11 @@ MEASURED_ANEW = [  # options, error mitigation that is sent
 def keywords(passed, backend):
     """Settings as the library's successor makes them, which takes keywords and is done with the enum."""
     assert passed.get("error_mitigation") is None, "deprecated there"
-    settings, names = dict(passed.get("job_settings") or {}), ("debiasing", "symmetry_verification")
-    given = {name: passed[name] for name in names if passed.get(name) is not None}
-    merged = {"error_mitigation": settings.get("error_mitigation", {}) | given}
-    return settings | (merged if given else {})
+    settings = dict(passed.get("job_settings") or {})
+    names = ("debiasing", "symmetry_verification")
+    chosen_settings = {name: passed[name] for name in names if passed.get(name) is not None}
+    merged = {"error_mitigation": settings.get("error_mitigation", {}) | chosen_settings}
+    return settings | (merged if chosen_settings else {})
 
 
 @pytest.mark.filterwarnings("ignore:IonQ does not tell how many shots")
@@ -224,15 +226,15 @@ def test_settings_are_explicit_and_another_one_is_measured_anew(box, forte, monk
     if successor:
         monkeypatch.setattr(helpers, "_build_settings", keywords)
     for n, (options, mitigation) in enumerate(MEASURED_ANEW, start=1):
-        known = set(box.store.jobs)
+        earlier_ids = set(box.store.jobs)
         assert_right(ask(forte(**options), problem), problem, shots=options.get("shots", 1000))
-        sent = [job.payload for job in box.store.jobs.values() if job.id not in known]
-        assert all(p["settings"] == {"error_mitigation": mitigation} for p in sent)
-        assert all(p.get("noise") is None for p in sent)
+        payloads = [job.payload for job in box.store.jobs.values() if job.id not in earlier_ids]
+        assert all(p["settings"] == {"error_mitigation": mitigation} for p in payloads)
+        assert all(p.get("noise") is None for p in payloads)
         assert box.store.totals()["circuits_paid"] == 4 * n
-    other = make_problem(4)
-    other.circuit.x(0)
-    ask(forte(), other)
+    changed_problem = make_problem(4)
+    changed_problem.circuit.x(0)
+    ask(forte(), changed_problem)
     assert box.store.totals()["circuits_paid"] == 4 * (n + 1)
 
 
@@ -244,10 +246,12 @@ def test_the_simulators_noise_is_explicit(box, simulator, problem):
 
 
 def test_a_machine_without_symmetry_verification(box, forte, problem, monkeypatch):
-    describe, offered = shapes.backend, {"supported_error_mitigations": ["debiasing"]}
+    describe = shapes.backend
+    offered = {"supported_error_mitigations": ["debiasing"]}
     monkeypatch.setattr(shapes, "backend", lambda name: describe(name) | offered)
-    match = r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
-    with refused(box, RemoteRequestError, match):
+    with assert_refused(
+        box, RemoteRequestError, r"qpu\.forte-1 offers no symmetry_verification, but debiasing"
+    ):
         ask(forte(symmetry_verification=True), problem)
 
 
@@ -261,27 +265,22 @@ def test_the_width_that_is_sent_is_that_of_the_circuit(box, forte, problem, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(library, "qiskit_to_ionq", wider)
-        match = r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent"
-        with refused(box, RemoteRequestError, match):
+        with assert_refused(
+            box,
+            RemoteRequestError,
+            r"3 circuits on 36 qubits for 3 circuits on 3\. Nothing was sent",
+        ):
             ask(forte(), problem)
     assert_served(box, forte, problem)
-
-
-def test_from_the_registry(box, tmp_path, problem):
-    assert {"ionq_simulator", "ionq_forte"} <= set(BACKENDS)
-    backend = create(
-        "ionq_simulator", {"url": box.url, "ledger": str(tmp_path / "l"), "poll_interval_s": 0.02}
-    )
-    np.testing.assert_allclose(ask(backend, problem).values, problem.exact, atol=2e-6)
 
 
 def test_a_mock_server_is_named_in_the_ledger_and_shares_no_results(box, forte, problem, folder):
     """The address belongs to the identity: a mock server's numbers never pass for IonQ's."""
     ask(forte(), problem)
     assert '"sandbox": true' in (folder / "ledger.jsonl").read_text()
-    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other:
-        ask(forte(url=other.url), problem)
-        assert_paid_once(other, 7)
+    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as other_box:
+        ask(forte(url=other_box.url), problem)
+        assert_paid_once(other_box, 7)
 
 
 def test_the_sampler_has_the_counts_that_were_paid_for(box, forte, problem):
@@ -295,40 +294,41 @@ def test_the_sampler_has_the_counts_that_were_paid_for(box, forte, problem):
     direct = ask(backend, problem)  # from the ledger: the same counts, and nothing is paid again
     assert_right(direct, problem)
     observables = [[observable] for observable in problem.observables]
-    found = result.data.meas.expectation_values(observables)  # (O, B)
-    np.testing.assert_allclose(found.T, direct.values, atol=1e-12)
+    sampled = result.data.meas.expectation_values(observables)  # (O, B)
+    np.testing.assert_allclose(sampled.T, direct.values, atol=1e-12)
     assert_paid_once(box, 7)
-    with refused(box, BackendError, "got 500 shots, expected 1000"):
+    with assert_refused(box, BackendError, "got 500 shots, expected 1000"):
         sampler.run([(circuit, problem.values)], shots=500).result()
     pub = (problem.circuit, "ZZZ", problem.values)
-    with refused(box, BackendError, "precision 0.001 needs 1000000 shots"):
+    with assert_refused(box, BackendError, "precision 0.001 needs 1000000 shots"):
         backend.estimator().run([pub], precision=0.001).result()
 
 
 def test_submit_and_collect_from_two_objects(forte, problem):
-    submission, again = (forte().submit(problem.circuit, problem.values) for _ in range(2))
+    submission, repetition = (forte().submit(problem.circuit, problem.values) for _ in range(2))
     assert len(submission.job_ids) == 3
     assert submission.estimate.circuits == 7
-    assert again.job_ids == submission.job_ids
-    assert (again.estimate.circuits, again.estimate.known) == (0, 7)
+    assert repetition.job_ids == submission.job_ids
+    assert (repetition.estimate.circuits, repetition.estimate.known) == (0, 7)
     assert_right(forte().collect(problem.circuit, problem.values, problem.observables), problem)
 
 
 def test_a_call_searches_the_ledger_once(forte, problem, monkeypatch):
-    searches, find = [], Ledger.find
+    searches = []
+    find = Ledger.find
 
-    def searched(*given, **options):
+    def count_search(*given, **options):
         searches.append(given)
         return find(*given, **options)
 
-    monkeypatch.setattr(Ledger, "find", searched)
-    for known in (1, 2):  # first all circuits are sent, then none
+    monkeypatch.setattr(Ledger, "find", count_search)
+    for n_searches in (1, 2):  # first all circuits are sent, then none
         ask(forte(), problem)
-        assert len(searches) == known
+        assert len(searches) == n_searches
 
 
 def test_collecting_what_was_never_submitted(box, forte, problem):
-    with refused(box, RemoteRequestError, "7 of 7 samples are not in the ledger"):
+    with assert_refused(box, RemoteRequestError, "7 of 7 samples are not in the ledger"):
         forte().collect(problem.circuit, problem.values, problem.observables)
 
 
@@ -378,14 +378,16 @@ def test_circuits_that_cannot_be_sent(box, forte, build, error, match):
 def test_values_and_observables_that_do_not_fit(
     box, forte, problem, values, observable, error, match
 ):
-    with refused(box, error, match):
+    with assert_refused(box, error, match):
         forte().expectations(problem.circuit, values, [SparsePauliOp(observable)])
 
 
 @pytest.mark.parametrize(("name", "limit"), [("forte", 36), ("simulator", 29)])
 def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
     backend = request.getfixturevalue(name)()
-    with refused(box, RemoteRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"):
+    with assert_refused(
+        box, RemoteRequestError, f"{limit + 1} qubits and ionq_{name} takes {limit}"
+    ):
         backend.expectations(QuantumCircuit(limit + 1), np.empty((1, 0)), [])
     limits = (backend.capabilities.paid, backend.capabilities.max_shots)
     assert limits == ((True, 10_000) if name == "forte" else (False, None))
@@ -393,7 +395,7 @@ def test_limits_are_checked_before_anything_is_sent(box, request, name, limit):
 
 def test_a_machine_smaller_than_its_name_promises(box, forte, problem, monkeypatch):
     monkeypatch.setitem(store.BACKENDS, "qpu.forte-1", 2)
-    with refused(box, RemoteRequestError, r"3 qubits and qpu\.forte-1 has 2"):
+    with assert_refused(box, RemoteRequestError, r"3 qubits and qpu\.forte-1 has 2"):
         ask(forte(), problem)
 
 
@@ -402,6 +404,10 @@ def test_the_list_of_machines_is_the_servers(box, forte, problem):
     assert backend.capabilities.max_qubits is None
     assert_right(ask(backend, problem), problem)
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}
-    match = r"no device qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1"
-    assert_fails(forte(target="unknown-9"), problem, RemoteRequestError, match)
+    assert_fails(
+        forte(target="unknown-9"),
+        problem,
+        RemoteRequestError,
+        r"no device qpu\.unknown-9.*target: forte-1, forte-enterprise-1, tempo-1",
+    )
     assert {job.backend for job in box.store.jobs.values()} == {"qpu.tempo-1"}

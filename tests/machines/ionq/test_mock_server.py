@@ -35,8 +35,8 @@ def refusal(*request, **more):
 
 def payload(shots=100, backend="qpu.forte-1", **more):
     body = {"gateset": "qis", "qubits": 3, "circuit": [{"gate": "x", "targets": [1]}]}
-    whole = {"type": "ionq.circuit.v1", "backend": backend, "shots": shots, "input": body}
-    return whole | more
+    job = {"type": "ionq.circuit.v1", "backend": backend, "shots": shots, "input": body}
+    return job | more
 
 
 def several(circuits):
@@ -44,7 +44,7 @@ def several(circuits):
     return payload(type="ionq.multi-circuit.v1", input=body)
 
 
-def finished(box, job_id):
+def await_end(box, job_id):
     for _ in range(500):
         job = call(f"{box.url}/jobs/{job_id}")
         if job["status"] in ("completed", "failed"):
@@ -57,7 +57,7 @@ def test_a_job_from_submission_to_result():
     with MockServer(store=Store(qpu_noise="ideal")) as box:
         job = call(f"{box.url}/jobs", "POST", payload(metadata={"a": "b"}))
         assert job["sandbox"].startswith("local mock server")
-        described = finished(box, job["id"])
+        described = await_end(box, job["id"])
         assert described["metadata"] == {"a": "b"}
         root = box.url.removesuffix("/v0.4")
         assert call(root + described["results"]["probabilities"]["url"]) == {"2": 1.0}
@@ -100,7 +100,7 @@ def test_bad_requests_are_answered_like_the_api(body, message):
 def test_shots_may_be_a_string_of_digits():
     """As cirq-ionq sends them. They are told as a number, which the API's specification asks for."""
     with MockServer(store=Store(qpu_noise="ideal")) as box:
-        described = finished(box, call(f"{box.url}/jobs", "POST", payload(shots="70"))["id"])
+        described = await_end(box, call(f"{box.url}/jobs", "POST", payload(shots="70"))["id"])
         assert described["shots"] == 70
         assert len(call(f"{box.url}/jobs/{described['id']}/results/shots")) == 70
         assert box.store.totals()["shots_paid"] == 70
@@ -114,10 +114,12 @@ def test_a_session_on_the_simulator():
         session = call(f"{box.url}/sessions", "POST", body)
         assert (session["backend"], session["active"]) == ("simulator", True)
         job = payload(backend="simulator", session_id=session["id"])
-        assert finished(box, call(f"{box.url}/jobs", "POST", job)["id"])["status"] == "completed"
+        assert await_end(box, call(f"{box.url}/jobs", "POST", job)["id"])["status"] == "completed"
         body["settings"] = {"duration_limit_min": "x"}
         assert refusal(f"{box.url}/sessions", "POST", body)[0] == 400
-        assert [each["id"] for each in call(f"{box.url}/sessions")["sessions"]] == [session["id"]]
+        assert [listed["id"] for listed in call(f"{box.url}/sessions")["sessions"]] == [
+            session["id"]
+        ]
         *_, told = refusal(f"{box.url}/sessions", "POST", {"backend": "qpu.aria-1"})
         assert told == f"no sessions on 'qpu.aria-1', expected one of {', '.join(BACKENDS)}"
 
@@ -163,8 +165,10 @@ def raw(box, text, key="any"):
     """Send text as it is, after a key, and return the status of the answer."""
     host, port = box.url.removeprefix("http://").removesuffix("/v0.4").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        line, rest = text.split("\r\n", 1)
-        connection.sendall(f"{line}\r\nAuthorization: apiKey {key}\r\n{rest}".encode("latin-1"))
+        line, later_lines = text.split("\r\n", 1)
+        connection.sendall(
+            f"{line}\r\nAuthorization: apiKey {key}\r\n{later_lines}".encode("latin-1")
+        )
         return int(connection.makefile("rb").readline().split()[1])
 
 
@@ -228,7 +232,7 @@ def open_box():
     """A mock server that takes any key, and the id of its first job."""
     with MockServer() as box:
         job_id = call(f"{box.url}/jobs", "POST", payload())["id"]
-        finished(box, job_id)
+        await_end(box, job_id)
         yield box, job_id
 
 
@@ -247,10 +251,10 @@ def test_any_request_is_answered(data, open_box, capfd):
     route = one(ROUTES).replace("JOB", one([job_id, *ODD]))
     pairs = [(one(QUERIES), one(ODD)) for _ in range(data.draw(st.integers(0, 3)))]
     query = "&".join(f"{name}={value}" for name, value in pairs)
-    whole = json.dumps(payload()).encode()
-    start, end = sorted(data.draw(st.tuples(*2 * [st.integers(0, len(whole))])))
+    right_body = json.dumps(payload()).encode()
+    start, end = sorted(data.draw(st.tuples(*2 * [st.integers(0, len(right_body))])))
     odd = one([data.draw(st.binary(max_size=9)), b"NaN", b"[]", b'"', b"-1", ENDLESS.encode()])
-    body = one([odd, whole, whole[:start] + odd + whole[end:]])
+    body = one([odd, right_body, right_body[:start] + odd + right_body[end:]])
     length = one([str(len(body)), str(len(body)), "", "-1", "x", ENDLESS, "0"])
     lines = [f"{method} /v0.4/{route}?{query} HTTP/1.1", f"Content-Length: {length}"]
     lines += data.draw(st.lists(st.sampled_from(LINES), max_size=2))
@@ -279,32 +283,33 @@ def test_jobs_last_across_restarts_when_a_file_is_named(tmp_path):
     with MockServer(store=Store(state_file=file, latency_s=30)) as box:
         job_id = call(f"{box.url}/jobs", "POST", payload())["id"]
     with MockServer(store=Store(state_file=file)) as box:
-        assert finished(box, job_id)["status"] == "completed"
+        assert await_end(box, job_id)["status"] == "completed"
         assert box.store.totals()["circuits_paid"] == 1
 
 
 def test_the_state_file_is_only_appended_to(tmp_path):
     """Each circuit is written once, whatever the number of jobs and of their states."""
     file = tmp_path / "state.json"
-    gates, sizes = [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50, []
+    gates = [{"gate": "ry", "targets": [0], "rotation": 0.1}] * 50
+    sizes = []
     body = several([{"name": f"c{i}", "circuit": gates} for i in range(20)])
     with MockServer(store=Store(qpu_noise="ideal", state_file=file)) as box:
         for _ in range(3):
-            whole = file.read_bytes() if file.exists() else b""
+            earlier_content = file.read_bytes() if file.exists() else b""
             job_id = call(f"{box.url}/jobs", "POST", body)["id"]
-            children = finished(box, job_id)["child_job_ids"]
-            assert file.read_bytes().startswith(whole)
-            sizes.append(file.stat().st_size - len(whole))
+            children = await_end(box, job_id)["child_job_ids"]
+            assert file.read_bytes().startswith(earlier_content)
+            sizes.append(file.stat().st_size - len(earlier_content))
     assert len(children) == 20
     assert max(sizes) < 2 * len(json.dumps(body)) + 20 * 500
     with file.open("a") as torn:
         torn.write('{"changed": "half a li')
-    again = Store(state_file=file)
-    assert len(again.jobs) == 63
-    assert again.jobs[children[3]].circuits == [gates]
-    assert {j.status for j in again.jobs.values()} == {"completed"}
-    again.submit(payload())
-    again.close()
+    reopened = Store(state_file=file)
+    assert len(reopened.jobs) == 63
+    assert reopened.jobs[children[3]].circuits == [gates]
+    assert {j.status for j in reopened.jobs.values()} == {"completed"}
+    reopened.submit(payload())
+    reopened.close()
     assert len(Store(state_file=file).jobs) == 64
 
 
@@ -329,7 +334,7 @@ def test_changes_of_a_job_whose_submission_was_not_written_are_left_out(tmp_path
     with MockServer(store=Store(state_file=file)) as box:
         for _ in range(2):
             kept_id = call(f"{box.url}/jobs", "POST", payload())["id"]
-            finished(box, kept_id)
-    first_line, rest = file.read_text().split("\n", 1)
-    file.write_text(f"{first_line[:50]}\n{rest}")
+            await_end(box, kept_id)
+    first_line, later_lines = file.read_text().split("\n", 1)
+    file.write_text(f"{first_line[:50]}\n{later_lines}")
     assert list(Store(state_file=file).jobs) == [kept_id]

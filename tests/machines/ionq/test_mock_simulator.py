@@ -97,18 +97,13 @@ def test_every_gate_against_qiskit():
         )
 
 
-def test_qubit_0_is_the_least_significant_bit():
-    assert sim.probabilities([{"gate": "x", "targets": [0]}, {"gate": "x", "targets": [1]}], 3)[
-        0b011
-    ] == pytest.approx(1)
-
-
 @EXPONENTIAL
 def test_noisy_shots_against_the_density_matrix(monkeypatch):
     """Depolarizing as in Aer's depolarizing_error(r, n): every Pauli error with r / 4**n. Large rates: it shows."""
     rates = (0.08, 0.2)
     monkeypatch.setitem(sim.NOISE, "strong", GateNoise(*rates))
-    state, circuit = DensityMatrix.from_label("000"), QuantumCircuit(3)
+    state = DensityMatrix.from_label("000")
+    circuit = QuantumCircuit(3)
     for gate, append in TWO_AT_MOST:
         step = QuantumCircuit(3)
         append(step)
@@ -154,15 +149,16 @@ def test_without_errors_shots_are_multinomial():
 )
 @pytest.mark.parametrize(("n_qubits", "noise"), [(29, "ideal"), (36, "forte-1"), (100, "tempo-1")])
 def test_idle_qubits_are_not_simulated(n_qubits, noise):
-    first, second = n_qubits - 3, n_qubits - 1
+    first = n_qubits - 3
+    second = n_qubits - 1
     bell = [{"gate": "h", "target": first}, {"gate": "cnot", "control": first, "target": second}]
     sim.check_circuit(bell, n_qubits, noise)
-    both = 2**first + 2**second
-    assert sim.probabilities(bell, n_qubits) == pytest.approx({0: 0.5, both: 0.5})
+    both_excited = 2**first + 2**second
+    assert sim.probabilities(bell, n_qubits) == pytest.approx({0: 0.5, both_excited: 0.5})
     counts = sim.counts(bell, n_qubits, 2000, noise, np.random.default_rng(3))
     assert sum(counts.values()) == 2000
-    assert 900 < counts[both] < 1100
-    assert counts.keys() <= {0, both, 2**first, 2**second}
+    assert 900 < counts[both_excited] < 1100
+    assert counts.keys() <= {0, both_excited, 2**first, 2**second}
 
 
 def test_a_wide_gate_has_the_errors_of_its_parts(monkeypatch):

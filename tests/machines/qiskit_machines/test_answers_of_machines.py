@@ -10,7 +10,7 @@ from qiskit.primitives import BaseSamplerV2, BitArray
 from qiskit.providers import Options
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.result import Result
-from remote_machine import RemoteMachine, opened, sampled_counts
+from remote_machine import RemoteMachine, mirror_bits, open_backend, sampled_counts
 from sampler_service import Service, ibm
 
 from qllmft_backends import BackendError, create
@@ -44,10 +44,6 @@ def assert_right(values: np.ndarray) -> None:
 
 def local(machine, **options):
     return create("qiskit", {"local": True, "shots": 2000, **options}, backend=machine)
-
-
-def mirrored(counts):
-    return {bits[::-1]: number for bits, number in counts.items()}
 
 
 class LyingMachine(RemoteMachine):
@@ -88,7 +84,7 @@ class LyingMachine(RemoteMachine):
 )
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_counts_that_contradict_the_memory_are_refused(rows):
-    machine = LyingMachine(mirrored, has_memory=True)
+    machine = LyingMachine(mirror_bits, has_memory=True)
     with pytest.raises(
         JobFailedError, match=r"counts and memory of one answer contradict each other"
     ):
@@ -97,8 +93,8 @@ def test_counts_that_contradict_the_memory_are_refused(rows):
 
 
 def test_counts_of_a_paid_job_that_contradict_the_memory_are_not_recorded(tmp_path):
-    machine = LyingMachine(mirrored, has_memory=True)
-    backend = opened(machine, tmp_path)
+    machine = LyingMachine(mirror_bits, has_memory=True)
+    backend = open_backend(machine, tmp_path)
     with pytest.raises(JobFailedError, match="contradict each other"):
         measure(backend, 3)
     (row,) = ledger_jobs(backend.jobs.ledger.folder)
@@ -107,8 +103,8 @@ def test_counts_of_a_paid_job_that_contradict_the_memory_are_not_recorded(tmp_pa
 
 def test_a_check_circuit_finds_a_reversal_on_a_local_machine():
     with pytest.raises(BackendError, match=r"the check circuit came back wrong on the qubits"):
-        measure(local(LyingMachine(mirrored)), 3)
-    assert measure(local(LyingMachine(mirrored), known_answer_shots=0), 3).shape == (3, 3)
+        measure(local(LyingMachine(mirror_bits)), 3)
+    assert measure(local(LyingMachine(mirror_bits), known_answer_shots=0), 3).shape == (3, 3)
 
 
 def test_a_local_machine_is_checked_once_for_the_same_qubits():
@@ -171,7 +167,7 @@ def test_parts_of_one_call_have_different_seeds():
 def test_a_paid_ledger_has_jobs_of_as_many_circuits_as_a_machine_takes(tmp_path):
     machine = RemoteMachine()
     machine.max_circuits = lambda: 3
-    assert_right(measure(opened(machine, tmp_path), 7))
+    assert_right(measure(open_backend(machine, tmp_path), 7))
     assert machine.log == [3, 3, 1]
 
 
@@ -205,7 +201,7 @@ def test_limits_that_machines_state():
 def test_shots_beyond_the_limits_of_a_machine_are_refused_before_it_runs(tmp_path):
     machine = RemoteMachine()
     machine.max_shots = 1500
-    for backend in (local(machine), opened(machine, tmp_path)):
+    for backend in (local(machine), open_backend(machine, tmp_path)):
         with pytest.raises(
             BackendError, match=r"got 2000 shots, and faraway takes 1 to 1500\. Nothing"
         ):

@@ -14,7 +14,6 @@ from reference_circuits import own_gate
 from remote_machine import RemoteMachine
 
 from qllmft_backends import BackendError, MissingExtraError, UnknownBackendError, create
-from qllmft_backends.mitigation import MitigatedBackend
 from qllmft_machines.qiskit_machines.providers import PROVIDERS, Provider
 
 SUM = SparsePauliOp(["IZZI", "IIIZ"], [0.5, -2.0])
@@ -25,12 +24,12 @@ VALUES = np.random.default_rng(3).uniform(-2, 2, (3, 9))
 def circuit(n_qubits=4, label=None):
     """A circuit that is not symmetric in its qubits."""
     p = ParameterVector("p", 9)
-    found = QuantumCircuit(n_qubits, name="head")
+    head = QuantumCircuit(n_qubits, name="head")
     for i in range(8):
-        found.ry(p[i], i % 4)
-        found.append(CXGate(label), [i % 4, (i + 1) % 4])
-    found.rz(p[8], 0)
-    return found
+        head.ry(p[i], i % 4)
+        head.append(CXGate(label), [i % 4, (i + 1) % 4])
+    head.rz(p[8], 0)
+    return head
 
 
 def exact():
@@ -44,43 +43,38 @@ def assert_close(answer, sigmas=4.5, bias=0.0):
 @pytest.mark.parametrize("level", [0, 3])
 def test_a_machine_without_noise_gives_the_exact_values_within_its_errors(level):
     machine = RemoteMachine(6, coupling_map=[[i, i + 1] for i in range(5)])
-    given = {"shots": 4000, "optimization_level": level, "local": True}
-    backend = create("qiskit", given, backend=machine)
+    options = {"shots": 4000, "optimization_level": level, "local": True}
+    backend = create("qiskit", options, backend=machine)
     assert not backend.capabilities.remote
     compiled = backend.compile_for_machine(circuit())
     assert compiled.circuit.num_qubits == 6  # Qiskit widens circuits to the machine
     assert_close(backend.expectations(circuit(), VALUES, OBSERVABLES))
 
 
-def test_a_calibration_without_an_error_names_its_shots():
-    backend = create("qiskit", {"shots": 1500, "local": True}, backend=RemoteMachine())
-    match = r"qiskit read every calibration bit right in 1,500 shots\. Use more shots\."
-    with pytest.raises(BackendError, match=match):
-        MitigatedBackend(backend).expectations(circuit(), VALUES, OBSERVABLES)
-
-
 @pytest.mark.filterwarnings("ignore:.*has no QubitProperties")
 def test_a_machine_runs_the_definition_of_a_gate_and_not_its_name():
-    asked, inner = QuantumCircuit(3), QuantumCircuit(1)
-    asked.append(own_gate("x"), [0])
+    outer = QuantumCircuit(3)
+    inner = QuantumCircuit(1)
+    outer.append(own_gate("x"), [0])
     inner.append(own_gate("sx"), [0])
     for _ in range(2):
-        asked.append(inner.to_gate(), [1])
+        outer.append(inner.to_gate(), [1])
     observables = [SparsePauliOp(label) for label in ("IIZ", "IZI", "ZII")]
     machine = GenericBackendV2(4, noise_info=False, seed=1)
     backend = create("qiskit", {"shots": 4000}, backend=machine)
-    found = backend.expectations(asked, np.empty((1, 0)), observables)
-    np.testing.assert_allclose(found.values, [[0, -1, 1]], atol=0.08)
+    answer = backend.expectations(outer, np.empty((1, 0)), observables)
+    np.testing.assert_allclose(answer.values, [[0, -1, 1]], atol=0.08)
 
 
 def test_noise_of_a_machine_moves_the_values():
-    given = {"machine": "5", "shots": 2000, "layout": [4, 1, 2, 0]}
-    backend, again = create("qiskit", given), create("qiskit", given)
+    options = {"machine": "5", "shots": 2000, "layout": [4, 1, 2, 0]}
+    backend = create("qiskit", options)
+    second_backend = create("qiskit", options)
     answer = backend.expectations(circuit(), VALUES, OBSERVABLES)
     assert_close(answer, bias=0.2)
     assert backend.machine == "generic:generic_backend_5q"
     for label in (None, "mine"):  # Aer would look for noise by a gate's label
-        repeated = again.expectations(circuit(label=label), VALUES, OBSERVABLES)
+        repeated = second_backend.expectations(circuit(label=label), VALUES, OBSERVABLES)
         np.testing.assert_array_equal(answer.values, repeated.values)
 
 
@@ -153,8 +147,9 @@ def test_a_fault_of_a_provider_is_an_error_in_one_line(monkeypatch):
         raise RuntimeError("no account\nwas found")
 
     monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
-    match = r"'ibm' does not open some: RuntimeError: no account was found\. Save"
-    with pytest.raises(BackendError, match=match):
+    with pytest.raises(
+        BackendError, match=r"'ibm' does not open some: RuntimeError: no account was found\. Save"
+    ):
         create("qiskit", {"provider": "ibm", "machine": "some"})
 
 
@@ -214,8 +209,9 @@ def test_the_sampler_s_seed_draws_its_shots():
         result = sampler.run([measured] * number).result()
         return [pub.data.meas.get_counts() for pub in result]
 
-    own = backend.sampler()
-    first, second, third = *counts(own, 2), *counts(own)
+    default_sampler = backend.sampler()
+    first, second = counts(default_sampler, 2)
+    (third,) = counts(default_sampler)
     assert first != second != third != first, "each pub and run draws anew"
     assert counts(backend.sampler(), 2) == [first, second]
     assert counts(backend.sampler(seed=7)) == counts(backend.sampler(seed=7))
@@ -223,16 +219,16 @@ def test_the_sampler_s_seed_draws_its_shots():
 
 
 def test_an_estimator_measures_every_basis_itself():
-    asked = QuantumCircuit(3)
-    asked.ry(0.7, 0)
-    asked.cx(0, 1)
-    asked.rx(0.4, 1)
-    asked.cx(1, 2)
+    entangled = QuantumCircuit(3)
+    entangled.ry(0.7, 0)
+    entangled.cx(0, 1)
+    entangled.rx(0.4, 1)
+    entangled.cx(1, 2)
     terms = ["ZZI", "IXX", "YIZ", SparsePauliOp(["XXI", "ZIZ"], [0.5, -2.0])]
     backend = create("qiskit", {"shots": 40_000}, backend=StatevectorEstimator(seed=1))
-    data = backend.estimator().run([(asked, terms)]).result()[0].data
-    right = StatevectorEstimator().run([(asked, terms)]).result()[0].data.evs
+    data = backend.estimator().run([(entangled, terms)]).result()[0].data
+    right = StatevectorEstimator().run([(entangled, terms)]).result()[0].data.evs
     assert (np.abs(data.evs - right) < 5 * data.stds).all()
-    asked.measure_all()  # X and Y of a measured qubit are 0
-    data = backend.estimator().run([(asked, ["IXX", "IZZ"])]).result()[0].data
+    entangled.measure_all()  # X and Y of a measured qubit are 0
+    data = backend.estimator().run([(entangled, ["IXX", "IZZ"])]).result()[0].data
     assert (data.evs[0], data.stds[0]) == (0.0, 0.0)

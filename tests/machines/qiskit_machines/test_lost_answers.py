@@ -13,7 +13,7 @@ from qllmft_machines.errors import DuplicateJobWarning, RemoteError
 TWELVE = np.random.default_rng(5).uniform(-2, 2, (12, 9))
 
 
-def measured(backend):
+def measure(backend):
     return backend.expectations(circuit(), TWELVE, OBSERVABLES)
 
 
@@ -21,10 +21,10 @@ def measured(backend):
 def test_a_job_that_is_accepted_or_listed_a_moment_later_is_found(monkeypatch, tmp_path):
     service = Service({0, 1}, late_s=0.3, lag_s=0.3)
     make = ibm(monkeypatch, tmp_path, service)
-    answer = measured(make(settle_s=3.0))
+    answer = measure(make(settle_s=3.0))
     assert service.paid()[0] == [1] * 12
     assert service.submissions == 2
-    np.testing.assert_array_equal(measured(make(settle_s=3.0)).values, answer.values)
+    np.testing.assert_array_equal(measure(make(settle_s=3.0)).values, answer.values)
     assert service.submissions == 2
 
 
@@ -34,7 +34,7 @@ def test_a_patience_below_the_lag_of_a_list_is_refused(monkeypatch, tmp_path):
     with pytest.raises(
         RemoteError, match=r"settle_s is 0\.2 s, expected 60 s or more.*Nothing was"
     ):
-        measured(make(settle_s=0.2))
+        measure(make(settle_s=0.2))
     assert service.submissions == 0
 
 
@@ -42,20 +42,21 @@ def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypat
     """It was sent with more patience, or by an earlier version."""
     service = Service({0}, lag_s=0.5)
     make = ibm(monkeypatch, tmp_path, service)
-    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
+    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measure(make()))
     with pytest.raises(RemoteError, match=r"settle_s is 0\.05 s, expected 60 s or more"):
-        measured(make(settle_s=0.05))
+        measure(make(settle_s=0.05))
     time.sleep(0.5)
     wait(tmp_path / "ibm-torino", IonQConnection())  # by the provider's usual patience
-    measured(make(settle_s=60.0))
+    measure(make(settle_s=60.0))
     assert service.paid()[0] == [1] * 12
 
 
 def test_a_job_that_was_accepted_without_an_answer_is_canceled(monkeypatch, tmp_path):
     service = Service({0}, lag_s=1e6)
     make = ibm(monkeypatch, tmp_path, service)
-    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measured(make()))
-    folder, canceled = tmp_path / "ibm-torino", []
+    dies(monkeypatch, "send.resolve_doubtful_chunk", lambda: measure(make()))
+    folder = tmp_path / "ibm-torino"
+    canceled = []
     monkeypatch.setattr(SamplerJob, "cancel", lambda job: canceled.append(job), raising=False)
     (line,) = cancel_ledger(folder, IonQConnection())
     assert line.startswith(
@@ -71,11 +72,11 @@ def test_a_job_that_is_listed_after_the_patience_is_a_duplicate(monkeypatch, tmp
     service = Service({0}, lag_s=1e6)
     make = ibm(monkeypatch, tmp_path, service)
     with pytest.raises(RemoteError, match="was not accepted and costs nothing"):
-        measured(make(settle_s=0.05))
-    measured(make(settle_s=0.05))
+        measure(make(settle_s=0.05))
+    measure(make(settle_s=0.05))
     assert service.submissions == 3
     service.lag_s = 0.0
     with pytest.warns(DuplicateJobWarning, match="cancel it with the provider's own tools"):
-        measured(make())
+        measure(make())
     states = [row.state for row in ledger_jobs(tmp_path / "ibm-torino")]
     assert states == ["collected", "duplicate", "collected"]

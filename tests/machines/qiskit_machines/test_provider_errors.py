@@ -30,18 +30,18 @@ QUESTIONS = {
 def asking(monkeypatch, tmp_path, prompt_lists):
     """A service with a job that a process left behind, doubtful if it is to be searched for, and its backends."""
 
-    def prepared(question):
+    def prepare(question):
         service = Service({0} if question == "jobs" else ())
         make = ibm(monkeypatch, tmp_path, service)
         place = "send.resolve_doubtful_chunk" if question == "jobs" else "jobs.collect"
-        dies(monkeypatch, place, lambda: measured(make()))
+        dies(monkeypatch, place, lambda: measure(make()))
         assert len(service.accepted) == 1
         return service, make
 
-    return prepared
+    return prepare
 
 
-def measured(backend):
+def measure(backend):
     return backend.expectations(circuit(), SIX, OBSERVABLES)
 
 
@@ -50,7 +50,7 @@ def test_a_provider_that_does_not_answer_is_named_before_the_end(asking, monkeyp
     service, make = asking("status")
     service.faults["status"] = (ConnectionError("away"), 1)
     with pytest.warns(NoAnswerWarning, match="does not answer the status of a job. The request is"):
-        measured(make())
+        measure(make())
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -58,7 +58,7 @@ def test_a_provider_that_does_not_answer_is_named_before_the_end(asking, monkeyp
 def test_an_error_that_passes_is_asked_away(asking, question, error):
     service, make = asking(question)
     service.faults[question] = (error, 2)
-    measured(make())
+    measure(make())
     assert service.faults[question] == (error, 0)
     assert service.paid()[0] == [1] * 6
 
@@ -70,12 +70,12 @@ def test_an_error_that_stays_ends_in_one_message(asking, question, error, tmp_pa
     service.faults[question] = (error, 10**6)
     text = f"torino did not answer {QUESTIONS[question]}: {type(error).__name__}: "
     with pytest.raises(RemoteError) as caught:
-        measured(make(retry_s=0.1))
+        measure(make(retry_s=0.1))
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
     assert service.submissions == 1
     service.faults.clear()
-    measured(make())
+    measure(make())
     assert service.paid()[0] == [1] * 6
     assert [row.state for row in ledger_jobs(tmp_path / "ibm-torino")] == ["collected"]
 
@@ -83,12 +83,12 @@ def test_an_error_that_stays_ends_in_one_message(asking, question, error, tmp_pa
 @pytest.mark.parametrize("answer", [[None], [""], [7], None, 7], ids=str)
 def test_a_search_that_answers_no_ids_names_no_job(asking, monkeypatch, answer):
     service, make = asking("jobs")
-    found = answer if not isinstance(answer, list) else [Named(each) for each in answer]
+    listed_jobs = answer if not isinstance(answer, list) else [Named(job_id) for job_id in answer]
     with monkeypatch.context() as patch:
-        patch.setattr(service, "jobs", lambda limit, job_tags: found)
+        patch.setattr(service, "jobs", lambda limit, job_tags: listed_jobs)
         with pytest.raises(RemoteError, match=r"not answer a search by tags: .*is not sent again"):
-            measured(make(retry_s=0.1))
-    measured(make())
+            measure(make(retry_s=0.1))
+    measure(make())
     assert service.paid()[0] == [1] * 6
 
 
@@ -111,7 +111,7 @@ def test_one_job_that_cannot_be_read_keeps_no_other_from_the_ledger(monkeypatch,
 
     monkeypatch.setattr("sampler_service.SamplerJob.result", result)
     with pytest.raises(RemoteError, match="did not answer the results of a job: KeyError"):
-        measured(make(retry_s=0.05, circuits_per_job=3))
+        measure(make(retry_s=0.05, circuits_per_job=3))
     states = [row.state for row in ledger_jobs(tmp_path / "ibm-torino")]
     assert states == ["submitted", "collected"]
     monkeypatch.undo()

@@ -124,10 +124,10 @@ def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visite
 def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     require_driven_browser()
-    from driven_browser import opened, serving
+    from driven_browser import open_page, serving
 
     async def choose(address):
-        async with opened(address, tmp_path / "profile") as page:
+        async with open_page(address, tmp_path / "profile") as page:
             await page.until("document.title === 'quantum head on reviews.tsv'")
             await page.value(f"document.querySelector('#row').value = {json.dumps(name)}")
             await page.value("document.querySelector('#row').dispatchEvent(new Event('input'))")

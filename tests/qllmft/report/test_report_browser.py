@@ -51,10 +51,10 @@ def test_a_page_that_reaches_out_would_be_noticed(make_run, tmp_path):
 
 def test_figures_in_the_dark_are_light_lines_on_the_colour_of_the_page(make_run, tmp_path):
     require_driven_browser()
-    from driven_browser import opened
+    from driven_browser import open_page
 
     async def look(address):
-        async with opened(address, tmp_path / "profile") as page:
+        async with open_page(address, tmp_path / "profile") as page:
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await page.call("Emulation.setEmulatedMedia", features=[dark])
             await page.until("document.querySelectorAll('figure svg').length === 3")
