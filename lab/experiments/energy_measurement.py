@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from qllmft.config import RunConfig
-from qllmft.config.presets import load_preset
-from qllmft.config.settings import parse_settings
-from qllmft.energy.formula import head_counts
+from qllmft import load_preset
+from qllmft.config import RunConfig, parse_settings
+from qllmft.energy import head_counts
 from qllmft.templates import head_template
 from qllmft_backends import create
 from qllmft_base.errors import UserError

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from qllmft.energy.curve import crossover_qubits as crossover_qubits
     from qllmft.energy.curve import energy_curve as energy_curve
     from qllmft.energy.formula import gpu_energy_kj as gpu_energy_kj
+    from qllmft.energy.formula import head_counts as head_counts
     from qllmft.energy.formula import linear_energy_j as linear_energy_j
     from qllmft.energy.formula import qpu_energy_kj as qpu_energy_kj
     from qllmft.energy.formula import quantum_energies_j as quantum_energies_j

@@ -126,7 +126,7 @@ def test_the_rule_on_drawn_studies_is_that_of_a_study():
         differences = [PairedDifference.from_values(column, np.zeros(5)) for column in study.T]
         corrected = holm([each.p for each in differences])
         one_by_one.append(
-            [p < ALPHA and d.mean > 0 for p, d in zip(corrected, differences, strict=True)]
+            [p < ALPHA and d.value > 0 for p, d in zip(corrected, differences, strict=True)]
         )
     assert better(studies).tolist() == one_by_one
     assert 0 < np.sum(one_by_one) < 800

@@ -93,7 +93,7 @@ def not_run(monkeypatch):
     def named(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
-    monkeypatch.setattr("qllmft.run.tracking.run_experiment", named)
+    monkeypatch.setattr("qllmft.api.run_experiment", named)
 
 
 class Alphabet:

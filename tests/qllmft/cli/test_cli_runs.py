@@ -143,22 +143,6 @@ def test_the_interval_of_a_paired_difference_covers_the_truth():
     assert np.mean([low <= 0.05 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "reason"),
-    [
-        ("seed = ", "seed = 1", "other seeds"),
-        ("n_per_label = ", "n_per_label = 1", "in other ways"),
-    ],
-)
-def test_other_test_texts_are_not_paired(runs, cli, old, new, reason):
-    file = runs / "two" / "config.toml"
-    file.write_text(file.read_text().replace(old, new, 1))
-    if old == "seed = ":
-        result = result_of(runs / "two")
-        (runs / "two" / "result.json").write_text(json.dumps(result | {"seed": 10}))
-    assert reason in cli("runs", runs, "--compare one two")[0]
-
-
 def test_runs_of_other_seeds_are_paired_on_a_test_of_the_data(runs, cli):
     for name, seed in (("one", 9), ("two", 10)):
         result = result_of(runs / name) | {"seed": seed}
