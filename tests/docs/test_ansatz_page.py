@@ -2,11 +2,11 @@
 
 import inspect
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from project_files import read_page
 from qiskit.quantum_info import Statevector
 
 import qllmft
@@ -14,7 +14,7 @@ from examples.study_of_an_ansatz import ladder
 from qllmft.templates import ANSATZE
 from qllmft_circuits import data_parameters, weight_parameters
 
-PAGE = (Path(__file__).parents[2] / "docs" / "ansatz.md").read_text("utf-8")
+PAGE = read_page("docs/ansatz.md")
 
 
 @pytest.fixture

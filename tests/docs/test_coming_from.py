@@ -2,19 +2,19 @@
 
 import re
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from project_files import read_page
 
 import qllmft
 from qllmft import QuantumHead
 from qllmft_backends import create
 from qllmft_circuits import head_circuit
 
-PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text("utf-8")
+PAGE = read_page("docs/coming-from.md")
 TEXTS = [
     f"a {word} {noun}"
     for noun in ("film", "plot", "cast")
@@ -49,8 +49,8 @@ def section(tmp_path, monkeypatch, tiny_body):
         names = {"texts": list(TEXTS), "labels": [1, 0] * 6}
         for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
             block = re.sub(r'"sentence-transformers/[^"]+"', repr(str(body)), block)
-            for given, small in SMALL.items():
-                block = block.replace(given, small)
+            for usual, small in SMALL.items():
+                block = block.replace(usual, small)
             exec(block, names)
         return names
 
@@ -93,9 +93,9 @@ def values_and_gradients(layer, weights):
 
 def assert_same(layers):
     weights = torch.linspace(-1, 3, 8)
-    first, *others = (values_and_gradients(layer, weights) for layer in layers)
-    for other in others:
-        torch.testing.assert_close(other, first, rtol=1e-4, atol=1e-4)
+    first, *other_results = (values_and_gradients(layer, weights) for layer in layers)
+    for other_result in other_results:
+        torch.testing.assert_close(other_result, first, rtol=1e-4, atol=1e-4)
 
 
 def test_qiskit_machine_learning_has_the_same_values_and_gradients(section):
@@ -155,8 +155,8 @@ def test_a_batch_has_a_row_for_each_sample(wish):
 def test_a_mini_batch_is_one_remote_job(wish, ionq):
     soon = partial(create, options={"poll_interval_s": 0.02})
     assert wish("7973", create=soon)["values"].shape == (8, 4)
-    (sent,) = (job for job in ionq.jobs.values() if job.parent is None)
-    assert len(sent.payload["input"]["circuits"]) == 8
+    (job,) = (job for job in ionq.jobs.values() if job.parent is None)
+    assert len(job.payload["input"]["circuits"]) == 8
 
 
 def test_a_cost_limit_is_checked_by_the_published_prices(wish, ionq):

@@ -146,9 +146,9 @@ ONLY_PARSED = {  # lines that are not run, and the reason
 }
 
 
-def collected():
+def collect_commands():
     """Return every command without ``qllmft``, or of the example as ``paper``, and the first page that has it."""
-    found = {}
+    pages = {}
     for page in PAGES:
         for block in re.findall(
             r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
@@ -157,11 +157,11 @@ def collected():
             for line in re.findall(r"^(?:.*\| |\s*)qllmft (.*)$", block, re.MULTILINE):
                 for pattern, value in PLACEHOLDERS:
                     line = re.sub(pattern, value, line)
-                found.setdefault(shlex.join(shlex.split(line, comments=True)), page.name)
-    return found
+                pages.setdefault(shlex.join(shlex.split(line, comments=True)), page.name)
+    return pages
 
 
-COMMANDS = collected()
+COMMANDS = collect_commands()
 SLOW = (
     r"study (table2|ablations|noise|body)|sweep (two-encoders|table-06|table-10|table-11)|"
     r"train --preset (unfrozen|contrastive|upper)|paper figure 6|paper page --runs docs"
@@ -173,15 +173,14 @@ def reason(command):
 
 
 def arguments(command, body):
-    added = [more for pattern, more in ADDED if re.match(pattern, command)]
-    return shlex.split(" ".join([command, *added]).format(body=body))
+    additions = [options for pattern, options in ADDED if re.match(pattern, command)]
+    return shlex.split(" ".join([command, *additions]).format(body=body))
 
 
-def end(given):
-    run, words = (paper.main, given[1:]) if given[0] == "paper" else (main, given)
-    with pytest.raises(SystemExit) as ended:
-        run(words)
-    return ended.value.code or 0
+def end(words):
+    with pytest.raises(SystemExit) as end:
+        paper.main(words[1:]) if words[0] == "paper" else main(words)
+    return end.value.code or 0
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +197,11 @@ def place(tmp_path_factory, tiny_body, short_baselines, few_repetitions):
     """Make a folder with the files of the pages: tables, texts, a folder of splits, one small run under two names."""
     folder = tmp_path_factory.mktemp("pages")
     rows = [
-        (f"{word} {noun} {other} {word}", label)
+        (f"{word} {noun} {last_word} {word}", label)
         for label, words in (("1", ("good", "great", "fine")), ("0", ("bad", "awful", "dull")))
         for word in words
         for noun in ("film", "plot", "cast", "score", "scene")
-        for other in ("ending", "very", "not", "music", "story", "plain")
+        for last_word in ("ending", "very", "not", "music", "story", "plain")
     ]
     table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
     for name in ("reviews.csv", "more.csv"):
@@ -254,12 +253,15 @@ def ionq():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_is_known_with_its_options(command):
-    found, given = build_command(), shlex.split(command)
-    if given[0] == "paper":
-        found, given = command_line(paper.app), given[1:]
-    while hasattr(found, "commands"):
-        found, given = found.commands[given[0]], given[1:]
-    found.make_context("qllmft", given).close()
+    group = build_command()
+    words = shlex.split(command)
+    if words[0] == "paper":
+        group = command_line(paper.app)
+        words = words[1:]
+    while hasattr(group, "commands"):
+        group = group.commands[words[0]]
+        words = words[1:]
+    group.make_context("qllmft", words).close()
 
 
 def marks(command):

@@ -2,19 +2,16 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
+from project_files import ROOT, read_page
 
 from packages import PACKAGES
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus
 from qllmft_base.errors import UserError
 
-ROOT = Path(__file__).parents[2]
-QUOTED = re.findall(
-    r"^\| `(.+?)` \|", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE
-)
+QUOTED = re.findall(r"^\| `(.+?)` \|", read_page("docs/errors.md"), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +23,11 @@ def written():
         for file in (ROOT / package).rglob("*.py"):
             source = file.read_text("utf-8")
             if any(all(word in source for word in of_message) for of_message in words):
-                texts += strings_of(source)
+                texts += read_strings(source)
     return texts
 
 
-def strings_of(source):
+def read_strings(source):
     """Return every string of a module, with a mark for the values of an f-string."""
     texts = []
     for node in ast.walk(ast.parse(source)):
@@ -42,7 +39,7 @@ def strings_of(source):
     return texts
 
 
-def pattern_of(message):
+def make_pattern(message):
     """Return the pattern of a message with varying parts."""
     parts = [part.strip() for part in message.split("…") if part.strip()]
     return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
@@ -50,7 +47,7 @@ def pattern_of(message):
 
 @pytest.mark.parametrize("message", QUOTED)
 def test_a_quoted_message_is_one_that_is_written(message, written):
-    pattern = pattern_of(message)
+    pattern = make_pattern(message)
     assert any(pattern.search(text) for text in written), message
 
 
@@ -76,6 +73,5 @@ def messages_about(folder, labels):
 def test_every_message_about_labels_is_on_the_page(tmp_path, case):
     if case == "hidden":
         (tmp_path / "test.csv").write_text("text,label\na,-1\nb,-1\n")
-    messages = messages_about(tmp_path, LABELS.get(case, LABELS["lists"]))
-    (message,) = messages
-    assert any(pattern_of(row).search(message) for row in QUOTED), message
+    (message,) = messages_about(tmp_path, LABELS.get(case, LABELS["lists"]))
+    assert any(make_pattern(row).search(message) for row in QUOTED), message

@@ -46,11 +46,12 @@ def blocks():
 
 def whole(code):
     """Return a block with declarations of the names that the page explains or an earlier block defines."""
-    bound, free = {*dir(builtins), "qllmft"}, set()
+    bound = {*dir(builtins), "qllmft"}
+    free = set()
     for statement in ast.parse(code).body:
         nodes = list(ast.walk(statement))
         inside = {name for node in nodes for name in bound_by(node)}
-        held = (
+        local_names = (
             inside
             if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.For | ast.With)
             else set()
@@ -58,7 +59,7 @@ def whole(code):
         free |= (
             {node.id for node in nodes if isinstance(node, ast.Name) and is_read(node)}
             - bound
-            - held
+            - local_names
         )
         bound |= inside
     declared = [f"{name}: Any" for name in sorted(free)]
@@ -83,18 +84,18 @@ def bound_by(node):
 
 @pytest.mark.slow
 def test_every_example_has_right_types_and_wrong_calls_do_not(tmp_path):
-    found = dict(blocks())
-    assert len(found) >= 20
-    for name, code in found.items():
+    examples = dict(blocks())
+    assert len(examples) >= 20
+    for name, code in examples.items():
         (tmp_path / f"{name}.py").write_text(whole(code), encoding="utf-8")
     (tmp_path / "wrong_calls.py").write_text("\n".join(["import qllmft", *WRONG]), encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path)]
-    said = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
     )
-    lines = [line for line in said.stdout.splitlines() if ": error: " in line]
+    lines = [line for line in process.stdout.splitlines() if ": error: " in line]
     wrong = [line.partition(": error: ")[2] for line in lines if "wrong_calls.py" in line]
-    assert [line for line in lines if "wrong_calls.py" not in line] == [], said.stderr
+    assert [line for line in lines if "wrong_calls.py" not in line] == [], process.stderr
     assert len(wrong) == len(WRONG)
     assert all(
         line.startswith(message) for line, message in zip(wrong, WRONG.values(), strict=True)

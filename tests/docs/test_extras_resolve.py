@@ -5,21 +5,20 @@ import shutil
 import subprocess
 import tomllib
 from functools import cache
-from pathlib import Path
 
 import pytest
 from packaging.version import Version
+from project_files import ROOT, read_page
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROJECT = tomllib.loads(read_page("pyproject.toml"))["project"]
 PYTHONS = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if " :: Python :: 3." in line]
 FOLLOWED = ("torch", "transformers", "sentence-transformers", "qiskit")
 UV = os.environ.get("UV", "uv")
 
 
 @cache
-def resolved(python, extra=None):
+def resolve_versions(python, extra=None):
     """The versions that a fresh installation has, by the index that this machine reaches."""
     if shutil.which(UV) is None:
         pytest.skip("uv is not installed: pip install uv")
@@ -36,8 +35,9 @@ def resolved(python, extra=None):
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
 def test_an_extra_resolves_with_the_newest_required_packages(python, extra):
-    newest, found = resolved(python), resolved(python, extra)
-    assert set(found) == set(FOLLOWED)
-    for name, version in found.items():
+    newest = resolve_versions(python)
+    versions = resolve_versions(python, extra)
+    assert set(versions) == set(FOLLOWED)
+    for name, version in versions.items():
         assert version.major == newest[name].major, (name, version, newest[name])
         assert newest[name].minor - version.minor <= 1, (name, version, newest[name])

@@ -1,12 +1,13 @@
 """The page of steps on a GPU is made of its record."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
+from project_files import read_page, read_record
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RECORD = read_record("benchmarks/gpu.json")
 
 
 @pytest.fixture
@@ -16,21 +17,18 @@ def gpu(monkeypatch):
     return pytest.importorskip("gpu")
 
 
-def test_the_page_is_that_of_the_record(gpu):
+def test_the_page_of_gpus_is_that_of_the_record(gpu):
     """``python benchmarks/gpu.py --page`` writes it."""
-    record = json.loads((BENCHMARKS / "gpu.json").read_text("utf-8"))
-    assert (BENCHMARKS / "gpu.md").read_text("utf-8") == gpu.page(record)
+    assert read_page("benchmarks/gpu.md") == gpu.page(RECORD)
 
 
 def test_each_time_is_of_a_peer_with_equal_answers(gpu):
-    record = json.loads((BENCHMARKS / "gpu.json").read_text("utf-8"))
-    for row in (*record["steps"], *record["values"]):
+    for row in (*RECORD["steps"], *RECORD["values"]):
         assert all(row["differences"][peer] <= gpu.TOLERANCE for peer in row["ms"])
 
 
 def test_the_goals_of_the_fused_kernels_hold_in_the_record():
-    record = json.loads((BENCHMARKS / "gpu.json").read_text("utf-8"))
-    ms = {(row["circuit"], row["n_qubits"], row["samples"]): row["ms"] for row in record["steps"]}
+    ms = {(row["circuit"], row["n_qubits"], row["samples"]): row["ms"] for row in RECORD["steps"]}
     for row, most in {
         ("head", 10, 16): 0.12,
         ("enc", 10, 1024): 0.6,
@@ -44,11 +42,10 @@ def test_the_goals_of_the_fused_kernels_hold_in_the_record():
 
 
 def test_pages_have_the_figures_of_the_record():
-    record = json.loads((BENCHMARKS / "gpu.json").read_text("utf-8"))
     steps = {
-        (row["circuit"], row["n_qubits"], row["samples"]): row["ms"] for row in record["steps"]
+        (row["circuit"], row["n_qubits"], row["samples"]): row["ms"] for row in RECORD["steps"]
     }
-    guide = (BENCHMARKS.parent / "docs" / "gpu.md").read_text("utf-8")
+    guide = read_page("docs/gpu.md")
     rows = re.findall(r"^\| (HEAD|ENC) (\d+) × ([\d,]+) \| (.+) \| (.+) \| (.+) \|$", guide, re.M)
     assert len(rows) == 4
     for circuit, n_qubits, texts, *cells in rows:
@@ -71,15 +68,15 @@ def test_pages_have_the_figures_of_the_record():
 
 
 def test_the_page_has_the_speeds_of_embedding():
-    record = json.loads((BENCHMARKS / "embedding.json").read_text("utf-8"))
-    page = (BENCHMARKS.parent / "docs" / "gpu.md").read_text("utf-8")
+    record = read_record("benchmarks/embedding.json")
+    page = read_page("docs/gpu.md")
     devices = {"cuda": "GPU", "cpu": f"{record['threads']} cores"}
     for row in record["rows"]:
         cells = (devices[row["device"]], row["batch_size"], f"{row['texts_per_s']:,}")
         assert "| " + " | ".join(map(str, cells)) + " |" in page
     shares = [row["outside_the_body"] for row in record["rows"] if row["device"] == "cuda"]
     assert 0.4 < max(shares) < 0.5  # "up to half of the time"
-    layouts = json.loads((BENCHMARKS / "embedding_cache.json").read_text("utf-8"))["rows"]
+    layouts = read_record("benchmarks/embedding_cache.json")["rows"]
     appended, by_key = (
         row["look up, missing"] + row["store"] for row in layouts if row["dimension"] == 384
     )

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from project_files import read_page
 
 from qllmft.cli.main import main
 
-PAGE = (Path(__file__).parents[2] / "docs" / "for-hardware-teams.md").read_text("utf-8")
+PAGE = read_page("docs/for-hardware-teams.md")
 pytestmark = pytest.mark.slow
 
 
@@ -41,10 +42,10 @@ def command(place, monkeypatch, capsys):
 
 def table_row(fact):
     """Return the mean and the standard deviation of a fact, 0 where the page has none."""
-    (mean, spread), *more = re.findall(
+    (mean, spread), *further_rows = re.findall(
         rf"^\| {re.escape(fact)} \| ([\d.]+)(?: ± ([\d.]+))? \|$", PAGE, re.MULTILINE
     )
-    assert not more
+    assert not further_rows
     return float(mean), float(spread or 0.0)
 
 

@@ -3,12 +3,11 @@
 import importlib.util
 import re
 import shlex
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from project_files import ROOT, read_page
 
-ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "AGENTS.md"
 SKILL = ROOT / "skills" / "qllmft" / "SKILL.md"
 yaml = pytest.importorskip("yaml")
@@ -39,22 +38,21 @@ def test_files_and_names_in_code_exist(page):
         r"`([^`\n]+)`", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     )
     paths = [code for code in codes if re.fullmatch(r"[\w./*]+(/|\.(py|toml|j2|md))", code)]
-    missing = [path for path in paths if not list(ROOT.glob(path))]
-    assert not missing
+    assert not [path for path in paths if not list(ROOT.glob(path))]
     for name in re.findall(r"`make ([\w-]+)`", page.read_text("utf-8")):
-        assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert re.search(rf"^{name}:", read_page("Makefile"), re.MULTILINE)
 
 
 def test_the_page_for_agents_is_short_and_its_commands_are_those_of_the_makefile():
     assert len(AGENTS.read_text("utf-8").splitlines()) <= 25
-    makefile = (ROOT / "Makefile").read_text("utf-8")
+    makefile = read_page("Makefile")
     for command, *arguments in shell_commands(AGENTS):
         if command == "make":
             assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE)
         elif command != "qllmft":
             assert f"$(BIN)/{command}" in makefile
         assert all((ROOT / word).exists() for word in arguments if word.startswith("tests/"))
-    assert "LIBRARY" in (ROOT / "circuits" / "qllmft_circuits" / "ansatz.py").read_text("utf-8")
+    assert "LIBRARY" in read_page("circuits/qllmft_circuits/ansatz.py")
 
 
 def test_the_skill_has_the_front_matter_of_the_format():
@@ -68,7 +66,7 @@ def test_the_skill_has_the_front_matter_of_the_format():
 
 
 def test_the_skill_quotes_the_lines_of_a_verdict():
-    verdicts = (ROOT / "qllmft" / "run" / "verdict.py").read_text("utf-8")
+    verdicts = read_page("qllmft/run/verdict.py")
     rows = re.findall(r"^\| `([^`…]+) …", SKILL.read_text("utf-8"), re.MULTILINE)
     assert rows == [
         "No clear winner on",
@@ -86,12 +84,12 @@ def test_the_skill_prices_before_it_sends():
     paid = [
         command for command in commands if "ionq_forte" in command and "--dry-run" not in command
     ]
-    (sent,) = paid
-    assert "--max-cost" in sent
-    assert "--yes" not in sent
+    (submission,) = paid
+    assert "--max-cost" in submission
+    assert "--yes" not in submission
     (dry,) = (command for command in commands if "--dry-run" in command)
-    assert commands.index(dry) < commands.index(sent)
-    assert dry.partition(" --dry-run")[0] == sent.partition(" --max-cost")[0]
+    assert commands.index(dry) < commands.index(submission)
+    assert dry.partition(" --dry-run")[0] == submission.partition(" --max-cost")[0]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +121,7 @@ def make_files(hooks, config):
 
 
 def test_llms_txt_lists_each_page_of_the_navigation_once(hooks):
-    values = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+    values = yaml.load(read_page("mkdocs.yml"), Loader=yaml.BaseLoader)
     config = SimpleNamespace(
         site_name=values["site_name"],
         site_description=values["site_description"],
@@ -136,16 +134,15 @@ def test_llms_txt_lists_each_page_of_the_navigation_once(hooks):
     addresses = [file.url for file in files]
     environment = object()
     assert hooks.on_env(environment, config, files) is environment
-    added = files.pop()
-    assert added.src_uri == "llms.txt"
-    title, summary, *sections = added.content_string.rstrip("\n").split("\n\n")
+    index = files.pop()
+    assert index.src_uri == "llms.txt"
+    title, summary, *sections = index.content_string.rstrip("\n").split("\n\n")
     assert title == "# qllmft"
     assert summary == f"> {values['site_description']}"
     assert all(header.startswith("## ") for header in sections[::2])
     items = [item for items in sections[1::2] for item in items.split("\n")]
     pattern = re.compile(r"- \[[^\]]+\]\(([^)]+\.html)\)(?:: [^`*]+)?")
-    links = [pattern.fullmatch(item)[1] for item in items]
-    assert links == addresses
+    assert [pattern.fullmatch(item)[1] for item in items] == addresses
 
 
 def test_a_note_of_llms_txt_is_the_first_sentence_without_markup(hooks):

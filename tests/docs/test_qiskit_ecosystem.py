@@ -2,13 +2,12 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
+from project_files import read_page
 
-ROOT = Path(__file__).parents[2]
-ANSWERS = tomllib.loads((ROOT / ".github" / "qiskit-ecosystem.toml").read_text("utf-8"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+ANSWERS = tomllib.loads(read_page(".github/qiskit-ecosystem.toml"))
+PROJECT = tomllib.loads(read_page("pyproject.toml"))["project"]
 MAX_DESCRIPTION = 134  # the form asks for fewer than 135 characters
 MAX_LABELS = 5
 
@@ -24,8 +23,7 @@ def test_the_answers_agree_with_the_metadata():
     assert qiskit.specifier == Requirement(f"qiskit{ANSWERS['requires_qiskit']}").specifier
     assert "2.5.2" in qiskit.specifier
     maturity = {"experimental": "4 - Beta", "production-ready": "5 - Production/Stable"}
-    status = f"Development Status :: {maturity[ANSWERS['maturity']]}"
-    assert status in PROJECT["classifiers"]
+    assert f"Development Status :: {maturity[ANSWERS['maturity']]}" in PROJECT["classifiers"]
 
 
 def test_the_answers_fit_into_the_form():
@@ -36,10 +34,10 @@ def test_the_answers_fit_into_the_form():
 
 def test_the_paper_is_the_one_of_the_citation():
     paper = ANSWERS["reference_paper"].rpartition("/")[2]
-    assert f"arXiv:{paper}" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"arXiv:{paper}" in read_page("CITATION.cff")
 
 
 def test_an_example_has_a_circuit_of_qiskit_as_a_torch_layer():
-    example = (ROOT / "examples" / "qiskit_circuit_as_a_layer.py").read_text("utf-8")
+    example = read_page("examples/qiskit_circuit_as_a_layer.py")
     assert re.search(r"QuantumHead\.from_circuit\(circuit", example)
     assert "nn.Sequential(layer" in example

@@ -1,12 +1,11 @@
 """The counts of docs/qiskit-interfaces.md equal the kept records, and the page names each test that fails."""
 
-import json
 import re
-from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "qiskit-interfaces.md").read_text("utf-8")
-RECORD = json.loads((DOCS / "records" / "qiskit-interfaces.json").read_text("utf-8"))
+from project_files import read_page, read_record
+
+PAGE = read_page("docs/qiskit-interfaces.md")
+RECORD = read_record("docs/records/qiskit-interfaces.json")
 
 
 def cells(line):
@@ -14,16 +13,17 @@ def cells(line):
 
 
 def test_the_counts_of_qiskits_tests_are_the_record():
-    passed, tried = {}, {}
+    passed = {}
+    tried = {}
     for row in RECORD["rows"]:
         tried[row["backend"]] = tried.get(row["backend"], 0) + row["tried"]
         right = row["tried"] - len(row["failed"])
         passed[row["backend"]] = passed.get(row["backend"], 0) + right
     assert passed["aer_statevector"] == passed["adjoint"]
     assert {tried[name] for name in passed if name != "qiskit"} == {225}
-    said = f"Of 225 tests {passed['adjoint']} pass on `adjoint` and on `aer_statevector`, "
-    said += f"{passed['pennylane']} on `pennylane` and {passed['aer_forte']} on `aer_forte`, "
-    assert said + f"and {passed['qiskit']} of {tried['qiskit']} on `qiskit`" in PAGE
+    sentence = f"Of 225 tests {passed['adjoint']} pass on `adjoint` and on `aer_statevector`, "
+    sentence += f"{passed['pennylane']} on `pennylane` and {passed['aer_forte']} on `aer_forte`, "
+    assert sentence + f"and {passed['qiskit']} of {tried['qiskit']} on `qiskit`" in PAGE
 
 
 def test_the_page_names_each_test_that_fails():
@@ -33,12 +33,10 @@ def test_the_page_names_each_test_that_fails():
 
 
 def test_the_counts_of_circuits_are_the_record():
-    kept = json.loads((DOCS / "records" / "circuits-of-others.json").read_text("utf-8"))[
-        "circuits"
-    ].values()
+    circuits = read_record("docs/records/circuits-of-others.json")["circuits"].values()
     for place, line in (("last", "measurements last"), ("in the middle", "measurements, resets")):
-        results = [row["result"] for row in kept if row["measured"] == place]
+        results = [row["result"] for row in circuits if row["measured"] == place]
         _, right, refused = cells(f"| {line}" + PAGE.partition(f"| {line}")[2].partition("\n")[0])
         assert right == f"{results.count('right')} of {len(results)}"
         assert int(refused) == results.count("refused")
-    assert PAGE.partition("## Circuits of others\n\n")[2].startswith(f"{len(kept)} circuits")
+    assert PAGE.partition("## Circuits of others\n\n")[2].startswith(f"{len(circuits)} circuits")

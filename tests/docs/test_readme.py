@@ -3,16 +3,16 @@
 import re
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from project_files import ROOT, read_page
 
 from packages import PACKAGES
 from qllmft.config.presets import DEFAULT_PRESET, load_preset
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+README = read_page("README.md")
+FIRST_PAGE = read_page("docs/index.md")
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -47,15 +47,13 @@ def test_the_readme_is_short():
 
 
 def test_the_readme_and_the_first_page_show_the_same_output():
-    first_page = (ROOT / "docs" / "index.md").read_text("utf-8")
-    assert re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0] in first_page
+    assert re.search(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0] in FIRST_PAGE
 
 
 def test_the_picture_has_the_text_and_the_label_that_the_first_page_prints():
-    docs = ROOT / "docs"
-    printed = re.search(r"^(\w+)\t([\d.]+)\t(.+)$", (docs / "index.md").read_text("utf-8"), re.M)
+    printed = re.search(r"^(\w+)\t([\d.]+)\t(.+)$", FIRST_PAGE, re.M)
     label, probability, text = printed.groups()
-    picture = (docs / "pipeline.svg").read_text("utf-8")
+    picture = read_page("docs/pipeline.svg")
     assert f">“{text}”<" in picture
     assert f">{label} {float(probability):.2f}<" in picture
 
@@ -64,20 +62,18 @@ def test_the_folders_of_the_readme_are_those_of_its_command():
     (line,) = re.findall(r"^qllmft train (--folds \d+)$", README, re.MULTILINE)
     config = load_preset(DEFAULT_PRESET).config({"data.folds": int(line.split()[1])})
     assert set(re.findall(r"runs/(\w+)", README)) == {config.identity}
-    first_page = (ROOT / "docs" / "index.md").read_text("utf-8")
-    assert set(re.findall(r"runs/(\w+)", first_page)) == {config.identity}
+    assert set(re.findall(r"runs/(\w+)", FIRST_PAGE)) == {config.identity}
 
 
 def test_words_of_the_readme_are_in_the_glossary():
     words = ("No-circuit ablation", "Circuit dependence", "Minimum detectable effect", "Baseline")
-    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    glossary = read_page("docs/glossary.md")
     assert [word for word in words if f"### {word}\n" not in glossary] == []
     assert not re.search("odd readout", README)
 
 
 def test_old_addresses_of_the_guide_lead_to_rows_of_pages():
-    guide = (ROOT / "docs" / "guide.md").read_text("utf-8")
-    anchors = set(re.findall(r'<a id="([^"]+)"></a>', guide))
+    anchors = set(re.findall(r'<a id="([^"]+)"></a>', read_page("docs/guide.md")))
     links = {
         (page.name, anchor)
         for page in PAGES
@@ -91,25 +87,26 @@ def test_unclear_words_are_on_no_page(words):
     assert [page.name for page in PAGES if words.lower() in page.read_text("utf-8").lower()] == []
 
 
-def installed(name, extra=""):
+def find_installed(name, extra=""):
     """Return the distributions that an installed one needs, by name."""
-    found, left = {}, [(name, extra)]
-    while left:
-        name, extra = left.pop()
-        found[name] = metadata.distribution(name)
-        for line in found[name].requires or []:
+    distributions = {}
+    missing = [(name, extra)]
+    while missing:
+        name, extra = missing.pop()
+        distributions[name] = metadata.distribution(name)
+        for line in distributions[name].requires or []:
             need = Requirement(line)
-            if need.name not in found and (
+            if need.name not in distributions and (
                 need.marker is None or need.marker.evaluate({"extra": extra})
             ):
-                left.append((need.name, ""))
-    return found
+                missing.append((need.name, ""))
+    return distributions
 
 
 def sizes():
     """Return what the Makefile says of the size on disk."""
-    (said,) = re.findall(r"on disk about (.*?)\)", (ROOT / "Makefile").read_text("utf-8"))
-    return said
+    (sizes_text,) = re.findall(r"on disk about (.*?)\)", read_page("Makefile"))
+    return sizes_text
 
 
 def test_the_size_on_disk_is_the_makefiles():
@@ -124,8 +121,8 @@ def test_the_size_on_disk_is_that_of_the_installed_packages():
     cpu, cuda = map(float, re.findall(r"([\d.]+) GB", sizes()))
     size = sum(
         file.stat().st_size
-        for each in installed("qllmft", "demo").values()
-        for file in map(each.locate_file, each.files or [])
+        for distribution in find_installed("qllmft", "demo").values()
+        for file in map(distribution.locate_file, distribution.files or [])
         if file.is_file()
     )
     assert cpu < cuda

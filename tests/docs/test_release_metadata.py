@@ -5,12 +5,11 @@ import re
 import subprocess
 import sys
 from email import message_from_bytes
-from pathlib import Path
 
 import pytest
 import yaml
+from project_files import ROOT, read_page
 
-ROOT = Path(__file__).parents[2]
 BUILD = (
     "import sys; from hatchling.build import prepare_metadata_for_build_wheel as p; p(sys.argv[1])"
 )
@@ -26,7 +25,7 @@ def metadata(folder, **environment):
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
+def release_metadata(tmp_path_factory):
     server = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "ann/qllmft"}
     return metadata(tmp_path_factory.mktemp("released"), **server)
 
@@ -35,29 +34,33 @@ def links(text):
     return re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text)
 
 
-def test_a_release_names_its_addresses(released):
-    urls = dict(line.split(", ") for line in released.get_all("Project-URL"))
+def test_a_release_names_its_addresses(release_metadata):
+    urls = dict(line.split(", ") for line in release_metadata.get_all("Project-URL"))
     assert set(urls) == {"Paper", "Homepage", "Documentation", "Changelog", "Issues"}
     assert urls["Homepage"] == "https://github.com/ann/qllmft"
     assert (
         urls["Changelog"]
-        == f"https://github.com/ann/qllmft/blob/v{released['Version']}/CHANGELOG.md"
+        == f"https://github.com/ann/qllmft/blob/v{release_metadata['Version']}/CHANGELOG.md"
     )
-    classifiers = released.get_all("Classifier")
+    classifiers = release_metadata.get_all("Classifier")
     assert "Programming Language :: Python :: 3.13" in classifiers
     systems = [line for line in classifiers if line.startswith("Operating System")]
     assert systems == ["Operating System :: POSIX :: Linux"]  # the others are untested
-    assert "Untested: Windows and macOS." in released.get_payload()
+    assert "Untested: Windows and macOS." in release_metadata.get_payload()
 
 
-def test_all_links_of_a_release_are_absolute_and_lead_to_files(released):
-    found = links(released.get_payload())
-    base = f"https://github.com/ann/qllmft/(?:blob|raw)/v{released['Version']}/"
-    paths = [re.sub(base, "", link) for link in found if link.startswith("https://github.com/ann/")]
+def test_all_links_of_a_release_are_absolute_and_lead_to_files(release_metadata):
+    page_links = links(release_metadata.get_payload())
+    base = f"https://github.com/ann/qllmft/(?:blob|raw)/v{release_metadata['Version']}/"
+    paths = [
+        re.sub(base, "", link) for link in page_links if link.startswith("https://github.com/ann/")
+    ]
     assert len(paths) >= 12
-    assert all(link.startswith(("https://", "#")) for link in found)
+    assert all(link.startswith(("https://", "#")) for link in page_links)
     assert [path for path in paths if not (ROOT / path.partition("#")[0]).exists()] == []
-    assert f"/raw/v{released['Version']}/docs/pipeline.svg" in released.get_payload()
+    assert (
+        f"/raw/v{release_metadata['Version']}/docs/pipeline.svg" in release_metadata.get_payload()
+    )
 
 
 def test_a_build_elsewhere_invents_no_address(tmp_path):
@@ -68,9 +71,9 @@ def test_a_build_elsewhere_invents_no_address(tmp_path):
 
 
 def test_the_citation_names_the_version_and_the_paper():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load(read_page("CITATION.cff"))
     (paper,) = citation["references"]
-    assert f"## {citation['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {citation['version']}" in read_page("CHANGELOG.md")
     assert (paper["identifiers"][0]["value"], paper["date-published"]) == (
         "arXiv:2504.08732",
         "2025-04-11",

@@ -1,14 +1,12 @@
 """SECURITY.md: each promise and each bound names rows of the reliability page, or tests, which are there."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
+from project_files import ROOT, read_page, read_record
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-ROWS = json.loads((ROOT / "docs/records/reliability.json").read_text(encoding="utf-8"))["rows"]
+TEXT = read_page("SECURITY.md")
+ROWS = read_record("docs/records/reliability.json")["rows"]
 PROMISES = re.findall(
     r"^- \*\*(.+?)\.\*\* (.+(?:\n  .+)*)", TEXT.partition("Plug-ins are")[0], re.M
 )
@@ -16,7 +14,7 @@ BOUNDS = re.findall(r"^\| (?!what|---)(.+?) \| .+ \| (.+) \|$", TEXT, re.M)
 CITED = [*PROMISES, *BOUNDS]
 
 
-def cited(text):
+def find_references(text):
     """Return the rows and the tests that a text names."""
     rows = [
         name
@@ -34,12 +32,12 @@ def test_there_are_promises_and_bounds():
 
 @pytest.mark.parametrize(("name", "text"), CITED, ids=[name[:40] for name, _ in CITED])
 def test_each_names_what_checks_it(name, text):
-    rows, tests = cited(text)
+    rows, tests = find_references(text)
     assert rows or tests, name
-    there = {row["name"]: row for row in ROWS}
+    rows_by_name = {row["name"]: row for row in ROWS}
     for row in rows:
-        assert row in there, f"docs/results/reliability.md has no row {row!r}"
-        assert there[row]["survived"] == there[row]["tries"] > 0, row
+        assert row in rows_by_name, f"docs/results/reliability.md has no row {row!r}"
+        assert rows_by_name[row]["survived"] == rows_by_name[row]["tries"] > 0, row
     for test in tests:
         file, _, function = test.partition("::")
         content = (ROOT / file).read_text(encoding="utf-8")

@@ -29,8 +29,8 @@ def paragraphs(markdown):
             for child in token.children
             if child.type != "html_inline"
         )
-        for before, token in pairwise(tokens)
-        if token.type == "inline" and before.type == "paragraph_open"
+        for opening, token in pairwise(tokens)
+        if token.type == "inline" and opening.type == "paragraph_open"
     ]
 
 
@@ -72,5 +72,4 @@ def test_a_page_of_results_begins_with_its_result_and_a_table_of_facts(file):
     assert len(words(result)) <= 12
     lead = [part for part in begin[:1] if not part.startswith("|")]
     assert len(words(" ".join(lead))) <= 30
-    facts = begin[len(lead)]
-    assert facts.startswith("| fact | value |\n")
+    assert begin[len(lead)].startswith("| fact | value |\n")

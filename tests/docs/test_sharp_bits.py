@@ -1,15 +1,15 @@
 """The blocks of docs/sharp-bits.md run, each wrong line is wrong, and each right line is right."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from project_files import read_page
 
 from qllmft import UserError
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sharp-bits.md").read_text("utf-8")
+PAGE = read_page("docs/sharp-bits.md")
 OPTIONAL = {"pennylane": "pennylane", "qiskit_ionq": "ionq"}  # packages and their extras
 TITLES = re.findall(r"^## (.+)", PAGE, re.MULTILINE)
 MAX_WORDS = 25
@@ -53,7 +53,7 @@ def test_a_section_has_a_wrong_block_and_a_right_one(title):
     assert section.count("```python\n") == 2
 
 
-def test_sentences_are_short():
+def test_sentences_of_the_page_are_short():
     text = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
     sentences = [s for line in text.splitlines() for s in re.split(r"(?<=[.:]) (?=[A-Z`*])", line)]
     assert [s for s in sentences if len(s.split()) > MAX_WORDS or ";" in s] == []

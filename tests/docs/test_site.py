@@ -3,17 +3,16 @@
 import importlib.util
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from project_files import ROOT, read_page
 
-ROOT = Path(__file__).parents[2]
 yaml = pytest.importorskip("yaml")
 
 
 def test_search_works_in_a_site_that_is_opened_from_a_disk():
-    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+    config = yaml.load(read_page("mkdocs.yml"), Loader=yaml.BaseLoader)
     names = [
         plugin if isinstance(plugin, str) else next(iter(plugin)) for plugin in config["plugins"]
     ]
@@ -26,17 +25,15 @@ def test_search_works_in_a_site_that_is_opened_from_a_disk():
 
 
 def test_scripts_and_styles_of_the_site_are_files_of_the_repository():
-    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+    config = yaml.load(read_page("mkdocs.yml"), Loader=yaml.BaseLoader)
     for file in [*config["extra_css"], *config["extra"]["polyfills"]]:
         assert (ROOT / "docs" / file).is_file()
 
 
 def test_the_dockerfile_has_the_commands_of_the_readme():
-    first = re.search(
-        r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )[1]
+    first = re.search(r"^```sh\n(.*?)^```", read_page("README.md"), re.MULTILINE | re.DOTALL)[1]
     install, train = (line.partition("#")[0].strip() for line in first.splitlines())
-    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    lines = read_page("Dockerfile").splitlines()
     extras = dict(line.removeprefix("ARG ").split("=") for line in lines if line.startswith("ARG "))
     pip, run = (line for line in lines if line.startswith("RUN "))
     assert pip.startswith('RUN pip install "pip>=')
@@ -45,7 +42,7 @@ def test_the_dockerfile_has_the_commands_of_the_readme():
     assert program + command == train.split()
 
 
-def shown(markdown, title="The menu's name"):
+def show_page(markdown, title="The menu's name"):
     """Return a page as the site shows it."""
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install '.[dev]'")
     spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "site" / "hooks.py")
@@ -56,7 +53,7 @@ def shown(markdown, title="The menu's name"):
 
 
 def test_a_page_has_the_title_of_the_menu():
-    assert shown("# Table II of the paper: a long sentence\n\nText.")[0] == "# The menu's name"
+    assert show_page("# Table II of the paper: a long sentence\n\nText.")[0] == "# The menu's name"
 
 
 def test_the_test_column_is_second_and_numbers_are_at_the_right_in_one_piece():
@@ -68,7 +65,7 @@ def test_the_test_column_is_second_and_numbers_are_at_the_right_in_one_piece():
         "| SVC | 1,538 | 5 | 70.0 | 68.34 ± 1.72 | p < 0.001, words |",
         "| a \\| b | 353 | 5 | | 64.54 ± 23.05 | |",
     ]
-    head, rule, *rows = [line for line in shown("\n".join(table)) if line.startswith("|")]
+    head, rule, *rows = [line for line in show_page("\n".join(table)) if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in (head, *rows)]
     assert cells[0][1:4] == ["model", "test, % (±\u00a095 % interval)", "parameters"]
     assert cells[1][1:4] == ["SVC", "68.34\u00a0±\u00a01.72", "1,538"]
@@ -78,4 +75,4 @@ def test_the_test_column_is_second_and_numbers_are_at_the_right_in_one_piece():
 
 def test_other_tables_keep_their_order():
     table = "| classes | head | test, % |\n|---|---|---|\n| 2 | SVC | 90.1 |"
-    assert shown(f"# A map\n\n{table}")[-3] == "| classes | head | test, % |"
+    assert show_page(f"# A map\n\n{table}")[-3] == "| classes | head | test, % |"

@@ -6,7 +6,8 @@ import pytest
 from browser import CHROMIUM
 from test_site import ROOT
 
-DESK, PHONE = 1400, 400
+DESK = 1400
+PHONE = 400
 LOADED = "document.readyState === 'complete' && !!document.querySelector('.md-content')"
 WIDER = """
 [document.documentElement, ...document.querySelectorAll('.md-typeset__scrollwrap')]
@@ -43,29 +44,30 @@ async def look(site, profile):
     """Return what is wider than its box at both widths, and the figures that a phone shrinks, by page."""
     from driven_browser import open_page
 
-    found, smaller = {DESK: {}, PHONE: {}}, {}
+    wide_boxes = {DESK: {}, PHONE: {}}
+    smaller = {}
     pages = sorted(file for file in site.rglob("*.html") if file.name != "404.html")
     async with open_page("about:blank", profile) as browser:
-        for width in found:
+        for width in wide_boxes:
             size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
             await browser.call("Emulation.setDeviceMetricsOverride", **size)
             for page in pages:
                 await browser.call("Page.navigate", url=page.as_uri())
                 await browser.until(f"location.href === {page.as_uri()!r} && {LOADED}")
                 name = page.relative_to(site).as_posix()
-                found[width][name] = await browser.value(WIDER)
+                wide_boxes[width][name] = await browser.value(WIDER)
                 smaller[name] = await browser.value(SMALLER)
-    return found, smaller
+    return wide_boxes, smaller
 
 
 @pytest.mark.slow
 def test_nothing_scrolls_sideways_at_a_desk_and_only_tables_and_figures_on_a_phone(site, tmp_path):
-    found, smaller = asyncio.run(look(site, tmp_path / "profile"))
-    assert len(found[DESK]) > 40
-    assert {page: boxes for page, boxes in found[DESK].items() if boxes} == {}
+    wide_boxes, smaller = asyncio.run(look(site, tmp_path / "profile"))
+    assert len(wide_boxes[DESK]) > 40
+    assert {page: boxes for page, boxes in wide_boxes[DESK].items() if boxes} == {}
     phone = {
         page: [box for box in boxes if box.startswith("page")]
-        for page, boxes in found[PHONE].items()
+        for page, boxes in wide_boxes[PHONE].items()
     }
     assert {page: boxes for page, boxes in phone.items() if boxes} == {}
     assert {page: figures for page, figures in smaller.items() if figures} == {}

@@ -3,15 +3,14 @@
 import importlib.util
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
+from project_files import ROOT, read_page
 
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROJECT = tomllib.loads(read_page("pyproject.toml"))["project"]
 PYTHONS = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if " :: Python :: 3." in line]
 REQUIREMENTS = [
     Requirement(line)
@@ -37,12 +36,12 @@ def test_a_floor_excludes_what_must_not_be_installed(name):
 
 
 def test_the_dockerfile_has_a_pip_without_a_known_vulnerability():
-    (floor,) = re.findall(r'"pip>=([\d.]+)"', (ROOT / "Dockerfile").read_text("utf-8"))
+    (floor,) = re.findall(r'"pip>=([\d.]+)"', read_page("Dockerfile"))
     assert Version(floor) >= Version("26.2.1")
 
 
 def test_pinned_versions_are_allowed():
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    lines = read_page("constraints.txt").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line)
     wrong = [
         (requirement.name, pins[requirement.name])
@@ -53,9 +52,9 @@ def test_pinned_versions_are_allowed():
 
 
 def test_classifiers_makefile_and_workflow_have_the_same_pythons():
-    makefile = (ROOT / "Makefile").read_text("utf-8")
+    makefile = read_page("Makefile")
     assert re.search(r"^PYTHONS \?= (.+)$", makefile, re.MULTILINE)[1].split() == PYTHONS
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    workflow = yaml.safe_load(read_page(".github/workflows/ci.yml"))
     assert workflow["jobs"]["range"]["strategy"]["matrix"]["python"] == PYTHONS
     assert workflow["jobs"]["audit"]["steps"][-1]["run"] == "make audit"
 

@@ -21,7 +21,10 @@ class Hub:
     """
 
     def __init__(self):
-        self.commits, self.created, self.tokens, self.refused = {}, [], set(), set()
+        self.commits = {}
+        self.created = []
+        self.tokens = set()
+        self.refused = set()
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -50,8 +53,10 @@ class Hub:
     def files(self, name, revision="main"):
         """The files of a revision; None where there is none."""
         commits = self.commits[name]
-        found = [commits[-1]] if revision == "main" else [c for c in commits if _sha(c) == revision]
-        return found[0] if found else None
+        matching = (
+            [commits[-1]] if revision == "main" else [c for c in commits if _sha(c) == revision]
+        )
+        return matching[0] if matching else None
 
     def sha(self, name):
         return _sha(self.commits[name][-1])
@@ -92,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = unquote(urlsplit(self.path).path)
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
-            name, kind, revision = match[1], match[2], match[3] or "main"
+            name = match[1]
+            kind = match[2]
+            revision = match[3] or "main"
             if (files := self.found(name, revision)) is None:
                 return
             listed = [
@@ -118,26 +125,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        path, hub, token = (
-            unquote(urlsplit(self.path).path),
-            self.hub,
-            self.headers["Authorization"],
-        )
+        path = unquote(urlsplit(self.path).path)
+        hub = self.hub
+        token = self.headers["Authorization"]
         hub.tokens.add(token)
         if path == "/api/validate-yaml":
             self.answer({"errors": [], "warnings": []})
         elif token != f"Bearer {TOKEN}":
             self.answer({"error": "Invalid credentials"}, 401)
         elif path == "/api/repos/create":
-            asked = json.loads(body)
-            name = f"{asked['organization']}/{asked['name']}"
-            hub.created.append(asked)
-            there = name in hub.commits
+            request = json.loads(body)
+            name = f"{request['organization']}/{request['name']}"
+            hub.created.append(request)
+            exists = name in hub.commits
             hub.commits.setdefault(name, [{}])
-            self.answer({"url": f"{hub.url}/{name}", "name": name}, 409 if there else 200)
+            self.answer({"url": f"{hub.url}/{name}", "name": name}, 409 if exists else 200)
         elif re.fullmatch(r"/api/models/(.+)/preupload/main", path):
-            sent = {"uploadMode": "regular", "shouldIgnore": False}
-            self.answer({"files": [{"path": f["path"], **sent} for f in json.loads(body)["files"]]})
+            upload = {"uploadMode": "regular", "shouldIgnore": False}
+            self.answer(
+                {"files": [{"path": f["path"], **upload} for f in json.loads(body)["files"]]}
+            )
         elif match := re.fullmatch(r"/api/models/(.+)/commit/main", path):
             files = dict(hub.files(match[1]))
             for line in map(json.loads, body.splitlines()):

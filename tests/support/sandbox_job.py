@@ -31,8 +31,8 @@ VARIABLES = (
 
 def option_arguments(*pairs: str, beside: Iterable[Any] = ()) -> list[str]:
     """As `--backend-option`, with those that keep the tests fast unless the pairs or arguments ``beside`` set them."""
-    given = " ".join(map(str, (*pairs, *beside)))
-    fast_pairs = [pair for pair in FAST if f"{pair.partition('=')[0]}=" not in given]
+    words = " ".join(map(str, (*pairs, *beside)))
+    fast_pairs = [pair for pair in FAST if f"{pair.partition('=')[0]}=" not in words]
     return [f"--backend-option {pair}" for pair in (*fast_pairs, *pairs)]
 
 
@@ -43,18 +43,18 @@ class Job:
     Attributes:
         path: the run's folder.
         box: the `MockServer`; its machines make no errors unless a test says so.
-        said: all that the commands printed.
+        printed: all that the commands printed.
     """
 
     path: Path
     box: Any
     cli: Callable[..., tuple[str, str]]
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     def __call__(self, *arguments: Any, code: int = 0) -> tuple[str, str]:
         """`qllmft` with these arguments: its output and its messages."""
         told = self.cli(*arguments, code=code)
-        self.said += told
+        self.printed += told
         return told
 
     def predict(
@@ -79,14 +79,14 @@ class Job:
     @property
     def totals(self) -> dict[str, Any]:
         """What the mock server was sent and paid."""
-        found: dict[str, Any] = self.box.store.totals()
-        return found
+        totals: dict[str, Any] = self.box.store.totals()
+        return totals
 
-    def hold(self, after: int = 0, times: int = -1) -> None:
-        """The next jobs are accepted and do not end until `release`; the first ``after`` of them do."""
+    def hold(self, first: int = 0, times: int = -1) -> None:
+        """The next jobs are accepted and do not end until `release`; the ``first`` of them do."""
         from faulty_server import Fault
 
-        self.box.faults.arm(Fault("never_ends", "submit", after=after, times=times))
+        self.box.faults.arm(Fault("never_ends", "submit", after=first, times=times))
 
     def release(self) -> None:
         """Let every job end that was held; back when they have ended."""

@@ -9,7 +9,7 @@ collect_ignore = ["conftest.py"]
 
 
 @pytest.fixture(scope="module")
-def served(trained_run):
+def serve_model(trained_run):
     """A function that makes a served model, with changes of the stored one."""
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from qllmft.inference import Predictor
@@ -40,7 +40,7 @@ def client():
         app = make_app(model, limits, **options)
         with TestClient(
             app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
-        ) as found:
-            yield found
+        ) as test_client:
+            yield test_client
 
     return connect

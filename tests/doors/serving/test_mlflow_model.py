@@ -24,7 +24,8 @@ def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch, req
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
-    model, tracker = qllmft.load(trained_run), make_tracker("mlflow")
+    model = qllmft.load(trained_run)
+    tracker = make_tracker("mlflow")
     key = tracker.start(TrackedRun("a-run", trained_run, {"seed": 0}, None))
     tracker.model(model.save_pretrained(tmp_path / "packed"))
     tracker.end(RunFolder(trained_run).read_result().to_json(), [])
@@ -42,18 +43,20 @@ def test_mlflow_loads_the_model_of_a_run(trained_run, tmp_path, monkeypatch, req
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(block.replace("sqlite:///mlflow.db", mlflow.get_tracking_uri()), {})
     answers = model.predict(["a lovely film", "an awful plot"])
-    assert re.findall(r"(?m)^\d +(\w+) ", printed.getvalue()) == [each.label for each in answers]
+    assert re.findall(r"(?m)^\d +(\w+) ", printed.getvalue()) == [
+        answer.label for answer in answers
+    ]
 
 
-def test_pairs_are_two_columns_and_real_targets_a_column_each(served):
-    pairs = served(pair="difference").predictor
+def test_pairs_are_two_columns_and_real_targets_a_column_each(serve_model):
+    pairs = serve_model(pair="difference").predictor
     table = pd.DataFrame([TEXTS, TEXTS[::-1]], columns=["first", "second"])
     expected = [answer.as_dict() for answer in pairs.predict([tuple(TEXTS), tuple(TEXTS[::-1])])]
     assert TextModel(pairs).predict(table).to_dict(orient="records") == expected
     shuffled = table.set_axis([1, 0])
     assert TextModel(pairs).predict(shuffled).index.tolist() == [1, 0]
-    real = served(task="regression", label_names=("stars", "length")).predictor
-    found = TextModel(real).predict(TEXTS).to_dict(orient="records")
-    assert found == [answer.values for answer in real.values(TEXTS)]
+    real = serve_model(task="regression", label_names=("stars", "length")).predictor
+    values = TextModel(real).predict(TEXTS).to_dict(orient="records")
+    assert values == [answer.values for answer in real.values(TEXTS)]
     column = pd.DataFrame({"text": TEXTS}, index=["b", "a"])
     assert TextModel(real).predict(column).index.tolist() == ["b", "a"]

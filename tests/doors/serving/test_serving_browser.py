@@ -45,12 +45,12 @@ async def visit(address, folder):
         await page.type("#text", TEXT)
         await page.click("#predict")
         await page.until("!document.querySelector('#answer').hidden")
-        shown = await page.value("document.querySelector('#answer').innerText")
-        probabilities = re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", shown)
-        assert shown.split("\n")[0] in ("0", "1", "bad", "good", "negative", "positive")
+        answer_text = await page.value("document.querySelector('#answer').innerText")
+        probabilities = re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", answer_text)
+        assert answer_text.split("\n")[0] in ("0", "1", "bad", "good", "negative", "positive")
         assert sum(float(value) for value, _ in probabilities) == pytest.approx(100, abs=0.02)
         assert sum(bool(error) for _, error in probabilities) == 1
-        assert "500 shots per circuit" in shown
+        assert "500 shots per circuit" in answer_text
         await page.click("#explain")
         await page.until("!document.querySelector('#explanation').hidden")
         explained = await page.value("document.querySelector('#explanation').innerText")
@@ -83,5 +83,5 @@ async def visit(address, folder):
         await page.until("!document.querySelector('#fault').hidden")
         assert "a text is empty" in await page.value("document.querySelector('#fault').innerText")
         # no script's error
-        assert all(each["entry"].get("networkRequestId") for each in page.problems)
+        assert all(problem["entry"].get("networkRequestId") for problem in page.problems)
         assert (await page.value("document.title")) == "quantum head on texts.tsv"

@@ -57,10 +57,10 @@ def visit(tmp_path, facts, predictions):
     file.write_text(page.replace("</body>", f"{SERVER % json.dumps(answers)}{script}</body>"))
     dom = browse(tmp_path, file, "--dump-dom", "--virtual-time-budget=3000").stdout
     download = html.unescape(re.search(r'<pre id="download">(.*?)</pre>', dom, re.DOTALL)[1])
-    shown = re.search(r'<section id="answer".*?</section>', dom, re.DOTALL)[0]
+    section = re.search(r'<section id="answer".*?</section>', dom, re.DOTALL)[0]
     cells = [
         html.unescape(cell)
-        for cell in re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", shown, re.DOTALL)
+        for cell in re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", section, re.DOTALL)
     ]
     return list(csv.reader(io.StringIO(download))), cells
 

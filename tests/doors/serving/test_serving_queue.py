@@ -19,8 +19,10 @@ class Slow:
     """Model that answers with the text itself, after ``go``; it notes its batches and fails for some texts."""
 
     def __init__(self, error=None):
-        self.go, self.begun = threading.Event(), threading.Event()
-        self.batches, self.error = [], error
+        self.go = threading.Event()
+        self.begun = threading.Event()
+        self.batches = []
+        self.error = error
 
     def answer(self, items, name=""):
         self.begun.set()
@@ -49,13 +51,13 @@ def begun(batches, model, first="first"):
 def test_requests_that_wait_are_one_batch(slow):
     with Batches(slow, most_texts=4, waiting=100) as batches:
         first = begun(batches, slow)
-        others = [batches.answer([f"{i}", f"{i}'"]) for i in range(3)]
+        waiting = [batches.answer([f"{i}", f"{i}'"]) for i in range(3)]
         explained = batches.explain("why")
         last = batches.answer(["last"])
         slow.go.set()
         assert first.result(10) == [{"label": "first"}]
         expected = [[{"label": f"{i}"}, {"label": f"{i}'"}] for i in range(3)]
-        assert [each.result(10) for each in others] == expected
+        assert [future.result(10) for future in waiting] == expected
         assert (explained.result(10), last.result(10)) == ({"text": "why"}, [{"label": "last"}])
     assert slow.batches == [["first"], ["0", "0'", "1", "1'"], ["2", "2'"], ["last"]]
 
@@ -67,12 +69,12 @@ def test_an_error_is_that_of_the_request_that_caused_it(error, failing):
     model = Slow(error)
     with Batches(model, most_texts=10, waiting=100) as batches:
         first = begun(batches, model)
-        others = [batches.answer([text]) for text in ("a", "bad", "c")]
+        waiting = [batches.answer([text]) for text in ("a", "bad", "c")]
         model.go.set()
         first.result(10)
-        found = [each.exception(10) for each in others]
-    assert sum(each is not None for each in found) == failing
-    assert found[1] is error
+        errors = [future.exception(10) for future in waiting]
+    assert sum(raised is not None for raised in errors) == failing
+    assert errors[1] is error
 
 
 def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow):
@@ -116,8 +118,9 @@ def test_a_batch_without_end_makes_the_state_stuck_unless_a_service_is_slow(monk
     assert batches.status == "stopped"
 
 
-def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypatch):
-    model, slow = served(), Slow()
+def test_a_full_queue_answers_503_with_the_time_to_wait(serve_model, client, monkeypatch):
+    model = serve_model()
+    slow = Slow()
     monkeypatch.setattr(model, "answer", slow.answer)
     with client(model, RequestLimits(texts=2, waiting=2)) as page, ThreadPoolExecutor(2) as pool:
         first = pool.submit(page.post, "/predict", json={"text": "first"})
@@ -134,9 +137,10 @@ def test_a_full_queue_answers_503_with_the_time_to_wait(served, client, monkeypa
 
 @pytest.mark.parametrize(("kind", "status"), [(BackendError, 502), (RuntimeError, 500)])
 def test_a_failure_shows_a_client_nothing_and_is_reported_without_secrets(
-    served, client, monkeypatch, kind, status
+    serve_model, client, monkeypatch, kind, status
 ):
-    model, lines = served(), []
+    model = serve_model()
+    lines = []
 
     def fail(items, name):
         raise kind(f"no answer from https://ann:{items[0]}@host/api")
@@ -160,6 +164,6 @@ def test_small_answers_do_not_wait_for_an_acknowledgement():
     with (
         open_port("127.0.0.1", 0) as listening,
         socket.create_connection(listening.getsockname()),
-        listening.accept()[0] as own,
+        listening.accept()[0] as server_socket,
     ):
-        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert server_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -12,10 +12,10 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def page(served, client):
+def page(serve_model, client):
     """A client of a served model; no request changes either of them."""
-    with client(served(), LIMITS, names=["reviews.example"]) as found:
-        yield found
+    with client(serve_model(), LIMITS, names=["reviews.example"]) as page_client:
+        yield page_client
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_requests_that_a_page_of_another_site_can_make_are_refused(page, headers
 
 
 def test_the_page_loads_its_own_files_alone(page):
-    found = page.get("/")
-    assert found.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'; script-src 'self'" in found.headers["content-security-policy"]
+    response = page.get("/")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'; script-src 'self'" in response.headers["content-security-policy"]
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 403
     assert "innerHTML" not in page.get("/page.js").text
     assert page.get("/page.css").headers["content-type"] == "text/css; charset=utf-8"

@@ -41,7 +41,7 @@ async def read_async(content, name="a.txt", leaving=stays, reader=None, **limits
         return file.read()
 
 
-def read(*args, **options):
+def read_upload(*args, **options):
     return asyncio.run(read_async(*args, **options))
 
 
@@ -82,7 +82,7 @@ def test_a_file_beyond_a_bound_is_refused_and_its_process_is_gone(
     processes, content, limits, message
 ):
     with pytest.raises(UserError, match=message):
-        read(content, **limits)
+        read_upload(content, **limits)
     assert_gone(processes)
 
 
@@ -91,7 +91,7 @@ def test_a_process_ends_with_its_sender_with_the_server_and_with_its_task(proces
         await asyncio.sleep(0.2)
 
     with pytest.raises(uploads.SenderLeftError):
-        read(MANY_LINES, leaving=leaves)
+        read_upload(MANY_LINES, leaving=leaves)
     reader = uploads.Uploads(RequestLimits())
 
     async def ends():
@@ -100,9 +100,9 @@ def test_a_process_ends_with_its_sender_with_the_server_and_with_its_task(proces
         await stays()
 
     with pytest.raises(uploads.NotTakenError, match="the server ends"):
-        read(MANY_LINES, leaving=ends, reader=reader)
+        read_upload(MANY_LINES, leaving=ends, reader=reader)
     with pytest.raises(uploads.NotTakenError):  # and no other one begins
-        read(b"a text\n", reader=reader)
+        read_upload(b"a text\n", reader=reader)
 
     async def cancel():
         await asyncio.wait_for(read_async(MANY_LINES), 0.3)
@@ -115,7 +115,7 @@ def test_a_process_ends_with_its_sender_with_the_server_and_with_its_task(proces
 def test_marks_and_control_characters_arrive_as_they_are():
     texts = ['a\u0001"', "b\\\u2028c", "naïve 🙂"]
     content = "".join(f"{json.dumps({'text': text})}\n" for text in texts)
-    assert json.loads(read(content.encode(), "a.jsonl"))["texts"] == texts
+    assert json.loads(read_upload(content.encode(), "a.jsonl"))["texts"] == texts
 
 
 def workbook(cell):
@@ -187,11 +187,11 @@ def test_a_server_lives_on_while_files_are_read_and_ends_at_once(trained_run):
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     from driven_browser import serving
 
-    others = psutil.Process().children()
+    older_processes = psutil.Process().children()
     with serving(trained_run) as address:
-        (server,) = set(psutil.Process().children()) - {*others}
+        (server,) = set(psutil.Process().children()) - {*older_processes}
         get(address)
-        before = server.memory_info().rss
+        memory = server.memory_info().rss
         bomb = workbook('<c r="A2" s="1"><v>1</v></c>')
         assert len(bomb) < 5_000
         with send(address, bomb, "a.xlsx") as client:
@@ -203,7 +203,7 @@ def test_a_server_lives_on_while_files_are_read_and_ends_at_once(trained_run):
             wait_for(lambda: not server.children())
         with send(address, b"a good film\n") as client:
             assert client.recv(12) == b"HTTP/1.1 200"
-        assert server.memory_info().rss - before < 60_000_000
+        assert server.memory_info().rss - memory < 60_000_000
         last = send(address, MANY_LINES)
         wait_for(server.children)
         readers = server.children(recursive=True)

@@ -91,8 +91,8 @@ def test_only_devices_that_take_part_are_counted(powercap, monkeypatch):
         find_counters("cuda:1")
     zone(powercap, "intel-rapl:0", "package-0", 2_500_000)
     assert [c.name for c in find_counters()] == ["RAPL package-0 (intel-rapl:0)"]
-    both = ["NVML GPU 0", "RAPL package-0 (intel-rapl:0)"]
-    assert [c.name for c in find_counters("cuda")] == both
+    counter_names = ["NVML GPU 0", "RAPL package-0 (intel-rapl:0)"]
+    assert [c.name for c in find_counters("cuda")] == counter_names
 
 
 def test_no_counters_say_what_was_looked_for():
@@ -118,7 +118,7 @@ def test_a_counter_for_root_only_is_named(powercap, monkeypatch):
         find_counters()
 
 
-def pretended(monkeypatch, read_j):
+def pretend_counter(monkeypatch, read_j):
     """Put one counter in the place of the machine's, and return the configuration of a small head."""
     counters = [EnergyCounter("pretended", read_j)]
     patches = {"find_counters": lambda device: counters, "WORK_S": 0.3, "IDLE_S": 0.2}
@@ -133,7 +133,7 @@ def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
     def read_j():
         return 50.0 * time.perf_counter() + 1000.0 * time.process_time()
 
-    config = pretended(monkeypatch, read_j)
+    config = pretend_counter(monkeypatch, read_j)
     measured = measure_here(config)
     assert measured.seconds >= 0.3
     assert measured.samples % config.train.batch_size == 0
@@ -148,7 +148,7 @@ def test_a_batch_is_run_and_the_energy_divided(monkeypatch):
 
 
 def test_an_inference_is_that_of_a_text_with_all_its_registers(monkeypatch):
-    config = pretended(monkeypatch, lambda: 1000.0 * time.process_time())
+    config = pretend_counter(monkeypatch, lambda: 1000.0 * time.process_time())
     config = config.model_copy(update={"model": ModelConfig(n_qubits=12, registers=3)})
     rows = []
     create = measurement.create
@@ -172,7 +172,7 @@ def test_an_inference_is_that_of_a_text_with_all_its_registers(monkeypatch):
 
 
 def test_a_power_within_the_noise_of_idling_is_refused(monkeypatch):
-    config = pretended(monkeypatch, lambda: 50.0 * time.perf_counter())
+    config = pretend_counter(monkeypatch, lambda: 50.0 * time.perf_counter())
     with pytest.raises(
         UserError, match=r"during the batches was 50\.0 W.*within the noise of idling.*batch_size"
     ):

@@ -21,23 +21,28 @@ from qllmft_machines.trust.circuits import model_circuits
 from qllmft_machines.trust.measurement import measure
 
 NOISE = GateNoise(0.01, 0.08, 0.04)
-N, D = 40, 8
+N = 40
+D = 8
 VECTORS = np.random.default_rng(1).normal(size=(N, D)).astype(np.float32)
 
 
 def model(k):
     """Return a head of four qubits behind an encoder, with weights that give answers of every label."""
     config = ModelConfig(n_qubits=4, encoder_qubits=4, encoder_layers=2, reuploads=2)
-    found = build_classifier(config, D, k, seed=3).eval()
+    classifier = build_classifier(config, D, k, seed=3).eval()
     with torch.no_grad():
-        found.final.weight.copy_(torch.from_numpy(np.random.default_rng(2).normal(size=(k, 4))))
-        if found.final.bias is not None:
-            found.final.bias.zero_()
-    return found
+        classifier.final.weight.copy_(
+            torch.from_numpy(np.random.default_rng(2).normal(size=(k, 4)))
+        )
+        if classifier.final.bias is not None:
+            classifier.final.bias.zero_()
+    return classifier
 
 
 def test_the_spread_of_the_logits_is_that_of_sampled_outcomes():
-    classifier, shots, repeats = model(3), 50, 20_000
+    classifier = model(3)
+    shots = 50
+    repeats = 20_000
     circuits = model_circuits(classifier, VECTORS[:2])
     outcomes = MachineErrors.from_noise(circuits.circuit, NOISE).probabilities(circuits.parameters)
     logits, covariance = logit_moments(circuits, outcomes)
@@ -62,15 +67,17 @@ def evaluations(circuits, backend, shots, repeats):
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_the_accuracy_is_that_of_evaluations(k):
-    classifier, shots, repeats = model(k), 60, 60
+    classifier = model(k)
+    shots = 60
+    repeats = 60
     labels = np.random.default_rng(5).integers(k, size=N)
     options = NOISE.options | {"shots": shots}
     budget = error_budget(classifier, VECTORS, labels, create("aer_forte", options))
     circuits = model_circuits(classifier, VECTORS)
     exact = measure(circuits, create("aer_statevector")).labels
-    found = evaluations(circuits, create("aer_forte", options), shots, repeats)
-    right = (found == labels).mean(axis=1)
-    differ = (found != exact).mean(axis=1)
+    labels_by_run = evaluations(circuits, create("aer_forte", options), shots, repeats)
+    right = (labels_by_run == labels).mean(axis=1)
+    differ = (labels_by_run != exact).mean(axis=1)
     stated = budget.rows[0]
     assert stated.accuracy == pytest.approx(np.mean(right), abs=4 * np.std(right) / repeats**0.5)
     assert stated.differ == pytest.approx(np.mean(differ), abs=4 * np.std(differ) / repeats**0.5)

@@ -15,7 +15,8 @@ from qllmft_backends.protocol import Expectations
 from qllmft_machines.trust.circuits import ModelCircuits
 from qllmft_machines.trust.measurement import measure
 
-Q, S = 4, 20_000
+Q = 4
+S = 20_000
 # bootstrap repetitions: a standard deviation is known to 1/sqrt(2R) = 1.1 %,
 # and to about 2 % from S shots
 R = 4000
@@ -55,7 +56,7 @@ def request_for(
 def distributions(circuit, parameters) -> np.ndarray:
     """(N, 2^Q) exact probabilities of the outcomes, by Qiskit."""
     bound = (circuit.assign_parameters(row) for row in parameters)
-    return np.stack([Statevector(each).probabilities() for each in bound])
+    return np.stack([Statevector(bound_circuit).probabilities() for bound_circuit in bound])
 
 
 # (2^Q, Q): what each qubit shows in each outcome
@@ -74,8 +75,11 @@ def logits_by_hand(model: Classifier, latent: np.ndarray, z: np.ndarray) -> np.n
 
 def bootstrap(model: Classifier, request: ModelCircuits) -> np.ndarray:
     """(N, k) spread of the probabilities over R repetitions of S shots, from the multinomial distribution itself."""
-    rng, given = np.random.default_rng(9), distributions(request.circuit, request.parameters)
-    z = np.stack([rng.multinomial(S, p, size=R) / S @ SIGNS for p in given])  # (N, R, Q)
+    rng = np.random.default_rng(9)
+    outcome_probabilities = distributions(request.circuit, request.parameters)
+    z = np.stack(
+        [rng.multinomial(S, p, size=R) / S @ SIGNS for p in outcome_probabilities]
+    )  # (N, R, Q)
     return softmax(logits_by_hand(model, request.latent[:, None, :], z), axis=-1).std(1, ddof=1)
 
 
@@ -85,7 +89,8 @@ class Shots(Backend):
     name = "shots"
 
     def __init__(self, shots: int, seed: int = 1) -> None:
-        self.shots, self.rng = shots, np.random.default_rng(seed)
+        self.shots = shots
+        self.rng = np.random.default_rng(seed)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -97,11 +102,11 @@ class Shots(Backend):
         draws = self.rng.random((len(values), self.shots))  # (N, S)
         self.outcomes = np.empty(draws.shape, int)
         for row, bounds in enumerate(up_to):
-            same = of_text == row
-            self.outcomes[same] = np.searchsorted(bounds[:-1], draws[same], side="right")
+            is_of_row = of_text == row
+            self.outcomes[is_of_row] = np.searchsorted(bounds[:-1], draws[is_of_row], side="right")
         # (2^Q, O)
         diagonals = np.stack([o.to_matrix().diagonal().real for o in observables], axis=1)
-        counts = np.array([np.bincount(each, minlength=2**Q) for each in self.outcomes])
+        counts = np.array([np.bincount(outcomes, minlength=2**Q) for outcomes in self.outcomes])
         means = counts @ diagonals / self.shots
         squares = (diagonals - means[:, None, :]) ** 2  # (N, 2^Q, O)
         variances = np.einsum("ns,nso->no", counts, squares) / (self.shots - 1)
@@ -144,31 +149,32 @@ def test_the_error_of_a_probability_of_three_labels_is_an_upper_bound(index):
     structure, weights = STRUCTURES[index]
     model = classifier(weights, **structure)
     request = request_for(model)
-    answers = measure(request, Shots(S))
-    ratio = answers.standard_errors / bootstrap(model, request)
+    ratio = measure(request, Shots(S)).standard_errors / bootstrap(model, request)
     assert ratio.min() > 0.9, "below only by the two routes' own noise"
     assert np.median(ratio) < 2, "and of use"
 
 
-def assert_shots_one_by_one(model, request, found, z):
+def assert_shots_one_by_one(model, request, measured, z):
     """Every shot (N, S, O) has its own logits; the differences of these have a mean and a standard error."""
     n, shots, _ = z.shape
-    np.testing.assert_allclose(found.values, z.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(measured.values, z.mean(axis=1), atol=1e-12)
     by_observable = z.std(axis=1, ddof=1) / np.sqrt(shots)
-    np.testing.assert_allclose(found.value_errors, by_observable, atol=1e-12)
+    np.testing.assert_allclose(measured.value_errors, by_observable, atol=1e-12)
     # (N, S, k): linear in z, so also in the mean
     logits = logits_by_hand(model, request.latent[:, None, :], z)
     p = softmax(logits.mean(axis=1), axis=1)
-    np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
+    np.testing.assert_allclose(measured.probabilities, p, atol=1e-6)
     pairs = logits[..., :, None] - logits[..., None, :]
-    lead, error = pairs.mean(axis=1), pairs.std(axis=1, ddof=1) / np.sqrt(shots)
+    lead = pairs.mean(axis=1)
+    error = pairs.std(axis=1, ddof=1) / np.sqrt(shots)
     expected = p * np.einsum("nb,nab->na", p, error)
-    np.testing.assert_allclose(found.standard_errors, expected, rtol=1e-5)
-    rows, top = np.arange(n), p.argmax(axis=1)
+    np.testing.assert_allclose(measured.standard_errors, expected, rtol=1e-5)
+    rows = np.arange(n)
+    top = p.argmax(axis=1)
     ahead = lead[rows, top] > 1.959964 * error[rows, top]
     ahead[rows, top] = True
-    assert (found.decided == ahead.all(axis=1)).all()
-    assert 0 < found.decided.sum() < n, "both kinds are among them"
+    assert (measured.decided == ahead.all(axis=1)).all()
+    assert 0 < measured.decided.sum() < n, "both kinds are among them"
 
 
 @pytest.mark.parametrize(("structure", "weights"), STRUCTURES, ids=str)
@@ -176,43 +182,44 @@ def test_errors_and_decisions_are_those_of_the_shots_one_by_one(structure, weigh
     model = classifier(weights, **structure)
     request = request_for(model, spread=1.3, samples=40)
     backend = Shots(150)
-    found = measure(request, backend)
-    read = len(model.head.observables)
-    assert_shots_one_by_one(model, request, found, SIGNS[backend.outcomes][..., :read])
+    measured = measure(request, backend)
+    n_observables = len(model.head.observables)
+    assert_shots_one_by_one(model, request, measured, SIGNS[backend.outcomes][..., :n_observables])
 
 
 def test_a_head_that_reads_products_of_z_is_measured_by_its_own_observables():
     """Z₀Z₁, Z₁Z₂Z₃ and Z₃: values, errors and decisions are those of the shots one by one."""
     model = classifier([[0.9, -0.4, 0.3, 0.0], [-0.5, 0.7, 0.2, 0.0], [0.1, 0.2, -0.8, 0.0]])
-    read = [[0, 1], [1, 2, 3], [3]]
+    products_of_qubits = [[0, 1], [1, 2, 3], [3]]
     model.head.observables = [
-        SparsePauliOp.from_sparse_list([("Z" * len(q), q, 1.0)], Q) for q in read
+        SparsePauliOp.from_sparse_list([("Z" * len(q), q, 1.0)], Q) for q in products_of_qubits
     ]
     with torch.no_grad():
         model.final.weight = torch.nn.Parameter(model.final.weight[:, :3])
     request = request_for(model, spread=1.3, samples=30)
     backend = Shots(150)
-    found = measure(request, backend)
-    products = np.stack([SIGNS[:, q].prod(axis=1) for q in read], axis=1)  # (2^Q, 3)
-    assert_shots_one_by_one(model, request, found, products[backend.outcomes])
+    measured = measure(request, backend)
+    products = np.stack([SIGNS[:, q].prod(axis=1) for q in products_of_qubits], axis=1)  # (2^Q, 3)
+    assert_shots_one_by_one(model, request, measured, products[backend.outcomes])
     exact = measure(request, create("adjoint", {"dtype": "float64"})).values
-    given = distributions(request.circuit, request.parameters)
-    np.testing.assert_allclose(exact, given @ products, atol=1e-9)
-    assert np.abs(exact - given @ SIGNS[:, :3]).max() > 0.3, "not those of single qubits"
+    outcome_probabilities = distributions(request.circuit, request.parameters)
+    np.testing.assert_allclose(exact, outcome_probabilities @ products, atol=1e-9)
+    assert np.abs(exact - outcome_probabilities @ SIGNS[:, :3]).max() > 0.3, (
+        "not those of single qubits"
+    )
 
 
-@pytest.mark.parametrize("others", [0, 1], ids=["two labels", "a third label, far behind"])
-def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
+@pytest.mark.parametrize("n_other_labels", [0, 1], ids=["two labels", "a third label, far behind"])
+def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(n_other_labels):
     """What 95 % means. The lead is a sum over correlated qubits; that over the third label is always clear."""
-    model = classifier(WEIGHTS["errors add up"] + [[0.0] * Q] * others)
+    model = classifier(WEIGHTS["errors add up"] + [[0.0] * Q] * n_other_labels)
     request = request_for(model, samples=1)
-    (given,) = distributions(request.circuit, request.parameters)
-    lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (given @ SIGNS)
+    (outcome_probabilities,) = distributions(request.circuit, request.parameters)
+    lead = np.subtract(*np.array(WEIGHTS["errors add up"])) @ (outcome_probabilities @ SIGNS)
     with torch.no_grad():
-        model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + others])
+        model.final.bias[:] = torch.tensor([-lead, 0.0, -30.0][: 2 + n_other_labels])
     latent, parameters = (part.repeat(4000, 0) for part in (request.latent, request.parameters))
-    repeated = replace(request, latent=latent, parameters=parameters)
-    answers = measure(repeated, Shots(400))
+    answers = measure(replace(request, latent=latent, parameters=parameters), Shots(400))
     assert abs(answers.decided.mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 4000)
     assert abs(answers.probabilities.argmax(axis=1).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)
 
@@ -220,9 +227,8 @@ def test_where_two_labels_are_equal_one_in_twenty_is_called_decided(others):
 @pytest.mark.parametrize("shots", [1, 2, 3, 5, 10])
 def test_few_shots_that_agree_decide_no_label_wrongly(shots):
     """The margins are small: a decided label is wrong in nearly half of the cases."""
-    model = classifier(WEIGHTS["errors add up"])
-    request = request_for(model, samples=400)
+    request = request_for(classifier(WEIGHTS["errors add up"]), samples=400)
     exact = measure(request, create("adjoint", {"dtype": "float64"}))
-    found = measure(request, create("adjoint", {"shots": shots, "seed": 3}))
-    wrong = found.decided & (found.logits.argmax(axis=1) != exact.logits.argmax(axis=1))
+    measured = measure(request, create("adjoint", {"shots": shots, "seed": 3}))
+    wrong = measured.decided & (measured.logits.argmax(axis=1) != exact.logits.argmax(axis=1))
     assert wrong.mean() < 0.05

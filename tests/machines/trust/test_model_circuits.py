@@ -17,7 +17,8 @@ from qllmft_base.errors import UserError
 from qllmft_machines.trust.circuits import model_circuits
 from qllmft_machines.trust.measurement import measure
 
-D, N = 9, 5
+D = 9
+N = 5
 VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
 
 # structure, k
@@ -61,8 +62,10 @@ def z_values(model: Classifier, named: list[dict[str, float]]) -> np.ndarray:
     qubits = range(model.head.circuit.num_qubits)
     words = [word for n in range(1, 5) for word in combinations(qubits, n)]
     signs = {n: (-1) ** np.bitwise_count(np.arange(2**n)).astype(int) for n in range(1, 5)}
-    read = words[: len(model.head.observables)]
-    return np.array([[s.probabilities(word) @ signs[len(word)] for word in read] for s in states])
+    read_words = words[: len(model.head.observables)]
+    return np.array(
+        [[s.probabilities(word) @ signs[len(word)] for word in read_words] for s in states]
+    )
 
 
 @EVERY_MODEL
@@ -92,11 +95,10 @@ def test_exact_backends_answer_what_the_model_answers(structure, k, name):
     options = {"dtype": "float64"} if name == "adjoint" else {}
     answers = measure(request, backend_named(name, **options))
     with torch.no_grad():
-        own = model.head(torch.from_numpy(request.latent).float()).numpy()
+        head_values = model.head(torch.from_numpy(request.latent).float()).numpy()
         logits = compute_logits(model, torch.from_numpy(VECTORS)).double().numpy()
-    expected = z_values(model, named)
-    np.testing.assert_allclose(answers.values, expected, atol=1e-9)
-    np.testing.assert_allclose(answers.values, own, atol=1e-6)
+    np.testing.assert_allclose(answers.values, z_values(model, named), atol=1e-9)
+    np.testing.assert_allclose(answers.values, head_values, atol=1e-6)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert answers.probabilities.shape == (N, k)
     np.testing.assert_allclose(answers.probabilities, probabilities, atol=1e-6)

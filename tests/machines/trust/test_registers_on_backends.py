@@ -20,7 +20,9 @@ from qllmft_machines.trust.circuits import model_circuits
 from qllmft_machines.trust.measurement import measure, run_circuits
 from qllmft_machines.trust.rounds import Rounds, expected_shares, measure_in_rounds
 
-D, N, K = 9, 4, 5
+D = 9
+N = 4
+K = 5
 VECTORS = np.random.default_rng(4).normal(size=(N, D)).astype(np.float32)
 STRUCTURES = [
     {"n_qubits": 6, "registers": 3},
@@ -51,17 +53,16 @@ def test_a_machine_gets_as_few_circuits_as_hold_all_registers(structure, qubits)
     assert circuits.circuit.num_qubits <= max(qubits, width)
     assert circuits.parameters.shape == (N * circuits.per_text, circuits.circuit.num_parameters)
     answers = measure(circuits, exact_backend(circuits.circuit, "float64"))
-    apart = measure(circuits.in_registers, exact_backend(model.head.circuit, "float64"))
-    np.testing.assert_allclose(answers.values, apart.values, atol=1e-9)
-    np.testing.assert_allclose(answers.logits, apart.logits, atol=1e-6)
+    by_register = measure(circuits.in_registers, exact_backend(model.head.circuit, "float64"))
+    np.testing.assert_allclose(answers.values, by_register.values, atol=1e-9)
+    np.testing.assert_allclose(answers.logits, by_register.logits, atol=1e-6)
     logits = compute_logits(model, torch.from_numpy(VECTORS)).double().numpy()
     np.testing.assert_allclose(answers.logits, logits, atol=1e-5)
     assert not answers.standard_errors.any()
 
 
 def test_the_values_are_those_of_qiskits_state_vector():
-    model = built(STRUCTURES[0])
-    circuits = model_circuits(model, VECTORS, backend=machine(4))
+    circuits = model_circuits(built(STRUCTURES[0]), VECTORS, backend=machine(4))
     values = measure(circuits, exact_backend(circuits.circuit, "float64")).values
     states = [Statevector(circuits.circuit.assign_parameters(row)) for row in circuits.parameters]
     expected = np.array(
@@ -74,19 +75,23 @@ def test_the_values_are_those_of_qiskits_state_vector():
 @pytest.mark.parametrize("thresholds", [None, np.full(K, 0.5)], ids=["one label", "several"])
 def test_errors_of_leads_are_those_of_repeated_shots(qubits, thresholds):
     """Standard errors of the differences of logits are the scatter of repeated measurements."""
-    shots, repeats, n_texts = 400, 60, 2
+    shots = 400
+    repeats = 60
+    n_texts = 2
     model = built(STRUCTURES[2])
     texts = np.tile(VECTORS[:n_texts], (repeats, 1))  # each has shots of its own
     circuits = model_circuits(model, texts, thresholds, machine(qubits))
     assert circuits.registers == 3
-    found = run_circuits(circuits, create("adjoint", {"shots": shots, "shot_model": "multinomial"}))
-    logits = circuits.logits(found.values).detach().double().numpy()
+    measured = run_circuits(
+        circuits, create("adjoint", {"shots": shots, "shot_model": "multinomial"})
+    )
+    logits = circuits.logits(measured.values).detach().double().numpy()
     contrasts = logits
     if thresholds is None:
         first, second = np.triu_indices(K, 1)
         contrasts = logits[:, first] - logits[:, second]
     scatter = contrasts.reshape(repeats, n_texts, -1).std(axis=0, ddof=1)
-    stated = found.contrast_errors.reshape(repeats, n_texts, -1).mean(axis=0)
+    stated = measured.contrast_errors.reshape(repeats, n_texts, -1).mean(axis=0)
     assert np.abs(np.log(stated / scatter)).max() < 0.45
     assert abs(np.log(stated / scatter).mean()) < 0.1
 
@@ -120,14 +125,14 @@ def test_backends_here_run_each_register_alone(name):
 
 
 def test_some_of_the_texts_keep_their_circuits():
-    model = built(STRUCTURES[1])
-    circuits = model_circuits(model, VECTORS, backend=machine(4))
+    circuits = model_circuits(built(STRUCTURES[1]), VECTORS, backend=machine(4))
     rows = np.array([True, False, False, True])
     part = circuits.take(rows)
     backend = exact_backend(circuits.circuit, "float64")
-    whole, some = measure(circuits, backend), measure(part, backend)
-    np.testing.assert_allclose(some.values, whole.values[rows])
-    np.testing.assert_allclose(some.logits, whole.logits[rows])
+    all_texts = measure(circuits, backend)
+    some = measure(part, backend)
+    np.testing.assert_allclose(some.values, all_texts.values[rows])
+    np.testing.assert_allclose(some.logits, all_texts.logits[rows])
 
 
 def test_one_register_is_asked_for_what_it_always_was():

@@ -32,8 +32,10 @@ def test_the_shots_double_up_to_the_total():
 
 def test_an_interval_holds_at_all_rounds_together():
     """Means of shots around 0 leave it in at most 5 % of 20,000 sequences; with 1.96 errors a look, in far more."""
-    rounds, rng = Rounds.from_total(2560, 7), np.random.default_rng(0)
-    sums, total = np.zeros(20_000), 0
+    rounds = Rounds.from_total(2560, 7)
+    rng = np.random.default_rng(0)
+    sums = np.zeros(20_000)
+    total = 0
     out = np.zeros((2, 20_000), bool)
     for shots, width in zip(rounds.shots, rounds.half_widths(1), strict=True):
         total += shots
@@ -48,35 +50,36 @@ def test_an_interval_holds_at_all_rounds_together():
 @pytest.mark.parametrize("weights", ["errors add up", "three labels"])
 def test_all_rounds_give_the_mean_of_all_shots(weights):
     """Of each text: the values are the means over its rounds, weighted by shots, by another route."""
-    model = classifier(WEIGHTS[weights])
-    circuits = request_for(model, spread=1.2, samples=30)
+    circuits = request_for(classifier(WEIGHTS[weights]), spread=1.2, samples=30)
     backend = create("aer_forte", {"seed": 3})
     rounds = Rounds.from_total(1600, 5)
-    found = measure_in_rounds(circuits, backend, rounds)
-    shots = found.shots
+    measured = measure_in_rounds(circuits, backend, rounds)
+    shots = measured.shots
     assert shots is not None
     assert set(shots.tolist()) <= set(rounds.totals)
     assert shots.min() < 1600
-    active, sums = np.ones(30, bool), np.zeros((30, 4))
+    active = np.ones(30, bool)
+    sums = np.zeros((30, 4))
     for number, size in enumerate(rounds.shots):
-        own = backend.in_round(size, number)
-        part = own.expectations(circuits.circuit, circuits.parameters[active], circuits.observables)
+        backend_of_round = backend.in_round(size, number)
+        part = backend_of_round.expectations(
+            circuits.circuit, circuits.parameters[active], circuits.observables
+        )
         sums[active] += size * part.values
         active &= shots > rounds.totals[number]
-    np.testing.assert_allclose(found.values, sums / shots[:, None], atol=1e-12)
-    assert found.decided[shots < 1600].all(), "a text with fewer shots is decided"
+    np.testing.assert_allclose(measured.values, sums / shots[:, None], atol=1e-12)
+    assert measured.decided[shots < 1600].all(), "a text with fewer shots is decided"
     exact = measure(circuits, create("adjoint", {"dtype": "float64"}))
-    assert (found.labels == exact.labels)[found.decided].all()
-    again = measure_in_rounds(circuits, backend, rounds)
-    assert (again.values == found.values).all()
+    assert (measured.labels == exact.labels)[measured.decided].all()
+    assert (measure_in_rounds(circuits, backend, rounds).values == measured.values).all()
 
 
 def test_the_expected_share_is_the_one_that_is_measured():
-    model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, spread=1.2, samples=400), Rounds.from_total(1600, 5)
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=400)
+    rounds = Rounds.from_total(1600, 5)
     expected = expected_shares(circuits, rounds)
-    found = measure_in_rounds(circuits, create("adjoint", {"shots": 1600}), rounds)
-    measured = [(found.shots >= total).mean() for total in rounds.totals]
+    in_rounds = measure_in_rounds(circuits, create("adjoint", {"shots": 1600}), rounds)
+    measured = [(in_rounds.shots >= total).mean() for total in rounds.totals]
     np.testing.assert_allclose(expected, measured, atol=0.06)
     assert expected[0] == 1
     assert expected[-1] < 0.6
@@ -87,8 +90,8 @@ def test_few_shots_that_agree_decide_nothing():
     model = classifier([[0.02, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.01]])
     circuits = request_for(model, spread=0.0, samples=2)
     circuits.parameters[:] = 0.0  # every shot is 0000
-    found = measure_in_rounds(circuits, create("aer_forte", {}), Rounds.from_total(20, 1))
-    assert found.lead_errors.min() > 0
+    measured = measure_in_rounds(circuits, create("aer_forte", {}), Rounds.from_total(20, 1))
+    assert measured.lead_errors.min() > 0
 
 
 def test_backends_that_measure_once_say_so():
@@ -127,17 +130,22 @@ def box(monkeypatch, tmp_path):
 
 
 def forte(box, tmp_path, **options):
-    given = {"url": box.url, "ledger": tmp_path / "ledger", "shots": 1600, "poll_interval_s": 0.02}
-    return create("ionq_forte", given | {"settle_s": 0.15, "circuits_per_job": 8} | options)
+    usual_options = {
+        "url": box.url,
+        "ledger": tmp_path / "ledger",
+        "shots": 1600,
+        "poll_interval_s": 0.02,
+    }
+    return create("ionq_forte", usual_options | {"settle_s": 0.15, "circuits_per_job": 8} | options)
 
 
 def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
     """The circuits paid are those of each round's undecided texts, and a call killed in a round continues in it."""
-    model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, spread=1.2, samples=20), Rounds.from_total(1600, 5)
-    asked = []
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), spread=1.2, samples=20)
+    rounds = Rounds.from_total(1600, 5)
+    estimates = []
     backend = forte(box, tmp_path)
-    backend.attend(confirm=lambda estimate: asked.append(estimate) or True)
+    backend.attend(confirm=lambda estimate: estimates.append(estimate) or True)
     estimate = bound_cost(circuits, backend, rounds)
     assert estimate.circuits == 20 * 5
     assert "for at most 100 circuits on" in str(estimate)
@@ -149,20 +157,20 @@ def test_a_ledger_keeps_rounds_and_nothing_is_paid_twice(box, tmp_path):
         if box.store.totals()["circuits_paid"] > 25:
             raise Killed
 
-    backend.attend(confirm=lambda estimate: asked.append(estimate) or True, on_progress=kill)
+    backend.attend(confirm=lambda estimate: estimates.append(estimate) or True, on_progress=kill)
     with pytest.raises(Killed):
         measure_in_rounds(circuits, backend, rounds)
     later = forte(box, tmp_path, yes=True)
-    found = measure_in_rounds(circuits, later, rounds)
-    expected = sum((found.shots >= total).sum() for total in rounds.totals)
+    measured = measure_in_rounds(circuits, later, rounds)
+    expected = sum((measured.shots >= total).sum() for total in rounds.totals)
     assert box.store.totals()["circuits_paid"] == expected < 100
-    assert len(asked) == 1, "consent is to the price of all rounds"
-    assert asked[0].price == pytest.approx(estimate.price)
+    assert len(estimates) == 1, "consent is to the price of all rounds"
+    assert estimates[0].price == pytest.approx(estimate.price)
     paid = LedgerCharges.from_chunks(later.jobs.ledger.chunks.values(), later.address).price
     assert paid <= estimate.price
     assert estimate.expected == pytest.approx(paid, rel=0.35)
-    again = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
-    assert (again.values == found.values).all()
+    repeated = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
+    assert (repeated.values == measured.values).all()
     assert box.store.totals()["circuits_paid"] == expected
 
 
@@ -194,8 +202,8 @@ def test_a_dry_run_reads_the_rounds_that_are_in_the_ledger(box, tmp_path):
         bound_then = estimate_rounds(circuits, backend, rounds)
         assert bound_then.known == paid, "the circuits of this round are paid, and not read yet"
         wait(tmp_path / "ledger", IonQConnection(url=box.url, poll_interval_s=0.02, settle_s=0.15))
-    found = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
-    undecided = [int((found.shots > total).sum()) for total in (0, *rounds.totals)]
+    measured = measure_in_rounds(circuits, forte(box, tmp_path), rounds)
+    undecided = [int((measured.shots > total).sum()) for total in (0, *rounds.totals)]
     expected = [n * (4 - i) for i, n in enumerate(undecided) if n]
     assert bounds == [(n, sum(undecided[:i])) for i, n in enumerate([*expected, 0])]
     assert "for 0 circuits on" in str(estimate)
@@ -219,8 +227,8 @@ def test_a_dry_run_in_rounds_ends_like_the_call_if_a_job_failed(box, tmp_path):
 
 
 def test_a_ceiling_below_the_bound_sends_nothing(box, tmp_path):
-    model = classifier(WEIGHTS["errors add up"])
-    circuits, rounds = request_for(model, samples=4), Rounds.from_total(1600, 5)
+    circuits = request_for(classifier(WEIGHTS["errors add up"]), samples=4)
+    rounds = Rounds.from_total(1600, 5)
     price = bound_cost(circuits, forte(box, tmp_path), rounds).price
     for options in ({"max_cost": price * 0.99}, {}):
         with pytest.raises(CostRefusedError):
@@ -237,8 +245,14 @@ def test_a_machine_measures_all_rounds_on_the_same_qubits():
     request = circuits.circuit, circuits.parameters, circuits.observables
     rounds = [backend.in_round(100, number) for number in (0, 1)]
     assert (
-        len({each.compile_for_machine(circuits.circuit).sha256 for each in (backend, *rounds)}) == 1
+        len(
+            {
+                round_backend.compile_for_machine(circuits.circuit).sha256
+                for round_backend in (backend, *rounds)
+            }
+        )
+        == 1
     )
-    first, second = (each.expectations(*request).values for each in rounds)
+    first, second = (round_backend.expectations(*request).values for round_backend in rounds)
     assert (first != second).any()
     np.testing.assert_allclose(first, second, atol=0.6)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ending import finished
+from ending import finish_command
 from sandbox_job import sandbox_job
 from small_texts import write_reviews
 from trained_run import Trained
@@ -16,12 +16,12 @@ from trained_run import Trained
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("cli")
-    made = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
+    trained_run = Trained(folder / "run", write_reviews(folder / "reviews.tsv"), tiny_body)
     # before any fixture of a module, and compared with runs that have `short_baselines`
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qllmft.training.head.MAX_EPOCHS", 60)
-        finished(*made.arguments())
-    return made
+        finish_command(*trained_run.arguments())
+    return trained_run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,7 +66,7 @@ def job(run, cli, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def calibrated(job):
+def calibrated_job(job):
     """The job of a run with 30 calibration texts; the tiny one has six."""
     from qllmft.inference import Predictor
 
@@ -78,7 +78,7 @@ def calibrated(job):
 
 
 @pytest.fixture
-def visited(monkeypatch):
+def visit_server(monkeypatch):
     """A function that replaces a server's wait for Ctrl-C by calls of a client."""
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")
     from starlette.testclient import TestClient

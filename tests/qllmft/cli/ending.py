@@ -9,9 +9,10 @@ from command_line import words_of
 from qllmft.cli.main import main
 
 
-def ended(*arguments):
+def run_command(*arguments):
     """The exit code, 0 or 2, the output and the messages; an error is in our words, without a traceback."""
-    output, messages = io.StringIO(), io.StringIO()
+    output = io.StringIO()
+    messages = io.StringIO()
     with (
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(messages),
@@ -27,12 +28,12 @@ def ended(*arguments):
     return code, output.getvalue(), messages.getvalue()
 
 
-def finished(*arguments):
+def finish_command(*arguments):
     """The output and the messages of a command that ends with 0, at 80 columns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "80")
         for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
             patch.delenv(name, raising=False)
-        code, output, messages = ended(*arguments)
+        code, output, messages = run_command(*arguments)
     assert code == 0, messages
     return output, messages

@@ -46,11 +46,12 @@ class PipedCommand:
         """Press Ctrl-C."""
         os.kill(self.process.pid, signal.SIGINT)
 
-    def end(self, rest=b""):
+    def end(self, last_input=b""):
         """Write the rest of the input and close it: the exit code, what is left of the output, and the messages."""
-        self.input.write(rest)
+        self.input.write(last_input)
         self.input.close()
-        output, messages = self.output.read(), self.messages.read()
+        output = self.output.read()
+        messages = self.messages.read()
         self.process.join()
         return self.process.exitcode, output, messages
 

@@ -25,13 +25,13 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 @pytest.fixture
 def files(tmp_path):
     model = base(0)
-    held, labels = model["test"]
+    test_rows, labels = model["test"]
     (tmp_path / "head.qasm").write_text(qasm3.dumps(model["circuit"]))
     np.savez(
         tmp_path / "rows.npz",
         X=model["X"][:60],
         y=model["y"][:60],
-        X_test=held[:40],
+        X_test=test_rows[:40],
         y_test=labels[:40],
         weights=model["weights"],
         readout_weight=model["readout"][0],
@@ -66,10 +66,10 @@ def test_the_table_has_each_check_and_the_reason_of_each_issue(files, cli):
 
 @pytest.mark.usefixtures("short_checks")
 def test_json_has_all_findings(files, cli):
-    found = cli.json("analyse", *files, "--shots 50")
-    assert found["shots"] == 50
-    assert len(found["checks"]) == 22
-    assert (found["n_qubits"], found["weights"]) == (4, 12)
+    audit = cli.json("analyse", *files, "--shots 50")
+    assert audit["shots"] == 50
+    assert len(audit["checks"]) == 22
+    assert (audit["n_qubits"], audit["weights"]) == (4, 12)
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_what_an_audit_needs_is_said(arguments, message, cli):
     assert message in cli("analyse", *arguments, code=2)[1]
 
 
-def of_head(head):
+def head_circuit(head):
     return head.circuit, head.connector.weight
 
 
-def of_connector(connector):
+def connector_circuit(connector):
     return connector.neural_network.circuit, connector.weight
 
 
-def of_layer(layer):
+def layer_circuit(layer):
     weights = layer.qnode_weights["weights"].detach().numpy()
-    found = trained_circuit(layer.qnode, np.zeros(4), weights=weights)
-    return found.circuit, torch.from_numpy(found.values)
+    trained = trained_circuit(layer.qnode, np.zeros(4), weights=weights)
+    return trained.circuit, torch.from_numpy(trained.values)
 
 
 @pytest.mark.slow
@@ -107,25 +107,26 @@ def of_layer(layer):
 @pytest.mark.parametrize(
     ("example", "layer", "parts", "qubits"),
     [
-        ("aer_then_ionq", QuantumHead, of_head, 4),
-        ("engine_for_qiskit", TorchConnector, of_connector, 3),
-        ("export_to_qasm", QuantumHead, of_head, 4),
-        ("head_as_a_layer", QuantumHead, of_head, 4),
-        ("pennylane_layer", qp.qnn.TorchLayer, of_layer, 4),
-        ("study_of_an_ansatz", QuantumHead, of_head, 10),
-        ("train_on_your_table", QuantumHead, of_head, 7),
+        ("aer_then_ionq", QuantumHead, head_circuit, 4),
+        ("engine_for_qiskit", TorchConnector, connector_circuit, 3),
+        ("export_to_qasm", QuantumHead, head_circuit, 4),
+        ("head_as_a_layer", QuantumHead, head_circuit, 4),
+        ("pennylane_layer", qp.qnn.TorchLayer, layer_circuit, 4),
+        ("study_of_an_ansatz", QuantumHead, head_circuit, 10),
+        ("train_on_your_table", QuantumHead, head_circuit, 7),
     ],
 )
 def test_the_circuit_of_an_example_is_audited(
     example, layer, parts, qubits, cli, tmp_path, monkeypatch
 ):
-    used, forward = [], layer.forward
+    used = []
+    forward = layer.forward
 
-    def recorded(module, *arguments):
+    def record_module(module, *arguments):
         used.append(module)
         return forward(module, *arguments)
 
-    monkeypatch.setattr(layer, "forward", recorded)
+    monkeypatch.setattr(layer, "forward", record_module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [example])
     runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
@@ -134,12 +135,12 @@ def test_the_circuit_of_an_example_is_audited(
     Path("head.qasm").write_text(text)
     Path("head.qasm.names.json").write_text(json.dumps(names))
     rows = np.random.default_rng(0).uniform(-2, 2, (60, qubits))
-    given = {"X": rows, "y": rows[:, 0] > 0, "weights": weights.detach().double().numpy()}
-    np.savez("rows.npz", **given)
-    found = cli.json("analyse", "--circuit head.qasm --data rows.npz")
-    assert (found["n_qubits"], found["weights"]) == (qubits, weights.numel())
+    arrays = {"X": rows, "y": rows[:, 0] > 0, "weights": weights.detach().double().numpy()}
+    np.savez("rows.npz", **arrays)
+    audit = cli.json("analyse", "--circuit head.qasm --data rows.npz")
+    assert (audit["n_qubits"], audit["weights"]) == (qubits, weights.numel())
     of_example, of_file = (
-        trained_circuit(each, rows[0], weights=given["weights"]).expectations(rows)
-        for each in (circuit, read_circuit(Path("head.qasm")))
+        trained_circuit(source, rows[0], weights=arrays["weights"]).expectations(rows)
+        for source in (circuit, read_circuit(Path("head.qasm")))
     )
     assert of_file == pytest.approx(of_example, abs=1e-9)

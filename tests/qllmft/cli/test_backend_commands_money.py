@@ -4,19 +4,18 @@ import io
 import json
 import re
 import sys
-import warnings
 
 import pytest
 from command_line import result_of
 from faulty_server import Fault, MockServer
-from sandbox_job import TEXTS, TOKEN, VARIABLES, option_arguments
+from sandbox_job import TEXTS, TOKEN, option_arguments
 
 from qllmft_base.text import format_count
-from qllmft_machines.errors import NoAnswerWarning
 
 # The head of the run, 4 qubits: 4 re-uploads of 4 angles,
 # 3 + 2 layers of 4 blocks (one R_Y and one CNOT each).
-ONE_QUBIT_GATES, TWO_QUBIT_GATES = 4 * 4 + 5 * 4, 5 * 4
+ONE_QUBIT_GATES = 4 * 4 + 5 * 4
+TWO_QUBIT_GATES = 5 * 4
 EACH = ONE_QUBIT_GATES * 1e-6 + TWO_QUBIT_GATES * 1e-5  # a shot, at the mock server's prices
 PRICE = 7 * 1000 * EACH  # of all texts
 
@@ -43,24 +42,26 @@ SOURCE = (
 )
 
 
-def announced(circuits, jobs, known=0, shots=1000):
+def announce(circuits, jobs, paid_circuits=0, shots=1000):
     price = (
         f"Estimated price: {circuits * shots * EACH:.2f} sandbox-credit for {format_count(circuits, 'circuit')} on "
         f"qpu.forte-1, {shots:,} shots each."
     )
-    sent = f"Jobs: {jobs}." if circuits else ""
+    job_count = f"Jobs: {jobs}." if circuits else ""
     paid = (
-        f"{format_count(known, 'circuit', ('is', 'are'))} in the ledger and free." if known else ""
+        f"{format_count(paid_circuits, 'circuit', ('is', 'are'))} in the ledger and free."
+        if paid_circuits
+        else ""
     )
-    return " ".join(filter(None, (price, sent, paid, GATES)))
+    return " ".join(filter(None, (price, job_count, paid, GATES)))
 
 
-def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
+def test_a_dry_run_prints_counts_and_prices_and_sends_nothing(job):
     load = result_of(job.path)["models"][0]["circuit_dependence"]
     for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
         output, messages = call("--dry-run")
         assert output.splitlines()[-3:] == [
-            f"{announced(circuits, jobs)} {NO_CHECK_CIRCUIT} {SOURCE}",
+            f"{announce(circuits, jobs)} {NO_CHECK_CIRCUIT} {SOURCE}",
             f"Effect of the device: {100 * load:.0f} % of predicted labels change if it returns pure noise.",
             "dry run: nothing was sent",
         ]
@@ -68,57 +69,35 @@ def test_a_dry_run_counts_and_prices_and_sends_nothing(job):
     assert job.totals["requests"] == {"estimate": 2}
     assert not (job.path / "ledger").exists()
     job.predict("--yes --limit 3")
-    sent = job.totals["requests"]["submit"]
-    assert announced(4, 2, known=3) in job.predict("--dry-run --yes")[0]
-    assert announced(0, 0, known=3) in job.predict("--dry-run --limit 3")[0]
-    assert announced(7, 3, shots=50) in job.predict("--dry-run --shots 50")[0]
-    assert job.totals["requests"]["submit"] == sent == 1
+    submissions = job.totals["requests"]["submit"]
+    assert announce(4, 2, paid_circuits=3) in job.predict("--dry-run --yes")[0]
+    assert announce(0, 0, paid_circuits=3) in job.predict("--dry-run --limit 3")[0]
+    assert announce(7, 3, shots=50) in job.predict("--dry-run --shots 50")[0]
+    assert job.totals["requests"]["submit"] == submissions == 1
     assert job.totals["circuits_paid"] == 3
 
 
 def test_a_dry_run_says_that_its_ceiling_would_refuse_the_call(job):
     below, above = (f"--max-cost {PRICE + change}" for change in (-0.01, 0.01))
     output, messages = job.predict(f"--dry-run {below}", code=2)
-    said = messages.split("dry run: the call would be refused: ")[1]
-    assert said == job.predict(f"--yes {below}", code=2)[1].split("error: ")[1]
+    refusal = messages.split("dry run: the call would be refused: ")[1]
+    assert refusal == job.predict(f"--yes {below}", code=2)[1].split("error: ")[1]
     assert "credits are not dollars" in output
     assert "refused" not in "".join(job.predict(f"--dry-run {above}"))
     assert "would be refused" in job.predict(f"--dry-run --offline {above}", code=2)[1]
 
 
-def test_with_yes_the_price_is_said_before_anything_is_sent(job):
-    _, messages = job.predict("--yes --limit 4")
-    assert messages.index(announced(4, 2)) < messages.index("job ")
-    assert messages.count("Estimated price") == 1
-    assert announced(4, 2) not in job.predict("--yes --limit 4")[1], "nothing is sent again"
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
+def test_a_dry_run_with_a_server_that_is_away(job, monkeypatch):
     """It says why and what to do; without the server there is a dated estimate."""
-    call = getattr(job, command)
     with MockServer() as gone:
         monkeypatch.setenv("QISKIT_IONQ_API_URL", gone.url)
-    # drawn pauses can add up to less than the seconds that are worth a word
-    monkeypatch.setattr("qllmft_machines.silence.QUIET_S", 0.0)
     monkeypatch.setattr("qllmft_machines.ionq.base._PRICE_PATIENCE_S", 0.2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", NoAnswerWarning)
-        _, messages = call("--dry-run --limit 4 --backend-option retry_s=600", code=2)
-    assert "jobs/estimate does not answer. The request is repeated for up to" in messages
+    messages = job.predict("--dry-run --limit 4 --backend-option retry_s=600", code=2)[1]
     why = r"^error: no price: GET http://127.* The server was not reached\..*add --offline"
     assert re.search(why, messages, re.MULTILINE)
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    estimate, _, note = call("--dry-run --offline --limit 4")[0].splitlines()[-3:]
-    # 36 rotations of two GPI2 pulses, and 20 CNOT gates of a ZZ gate and two pulses: Azure's prices
-    # of that day
-    price = 4 * (12.4166 + 1000 * (112 * 0.000220 + 20 * 0.000975))
-    for part in (
-        f"Estimated price: {price:.2f} USD for 4 circuits on qpu.forte-1",
-        "This is a dated estimate from Azure's prices of 2024-12-05 (https://learn.microsoft",
-        "112 native one-qubit and 20 ZZ gates per circuit",
-    ):
-        assert part in estimate
+    estimate, _, note = job.evaluate("--dry-run --offline --limit 4")[0].splitlines()[-3:]
+    assert re.search(r"Estimated price: [\d.]+ USD for 4 circuits on .* dated estimate", estimate)
     assert note == "dry run: nothing was sent"
     assert job.totals["requests"] == {}
 
@@ -131,8 +110,7 @@ def test_a_dry_run_with_a_server_that_is_away(job, command, monkeypatch):
 )
 def test_a_dry_run_without_a_key_has_the_published_price(job, monkeypatch):
     monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
-    output, _ = job.predict("--dry-run")
-    priced = output.splitlines()[-3]
+    priced = job.predict("--dry-run")[0].splitlines()[-3]
     assert priced.startswith("Estimated price: ")
     assert (
         "There is no IonQ API key, so the server was not asked. This is a dated estimate" in priced
@@ -195,40 +173,20 @@ def test_price_needs_a_backend_that_sends_circuits(job, backend, option):
     )
 
 
-def test_a_dry_run_with_a_key_that_is_not_accepted_says_why_there_is_no_price(job):
-    job.box.faults.arm(Fault("status", "estimate", code=401, times=-1))
-    _, messages = job.predict("--dry-run", code=2)
-    why = r"^error: no price: GET .* answered 401.*The API key was not accepted.*--offline"
-    assert re.search(why, messages)
-
-
 def test_a_cap_that_the_service_keeps(job):
     job.predict("--yes --session-max-cost 3 --session-max-minutes 20")
     (session,) = job.box.store.sessions.values()
     caps = {"cost_limit": {"unit": "sandbox-credit", "value": 3.0}, "duration_limit_min": 20}
     assert (session.caps, session.ended_at is not None) == (caps, True)
     assert {j.payload["session_id"] for j in job.box.store.jobs.values()} == {session.id}
-    job.box.faults.arm(Fault("status", "sessions", code=500, after=1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        output, messages = job.predict("--yes --limit 1 --shots 76 --session-max-cost 3")
-    said = r"^warning: the session .* could not be ended: .* ends by itself at its caps\.$"
-    assert re.search(said, messages, re.M)
-    assert len(output.splitlines()) == 1
-    job.assert_paid_once(8, jobs=4)
 
 
 def test_a_ceiling_refuses_before_anything_is_sent(job):
-    _, messages = job.predict(f"--max-cost {PRICE - 0.01} --yes", code=2)
-    assert messages == (
-        f"error: the estimated price is {PRICE:.2f} sandbox-credit, above max_cost = {PRICE - 0.01:g}. Nothing of this "
-        f"call was sent. Take fewer samples or shots, or raise max_cost to {PRICE + 0.005:.2f}.\n"
-    )
+    messages = job.predict(f"--max-cost {PRICE - 0.01} --yes", code=2)[1]
+    assert f"above max_cost = {PRICE - 0.01:g}. Nothing of this call was sent." in messages
+    messages = job.predict(f"--max-cost {PRICE + 0.01}", code=2)[1]
+    assert "Add --yes to send paid circuits" in messages, "a ceiling is no agreement"
     assert "submit" not in job.totals["requests"]
-    _, messages = job.predict(f"--max-cost {PRICE + 0.01}", code=2)
-    asked = "Add --yes to send paid circuits without confirmation."
-    assert asked in messages, "a ceiling is no agreement"
-    assert job.totals["jobs"] == 0
     job.predict(f"--max-cost {PRICE + 0.01} --yes")
     job.assert_paid_once(7, jobs=3)
 
@@ -237,7 +195,7 @@ def test_a_ceiling_refuses_before_anything_is_sent(job):
 def test_without_a_terminal_somebody_must_have_said_yes(job, command):
     call = getattr(job, command)
     _, messages = call("--limit 4", code=2)
-    assert announced(4, 2) in messages
+    assert announce(4, 2) in messages
     assert "nobody can confirm the price, because standard input is not a terminal" in messages
     assert messages.endswith("Add --yes to send paid circuits without confirmation.\n")
     assert job.totals["requests"] == {"estimate": 1}
@@ -248,15 +206,14 @@ def test_without_a_terminal_somebody_must_have_said_yes(job, command):
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "nothing", "Ctrl-D"])
 def test_at_a_terminal_no_sends_nothing(job, terminal, answer):
     terminal(answer)
-    _, messages = job.predict(code=2)
-    assert "not confirmed, so nothing was sent. Estimated price: " in messages
+    assert "not confirmed, so nothing was sent. Estimated price: " in job.predict(code=2)[1]
     assert job.totals["jobs"] == 0
 
 
 def test_at_a_terminal_yes_sends(job, terminal):
     terminal("y\n")
     output, messages = job.predict()
-    question = f"{announced(7, 3)} {NO_CHECK_CIRCUIT} {SOURCE} Send? [y/n] (n): job"
+    question = f"{announce(7, 3)} {NO_CHECK_CIRCUIT} {SOURCE} Send? [y/n] (n): job"
     assert question in " ".join(messages.split())
     assert messages.count("Estimated price") == 1, "the question says it"
     assert len(output.splitlines()) == 7
@@ -272,18 +229,18 @@ def test_circuits_that_hardly_matter_are_asked_about_before_their_price(job, ter
     record = json.loads(file.read_text())
     record["models"][0]["circuit_dependence"] = 0.01
     file.write_text(json.dumps(record))
-    said = (
+    warning = (
         "Effect of the device: 1.0 % of predicted labels change if it returns pure noise. "
         "The answers hardly depend on the device."
     )
-    assert said in job.predict("--dry-run")[0]
-    for answers, asked in (("n\n", 0), ("y\nn\n", 1)):
+    assert warning in job.predict("--dry-run")[0]
+    for answers, n_questions in (("n\n", 0), ("y\nn\n", 1)):
         terminal(answers)
         words = " ".join(job.predict(code=2)[1].split())
-        assert f"{said} Go on? [y/n] (n):" in words
-        assert words.count("Send?") == asked
+        assert f"{warning} Go on? [y/n] (n):" in words
+        assert words.count("Send?") == n_questions
         assert job.totals["jobs"] == 0
-    assert said in job.predict("--yes")[1]
+    assert warning in job.predict("--yes")[1]
     job.assert_paid_once(7, jobs=3)
 
 
@@ -294,14 +251,8 @@ def key_file(folder, content):
 
 
 def test_the_key_may_come_from_a_file(job, monkeypatch, tmp_path):
-    for name in VARIABLES[2:]:
-        monkeypatch.delenv(name, raising=False)
-    _, messages = job.predict("--yes", code=2)
-    said = "there is no IonQ API key. Nothing was sent. Set QISKIT_IONQ_API_TOKEN (or IONQ_API_KEY"
-    assert said in messages
-    assert job.totals["requests"] == {}
-    file = key_file(tmp_path, f"{TOKEN}\n")
-    job.predict(f"--yes --token-file {file}")
+    monkeypatch.delenv("QISKIT_IONQ_API_TOKEN")
+    job.predict(f"--yes --token-file {key_file(tmp_path, TOKEN)}")
     job.assert_paid_once(7, jobs=3)
 
 
@@ -312,7 +263,15 @@ MISSING = [
 EMPTY = ["the file that token_file names does not hold an API key", "expected one line of 4"]
 
 
-@pytest.mark.parametrize("action", ["predict", "evaluate", "jobs list --server", "jobs wait"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "predict RUN film --backend ionq_forte --yes",
+        "evaluate RUN --backend ionq_forte --yes",
+        "jobs list --server",
+        "jobs wait RUN",
+    ],
+)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -325,21 +284,17 @@ EMPTY = ["the file that token_file names does not hold an API key", "expected on
 )
 def test_a_wrong_key_file(job, tmp_path, action, content, told):
     file = tmp_path / "none" if content is None else key_file(tmp_path, content)
-    if action == "jobs wait":  # for something
+    if action == "jobs wait RUN":  # for something
         job.hold()
         # long enough to send, also on a busy machine
         seldom = "--backend-option deadline_s=2 --backend-option poll_interval_s=0.5"
         job.predict(f"--yes {seldom}", texts=TEXTS[:1], code=2)
-        assert job.totals["jobs"] == 1
-    before = job.totals["jobs"]
-    if action in ("predict", "evaluate"):
-        _, messages = getattr(job, action)(f"--yes --limit 2 --token-file {file}", code=2)
-    else:
-        run = [] if "--server" in action else [job.path]
-        _, messages = job(*action.split(), *run, f"--token-file {file}", code=2)
+    n_jobs = job.totals["jobs"]
+    words = [job.path if word == "RUN" else word for word in action.split()]
+    messages = job(*words, f"--token-file {file}", code=2)[1]
     assert [part for part in told if part not in messages] == []
     assert "wrong-key-0bd9e2" not in messages
-    assert job.totals["jobs"] == before
+    assert job.totals["jobs"] == n_jobs == action.count("wait")
 
 
 def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path):
@@ -360,11 +315,11 @@ def test_the_key_is_in_no_file_and_in_no_output(job, tmp_path):
     job.predict(f"--backend-option token={TOKEN}", code=2)
     job("train", "--data reviews --backend ionq_forte", *option_arguments(), code=2)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    kept = {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"}
-    assert kept <= {path.name for path in files}
+    written_names = {"ledger.jsonl", "config.toml", "model.json", "model.safetensors"}
+    assert written_names <= {path.name for path in files}
     for path in files:
         assert TOKEN.encode() not in path.read_bytes(), path
         assert TOKEN not in path.name
-    assert len(job.said) == 28
-    assert not any(TOKEN in text for text in job.said)
-    assert TEXTS[0] in "".join(job.said)
+    assert len(job.printed) == 28
+    assert not any(TOKEN in text for text in job.printed)
+    assert TEXTS[0] in "".join(job.printed)

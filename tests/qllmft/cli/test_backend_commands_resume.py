@@ -26,7 +26,7 @@ def wait_until(true):
 
 
 @pytest.fixture
-def interrupted(job):
+def interrupt_predict(job):
     """A function: `qllmft predict`, and Ctrl-C when ``moment()`` has come; the lines that it printed."""
 
     def call(moment):
@@ -34,14 +34,14 @@ def interrupted(job):
             wait_until(moment)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         helper = threading.Thread(target=interrupt)
         try:
             helper.start()
             output, messages = job.predict("--yes", code=130)
         finally:
             helper.join()
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, handler)
         gc.collect()  # of the connection that was left
         assert output == ""
         assert TOKEN not in messages
@@ -58,16 +58,16 @@ def assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, folder):
     job.assert_paid_once(7, jobs=3)
     assert job.totals["requests"]["submit"] == 3
     assert job("jobs", "list", job.path)[0].count("collected") == 3
-    with sandbox_job(run, cli, monkeypatch, folder) as other:
-        assert other.predict("--yes")[0] == output, (
+    with sandbox_job(run, cli, monkeypatch, folder) as straight_job:
+        assert straight_job.predict("--yes")[0] == output, (
             "the same jobs in the same order: the same shots"
         )
 
 
-def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path):
+def test_ctrl_c_while_waiting(job, interrupt_predict, run, cli, monkeypatch, tmp_path):
     """All three jobs are accepted, and none is done."""
     job.hold()
-    lines = interrupted(lambda: job.box.store.requests["poll"] >= 2)
+    lines = interrupt_predict(lambda: job.box.store.requests["poll"] >= 2)
     assert lines[0].startswith("Estimated price: ")
     assert "for 7 circuits on qpu.forte-1, 1,000 shots each. Jobs: 3." in lines[0]
     told = lines[lines.index("interrupted. 3 jobs continue at the server, and are paid:") :]
@@ -91,10 +91,10 @@ def test_ctrl_c_while_waiting(job, interrupted, run, cli, monkeypatch, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_ctrl_c_while_sending(job, interrupted, run, cli, monkeypatch, tmp_path):
+def test_ctrl_c_while_sending(job, interrupt_predict, run, cli, monkeypatch, tmp_path):
     """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
     job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
-    told = interrupted(lambda: job.box.store.requests["submit"] >= 2)
+    told = interrupt_predict(lambda: job.box.store.requests["submit"] >= 2)
     assert told[2] == "interrupted. 2 jobs continue at the server, and are paid:"
     assert told[4].startswith(
         "  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab"
@@ -111,22 +111,20 @@ def test_resuming_twice_and_with_more_texts(job):
     assert "after 2 s 1 job has not ended: " in messages
     assert "with `qllmft jobs wait`. Nothing is paid twice" in messages
     (stuck,) = (j for j in job.box.store.jobs.values() if j.outcome and not j.parent)
-    _, messages = job.predict(f"--resume --limit 4 {SELDOM}", code=2)
-    assert f"{stuck.id} (started)" in messages
+    assert f"{stuck.id} (started)" in job.predict(f"--resume --limit 4 {SELDOM}", code=2)[1]
     job.assert_paid_once(4, jobs=2)
     job.release()
     four, _ = job.predict("--resume --limit 4")  # all is paid: nobody has to agree
     job.assert_paid_once(4, jobs=2)
-    seven, messages = job.predict("--resume", code=2)
+    messages = job.predict("--resume", code=2)[1]
     assert "for 3 circuits on" in messages
     assert "Jobs: 1. 4 circuits are in the ledger and free." in messages
-    seven, _ = job.predict("--resume --yes")
-    assert seven.splitlines()[:4] == four.splitlines()
+    assert job.predict("--resume --yes")[0].splitlines()[:4] == four.splitlines()
     job.assert_paid_once(7, jobs=3)
 
 
 def test_an_evaluation_is_resumed_from_the_same_ledger(job):
-    job.hold(after=1)
+    job.hold(first=1)
     sample = ["--sample", 5, "--sample-seed", 3]
     job.evaluate("--yes", *sample, SELDOM, code=2)
     job.release()

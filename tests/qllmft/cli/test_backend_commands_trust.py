@@ -9,11 +9,10 @@ LARGE_JOBS = "--backend-option circuits_per_job=20"
 DEBIASED = ("--backend-option", "error_mitigation=debiasing")
 
 
-def test_known_texts_are_counted_priced_and_said(calibrated):
-    job = calibrated
+def test_known_texts_are_counted_priced_and_said(calibrated_job):
+    job = calibrated_job
     output, messages = job.predict("--dry-run --known-texts 20")
-    said = "20 calibration texts are measured too: 74.1 % of the circuits"
-    assert said in messages
+    assert "20 calibration texts are measured too: 74.1 % of the circuits" in messages
     assert "Fewer labels" not in messages
     assert "for 27 circuits on" in output
     job.predict(f"--known-texts 20 --yes {LARGE_JOBS}")
@@ -26,20 +25,19 @@ def test_known_texts_are_counted_priced_and_said(calibrated):
 
 def test_rounds_have_a_bound_and_an_expected_price(job):
     output, _ = job.predict("--dry-run --rounds 4")
-    found = re.search(
+    price = re.search(
         r"Estimated price: at most ([\d.]+) sandbox-credit, ([\d.]+) sandbox-credit expected, for at most 28 circuits "
         r"on qpu.forte-1, 4 rounds of 125, 125, 250, 500 shots. Jobs: 12.",
         output,
     )
-    assert found, output
+    assert price, output
     assert "No check circuit is sent" in output, "as in one round"
-    most, expected = map(float, found.groups())
+    most, expected = map(float, price.groups())
     assert 0 < expected <= most
     assert most == pytest.approx(float(_price(job.predict("--dry-run")[0])), abs=0.005), (
         "the mock server has no least price"
     )
-    _, messages = job.predict("--rounds 4 --yes")
-    assert "shots of a circuit on average" in messages
+    assert "shots of a circuit on average" in job.predict("--rounds 4 --yes")[1]
     paid = job.totals["circuits_paid"]
     assert 7 <= paid <= 28
     job.predict("--rounds 4 --yes")
@@ -50,16 +48,16 @@ def _price(output):
     return re.search(r"Estimated price: ([\d.]+)", output).group(1)
 
 
-def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated):
-    said = "Fewer labels are reliable: the run has 30 of 40 calibration texts."
-    assert said in calibrated.predict("--dry-run --known-texts 40")[1]
-    messages = calibrated.predict(f"--known-texts 40 --yes {LARGE_JOBS}")[1]
-    assert messages.count(said.removesuffix(".")) == 2
-    assert calibrated.totals["circuits_paid"] == 37
+def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibrated_job):
+    warning = "Fewer labels are reliable: the run has 30 of 40 calibration texts."
+    assert warning in calibrated_job.predict("--dry-run --known-texts 40")[1]
+    messages = calibrated_job.predict(f"--known-texts 40 --yes {LARGE_JOBS}")[1]
+    assert messages.count(warning.removesuffix(".")) == 2
+    assert calibrated_job.totals["circuits_paid"] == 37
 
 
-def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calibrated):
-    output, _ = calibrated.evaluate(f"--known-texts 30 --limit 10 --yes --json {LARGE_JOBS}")
+def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calibrated_job):
+    output, _ = calibrated_job.evaluate(f"--known-texts 30 --limit 10 --yes --json {LARGE_JOBS}")
     agreement = json.loads(output)["agreement"]
     assert agreement["known_texts"] == 30
     assert agreement["decided_flips"] <= 0.05 * (agreement["samples"] - agreement["undecided"])

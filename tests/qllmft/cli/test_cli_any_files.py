@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from any_input import JSON, ODD_VALUES, contents, damaged, examples, places, with_value
-from ending import ended
+from ending import run_command
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sandbox_job import TEXTS, option_arguments, sandbox_job
@@ -43,7 +43,7 @@ IMPATIENT = (
 ROUTES = ["backends", "estimate", "submit", "list", "poll", "results", "cost"]
 
 
-def arguments_of(command, run, path):
+def fill_in(command, run, path):
     return (
         run.arguments(path)
         if command == ("train",)
@@ -57,11 +57,11 @@ def test_any_file_of_a_finished_run(data, name, command, run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any") / "run"
     shutil.copytree(run.path, folder)
     (folder / name).write_bytes(data.draw(damaged((run.path / name).read_bytes())))
-    before = contents(folder)
-    ended(*arguments_of(command, run, folder))
-    after = contents(folder)
-    assert {file: after[file] for file in before if file != "report.html"} == {
-        file: content for file, content in before.items() if file != "report.html"
+    contents_before = contents(folder)
+    run_command(*fill_in(command, run, folder))
+    contents_after = contents(folder)
+    assert {file: contents_after[file] for file in contents_before if file != "report.html"} == {
+        file: content for file, content in contents_before.items() if file != "report.html"
     }, "nothing that was written before is lost"
 
 
@@ -74,7 +74,7 @@ def test_any_file_of_an_unfinished_run(data, name, run, monkeypatch, tmp_path_fa
     content = (folder / name if (folder / name).exists() else folder / "result.json").read_bytes()
     (folder / "result.json").unlink()
     (folder / name).write_bytes(data.draw(damaged(content)))
-    ended(*run.arguments(folder))
+    run_command(*run.arguments(folder))
 
 
 @examples(15)
@@ -84,19 +84,19 @@ def test_any_value_in_a_record(data, name, value, run, tmp_path_factory):
     """Numbers without a float, numbers that overflow in a sum, and values of other types."""
     folder = tmp_path_factory.mktemp("any") / "run"
     shutil.copytree(run.path, folder)
-    first, *rest = (
+    first, *lines = (
         (run.path / name).read_text().split("\n")
         if name.endswith("l")
         else [(run.path / name).read_text()]
     )
     content = json.loads(first)
     path = ("seed",) if data is None else data.draw(st.sampled_from(list(places(content))))
-    (folder / name).write_text("\n".join([json.dumps(with_value(content, path, value)), *rest]))
+    (folder / name).write_text("\n".join([json.dumps(with_value(content, path, value)), *lines]))
     command = READERS[name][0] if data is None else data.draw(st.sampled_from(READERS[name]))
     if command == ("verify", "RUN"):
         assert check(folder) in (0, 1, 2)
     else:
-        ended(*arguments_of(command, run, folder))
+        run_command(*fill_in(command, run, folder))
 
 
 def check(folder):
@@ -130,10 +130,11 @@ def paid_predict(path, *pairs):
 @pytest.mark.filterwarnings("always::qllmft_machines.errors.DamagedRecordWarning")
 def test_any_ledger(data, name, command, paid):
     ledger = paid.path / "ledger"
-    kept, totals = contents(ledger), paid.totals
-    content = kept[name] if data is None else data.draw(damaged(kept[name]))
+    ledger_contents = contents(ledger)
+    totals = paid.totals
+    content = ledger_contents[name] if data is None else data.draw(damaged(ledger_contents[name]))
     (ledger / name).write_bytes(content)
-    ended(
+    run_command(
         *(
             paid_predict(paid.path, *IMPATIENT)
             if command == "predict"
@@ -141,14 +142,17 @@ def test_any_ledger(data, name, command, paid):
         )
     )
     if name == "ledger.jsonl" and data is not None:
-        lines, aside = content[: content.rfind(b"\n") + 1].splitlines(keepends=True), b""
+        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        aside = b""
         if (ledger / "ledger.damaged").exists():
             aside = (ledger / "ledger.damaged").read_bytes()
             (ledger / "ledger.damaged").unlink()
         lines = lines[:-1] if aside and lines[-1] == aside else lines
-        left = (ledger / name).read_bytes()
-        assert left.startswith(b"".join(lines)), "whole lines stay as they are, or are set aside"
-    for file, content in kept.items():
+        remaining = (ledger / name).read_bytes()
+        assert remaining.startswith(b"".join(lines)), (
+            "whole lines stay as they are, or are set aside"
+        )
+    for file, content in ledger_contents.items():
         (ledger / file).write_bytes(content)
     assert set(paid.totals["times"].values()) == {1}, "no circuit is paid twice"
     assert paid.totals["circuits_paid"] == totals["circuits_paid"]
@@ -174,7 +178,7 @@ def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch,
     content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     serve = server._Handler._serve_route
 
-    def answered(handler, request):
+    def answer_route(handler, request):
         name, *_ = find_route(request)
         if name != route:
             return serve(handler, request)
@@ -182,11 +186,11 @@ def test_any_answer_of_the_service(route, status, answer, run, cli, monkeypatch,
 
     with sandbox_job(run, cli, monkeypatch, tmp_path_factory.mktemp("any")) as job:
         with monkeypatch.context() as patch:
-            patch.setattr(server._Handler, "_serve_route", answered)
-            code, output, _ = ended(*paid_predict(job.path, *IMPATIENT))
+            patch.setattr(server._Handler, "_serve_route", answer_route)
+            code, output, _ = run_command(*paid_predict(job.path, *IMPATIENT))
         assert code == 2 or len(output.splitlines()) == len(TEXTS)
-        again, output, messages = ended(*paid_predict(job.path, "settle_s=0.05"))
+        second_code, output, messages = run_command(*paid_predict(job.path, "settle_s=0.05"))
         if route != "submit":  # a job's id that the service made up is not forgotten
-            assert again == 0, messages
+            assert second_code == 0, messages
             assert len(output.splitlines()) == len(TEXTS)
             job.assert_paid_once(len(TEXTS), jobs=3)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from any_input import damaged, examples
-from ending import ended
+from ending import run_command
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -38,7 +38,8 @@ VALUES = st.one_of(
         ["true", "[]", "{}", "[[1]]", "{a = 1}", "2020-01-01", "12:00:00", '"x"', "1\nother = 2"]
     ),
 )
-DEEP, LONG = "[" * 100_000, "9" * 5_000
+DEEP = "[" * 100_000
+LONG = "9" * 5_000
 TEXTS = pd.DataFrame(
     {
         "label": ["good", "bad"] * 3,
@@ -76,31 +77,32 @@ scale = "log"
 """
 
 
-def refused(*arguments, **options):
+def refuse(*arguments, **options):
     raise UserError("the work would begin.")
 
 
 @pytest.fixture
 def not_trained(monkeypatch):
     """A run's texts are read and split, and no more."""
-    monkeypatch.setattr("qllmft.run.experiment.sole_use", refused)
+    monkeypatch.setattr("qllmft.run.experiment.sole_use", refuse)
 
 
 @pytest.fixture
 def not_run(monkeypatch):
     """A run is not run: its configuration is named, which takes all of it."""
 
-    def named(config, *arguments, **options):
+    def name_run(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
-    monkeypatch.setattr("qllmft.api.run_experiment", named)
+    monkeypatch.setattr("qllmft.api.run_experiment", name_run)
 
 
 class Alphabet:
     """In the place of `Predictor`: three texts at once, each labelled with its first character."""
 
     load = classmethod(lambda cls, *arguments, **options: cls())
-    task, unfinished = CLASSIFICATION, ""
+    task = CLASSIFICATION
+    unfinished = ""
     model = SimpleNamespace(pair=None, task="classification", label_names=("a", "b"))
 
     def check_decision(self, decision):
@@ -131,7 +133,7 @@ def alphabet(monkeypatch):
 @example(pairs=["backend.options=" + "{a=" * 400])
 def test_any_setting(pairs, not_run):
     words = [word for pair in pairs for word in ("--set", pair)]
-    code, output, _ = ended("train", *words)
+    code, output, _ = run_command("train", *words)
     assert code == 2
     assert output == ""
 
@@ -152,7 +154,7 @@ def test_any_setting(pairs, not_run):
 def test_any_configuration(content, not_run, tmp_path):
     file = tmp_path / "config.toml"
     file.write_bytes(content)
-    assert ended("train", "--config", file)[0] == 2
+    assert run_command("train", "--config", file)[0] == 2
 
 
 @QUICK
@@ -163,7 +165,7 @@ def test_any_configuration(content, not_run, tmp_path):
 @example(content=b"one\ntwo\nthr\xffe\nfour", json=False)
 def test_any_stream(content, json, alphabet, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    code, output, _ = ended("predict", tmp_path, "--file", "-", *(["--json"] if json else []))
+    code, output, _ = run_command("predict", tmp_path, "--file", "-", *(["--json"] if json else []))
     lines = content.removeprefix("\ufeff".encode()).split(b"\n")
     readable = []
     for line in lines:
@@ -189,14 +191,14 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
     suffix, content = table
     file = tmp_path / f"texts.{suffix}"
     file.write_bytes(content)
-    ended("predict", tmp_path, "--file", file)
-    assert ended("train", "--data", file, "--per-label", 2, "--out", tmp_path / "run")[0] == 2
+    run_command("predict", tmp_path, "--file", file)
+    assert run_command("train", "--data", file, "--per-label", 2, "--out", tmp_path / "run")[0] == 2
     assert file.read_bytes() == content
     assert not (tmp_path / "run").exists(), "nothing was begun"
 
 
 @pytest.mark.parametrize(
-    ("command", "work", "whole"),
+    ("command", "work", "sound_content"),
     [
         (["study"], "qllmft_studies.study.execute_study", STUDY.encode()),
         (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft_studies.sweep_run.run_sweep", SEARCH.encode()),
@@ -206,18 +208,19 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
 @QUICK
 @given(data=st.data())
 @example(data=None)
-def test_any_campaign(command, work, whole, data, monkeypatch, tmp_path):
-    monkeypatch.setattr(work, refused)
-    file, content = tmp_path / "own.toml", whole if data is None else data.draw(damaged(whole))
+def test_any_campaign(command, work, sound_content, data, monkeypatch, tmp_path):
+    monkeypatch.setattr(work, refuse)
+    file = tmp_path / "own.toml"
+    content = sound_content if data is None else data.draw(damaged(sound_content))
     file.write_bytes(content)
-    code, _, message = ended(command[0], file, *command[1:], "--out", tmp_path / "out")
+    code, _, message = run_command(command[0], file, *command[1:], "--out", tmp_path / "out")
     assert code == 2
-    assert content != whole or "the work would begin" in message
+    assert content != sound_content or "the work would begin" in message
 
 
 @pytest.mark.parametrize("argument", ["caf\udce9", "--out=\udcff"])
 def test_an_argument_that_is_not_utf8_is_named(argument):
-    code, _, message = ended("train", argument)
+    code, _, message = run_command("train", argument)
     assert code == 2
     assert message == (
         f"error: argument 2, {argument!r}, is not UTF-8. Give text in UTF-8, or rename the file.\n"

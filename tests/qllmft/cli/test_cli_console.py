@@ -27,11 +27,11 @@ def terminal(monkeypatch):
 
 @given(st.text())
 def test_what_is_printable_is_one_line_in_which_nothing_acts(text):
-    shown = printable(text)
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", shown)
-    shown.encode()
-    assert len(shown.splitlines()) <= 1
-    assert printable(shown) == shown
+    line = printable(text)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", line)
+    line.encode()
+    assert len(line.splitlines()) <= 1
+    assert printable(line) == line
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"])))

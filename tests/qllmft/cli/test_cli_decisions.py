@@ -2,20 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from command_line import metrics_of, result_of
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from qllmft.inference import Predictor
 from qllmft.inference.evaluation import LabelledTexts
 from qllmft.inference.run_texts import texts_of_run
-from qllmft.report import render_report
-from qllmft.run import RunFolder
 from qllmft.run.setup import SharedInputs
 from qllmft.run.vectors import embed_tables
-from qllmft.tasks.calibration import Calibration, best_temperature
 
 pytestmark = pytest.mark.usefixtures("few_penalties")
 
@@ -33,70 +28,45 @@ def embedded_splits(run):
     return dict(zip(splits.tables, parts, strict=True))
 
 
-def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(
-    run, cli, tmp_path
-):
-    cli(*run.arguments(tmp_path / "run"), "--no-baselines --set train.calibration=temperature")
-    plain, warm = Predictor.load(run.path), Predictor.load(tmp_path / "run")
-    held, test = embedded_splits(run.path)["validation"], embedded_splits(run.path)["test"]
-    temperature = best_temperature(logits(plain, held), held.y.numpy())
-    record = result_of(tmp_path / "run")["models"][0]
-    assert record["settings"]["temperature"] == pytest.approx(temperature, rel=1e-3)
-    expected = softmax(logits(plain, test) / temperature, axis=1)
-    np.testing.assert_allclose(warm.answer(test.x.numpy()).probabilities, expected, atol=1e-4)
-    assert [p.label for p in warm.predict(TEXTS)] == [p.label for p in plain.predict(TEXTS)]
-    error = Calibration.from_probabilities(expected, test.y.numpy()).error
-    assert record["test_calibration"]["error"] == pytest.approx(error, abs=1e-4)
-    page = render_report(RunFolder(tmp_path / "run"))
-    assert "divided by the temperature" in page
-    assert 'id="reliability-' in page
-    said = "The expected calibration error on the test texts is"
-    assert said in cli("push", tmp_path / "run", "me/mine", "--dry-run")[0]
-
-
-def logits(predictor, examples):
-    with torch.no_grad():
-        return predictor.model.classifier(examples.x).numpy().astype(float)
-
-
 def test_balanced_labels_weigh_head_and_baselines(run, cli, tmp_path):
     rows = run.data.read_text().splitlines()
     uneven = tmp_path / "uneven.tsv"
-    kept = [row for i, row in enumerate(rows[1:]) if row.startswith("pos") or i % 5 == 1]
-    uneven.write_text("\n".join([rows[0], *kept]))
+    uneven_rows = [row for i, row in enumerate(rows[1:]) if row.startswith("pos") or i % 5 == 1]
+    uneven.write_text("\n".join([rows[0], *uneven_rows]))
     baseline = "--set 'baselines.names=[\"logistic_regression_c1\"]'"
-    given = [*run.arguments(tmp_path / "run"), f"--data {uneven}", baseline]
-    cli(*given, "--set train.class_weight=balanced")
+    arguments = [*run.arguments(tmp_path / "run"), f"--data {uneven}", baseline]
+    cli(*arguments, "--set train.class_weight=balanced")
     parts = embedded_splits(tmp_path / "run")
-    train, test = parts["train"], parts["test"]
+    train = parts["train"]
+    test = parts["test"]
     weights = compute_sample_weight("balanced", train.y.numpy())
     assert len(set(weights)) == 2
     direct = LogisticRegression(C=1.0, max_iter=500)
     direct.fit(train.x.numpy(), train.y.numpy(), sample_weight=weights)
     right = (direct.predict(test.x.numpy()) == test.y.numpy()).sum()
     assert result_of(tmp_path / "run")["models"][1]["test"]["right"] == right
-    cli(*given, f"--out {tmp_path / 'other'}")
+    cli(*arguments, f"--out {tmp_path / 'other'}")
     losses = {metrics_of(tmp_path / name)[0]["train_loss"] for name in ("run", "other")}
     assert len(losses) == 2
 
 
 def test_a_patient_run_ends_early_and_is_finished(run, cli, tmp_path):
     patient = "--epochs 40 --lr 0.5 --set train.select=accuracy --set train.patience=2"
-    given = [*run.arguments(tmp_path / "run"), "--no-baselines", patient]
-    cli(*given)
+    arguments = [*run.arguments(tmp_path / "run"), "--no-baselines", patient]
+    cli(*arguments)
     epochs = len(metrics_of(tmp_path / "run"))
     assert epochs == result_of(tmp_path / "run")["selected_epoch"] + 2 < 40
     cli("verify", tmp_path / "run")  # fewer epochs than the configuration has are no fault
-    assert "finished already" in cli.words(*given)
+    assert "finished already" in cli.words(*arguments)
 
 
 def test_a_threshold_moves_labels_and_a_margin_leaves_texts(run, cli):
-    found = cli.records("predict", run.path, *TEXTS)
-    second = [each["probabilities"]["positive"] for each in found]
+    answers = cli.records("predict", run.path, *TEXTS)
+    second = [answer["probabilities"]["positive"] for answer in answers]
     threshold = sum(sorted(second)[-2:]) / 2
     moved = cli.records("predict", run.path, *TEXTS, f"--threshold {threshold}")
     expected = ["positive" if p >= threshold else "negative" for p in second]
-    assert [each["label"] for each in moved] == expected
+    assert [answer["label"] for answer in moved] == expected
     leads = sorted(abs(2 * p - 1) for p in second)
     margin = (leads[0] + leads[1]) / 2
     output, messages = cli("predict", run.path, *TEXTS, "--margin", margin)
@@ -112,17 +82,12 @@ def test_evaluation_of_sure_answers_is_that_of_a_loop(run, cli):
     p = predictor.answer(texts.vectors).probabilities
     lead = abs(p[:, 1] - p[:, 0])
     margin = float(np.median(lead))
-    found = cli.json("evaluate", run.path, "--margin", margin)
-    kept = lead >= margin
-    assert found["unsure"] == int((~kept).sum()) > 0
-    assert found["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[kept].sum())
+    evaluation = cli.json("evaluate", run.path, "--margin", margin)
+    is_sure = lead >= margin
+    assert evaluation["unsure"] == int((~is_sure).sum()) > 0
+    assert evaluation["sure"]["right"] == int((p.argmax(axis=1) == texts.labels)[is_sure].sum())
     text = cli.words("evaluate", run.path, "--margin", margin)
-    assert f"Abstained on {found['unsure']} of 40 texts" in text
+    assert f"Abstained on {evaluation['unsure']} of 40 texts" in text
     assert "Expected calibration error:" in text
     moved = cli.json("evaluate", run.path, "--threshold 0.999")
     assert moved["accuracy"]["right"] == int(((p[:, 1] >= 0.999).astype(int) == texts.labels).sum())
-
-
-def test_a_threshold_and_a_coverage_are_two_rules(run, cli):
-    refusal = cli.refused("predict", run.path, "a film", "--threshold 0.9 --coverage 0.9")
-    assert "a threshold decides by itself. Give one of them." in refusal

@@ -25,21 +25,21 @@ def findings(cli, code=0):
 
 
 def test_it_says_what_is_here(cli, cache):
-    found = findings(cli)
-    assert found["qllmft"]["found"] == version("qllmft")
-    assert found["torch"]["found"] == version("torch")
-    assert found["extra ionq"]["found"].count("qiskit-ionq") == 1
+    rows = findings(cli)
+    assert rows["qllmft"]["found"] == version("qllmft")
+    assert rows["torch"]["found"] == version("torch")
+    assert rows["extra ionq"]["found"].count("qiskit-ionq") == 1
     if installed_version("qiskit-aer") and not installed_version(
         "qiskit-aer-gpu"
     ):  # one module, never both
-        assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in found["extra gpu"]["found"]
-    assert found["backend adjoint"]["found"].startswith("available")
+        assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in rows["extra gpu"]["found"]
+    assert rows["backend adjoint"]["found"].startswith("available")
     device = torch.accelerator.current_accelerator(check_available=True)
-    assert found["GPU"]["found"] == "none" or f"--device {device}" in found["GPU"]["found"]
-    assert found["cache"]["found"] == f"{cache} can be written"
-    assert not any(row["wrong"] for row in found.values())
+    assert rows["GPU"]["found"] == "none" or f"--device {device}" in rows["GPU"]["found"]
+    assert rows["cache"]["found"] == f"{cache} can be written"
+    assert not any(row["wrong"] for row in rows.values())
     output, _ = cli("doctor")
-    assert all(f"{what}: {row['found']}" in output for what, row in found.items())
+    assert all(f"{what}: {row['found']}" in output for what, row in rows.items())
     assert output.endswith("nothing wrong.\n")
 
 
@@ -55,23 +55,25 @@ def test_it_says_how_circuits_run_on_a_gpu(cli, cache, monkeypatch, kind, triton
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: kind)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(devices, "find_spec", lambda name: triton or None)
-    found = next(row.found for row in installation._check_machine() if row.what == "GPU")
-    assert found.startswith(f"{kind}. Circuits run there with --device {kind}, {engine}")
+    gpu = next(row.found for row in installation._check_machine() if row.what == "GPU")
+    assert gpu.startswith(f"{kind}. Circuits run there with --device {kind}, {engine}")
 
 
 def test_without_a_place_for_compiled_kernels_something_is_wrong(cli, cache, monkeypatch):
     monkeypatch.setattr(ahead, "open_store", lambda: None)
-    found = findings(cli, code=1)
-    assert [what for what, row in found.items() if row["wrong"]] == ["compiled kernels"]
-    assert "NUMBA_CACHE_DIR" in found["compiled kernels"]["found"]
+    rows = findings(cli, code=1)
+    assert [what for what, row in rows.items() if row["wrong"]] == ["compiled kernels"]
+    assert "NUMBA_CACHE_DIR" in rows["compiled kernels"]["found"]
 
 
 def test_a_cache_that_cannot_be_written_is_wrong(cli, cache):
     cache.write_text("a file")
-    found = findings(cli, code=1)
-    assert [what for what, row in found.items() if row["wrong"]] == ["cache"]
-    said = "cannot be written: File exists. Choose another with QLLMFT_CACHE."
-    assert said in found["cache"]["found"]
+    rows = findings(cli, code=1)
+    assert [what for what, row in rows.items() if row["wrong"]] == ["cache"]
+    assert (
+        "cannot be written: File exists. Choose another with QLLMFT_CACHE."
+        in rows["cache"]["found"]
+    )
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monkeypatch):
@@ -89,13 +91,15 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monke
         extras["Provides-Extra"] = name
     monkeypatch.setattr(installation, "requires", lambda name: needed)
     monkeypatch.setattr(installation, "metadata", lambda name: extras)
-    found = findings(cli, code=1)
-    assert [what for what, row in found.items() if row["wrong"]] == ["qllmft-not-there"]
-    assert found["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
-    said = f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
-    assert found["extra new"]["found"] == said
-    assert found["extra all"]["found"] == f"typer {version('typer')}"
-    assert not any(name in json.dumps(found) for name in ("neither", "windows-only"))
+    rows = findings(cli, code=1)
+    assert [what for what, row in rows.items() if row["wrong"]] == ["qllmft-not-there"]
+    assert rows["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
+    assert (
+        rows["extra new"]["found"]
+        == f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
+    )
+    assert rows["extra all"]["found"] == f"typer {version('typer')}"
+    assert not any(name in json.dumps(rows) for name in ("neither", "windows-only"))
     assert "WRONG  qllmft-not-there: not installed" in cli("doctor", code=1)[0]
 
 
@@ -104,9 +108,9 @@ def test_a_version_that_is_too_old_is_wrong(cli, cache, monkeypatch):
     monkeypatch.setattr(
         installation, "installed_version", lambda name: old.get(name) or installed_version(name)
     )
-    found = findings(cli, code=1)
-    assert [what for what, row in found.items() if row["wrong"]] == ["numpy", "torch"]
+    rows = findings(cli, code=1)
+    assert [what for what, row in rows.items() if row["wrong"]] == ["numpy", "torch"]
     assert re.fullmatch(
         r"1\.21\.0 is installed, expected (>=2[\d.]*): pip install 'numpy\1'",
-        found["numpy"]["found"],
+        rows["numpy"]["found"],
     )

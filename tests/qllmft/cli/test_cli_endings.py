@@ -22,12 +22,12 @@ from qllmft.run import RunFolder
 from qllmft_base.errors import UserError
 
 
-def stopped(*arguments, **options):
+def interrupt(*arguments, **options):
     raise KeyboardInterrupt
 
 
 def test_ctrl_c_ends_with_130_and_a_word(run, cli, monkeypatch):
-    monkeypatch.setattr(Predictor, "load", stopped)
+    monkeypatch.setattr(Predictor, "load", interrupt)
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
@@ -37,19 +37,19 @@ def test_ctrl_c_that_falls_into_a_destructor_is_not_lost(run, cli, monkeypatch):
         def __del__(self):
             raise KeyboardInterrupt
 
-    def loaded(*arguments, **options):
+    def load_and_interrupt(*arguments, **options):
         Interrupted()  # Python says "Exception ignored in" and goes on
         for _ in range(1000):  # one long sleep would go on to its end
             time.sleep(0.01)
 
-    monkeypatch.setattr(Predictor, "load", loaded)
+    monkeypatch.setattr(Predictor, "load", load_and_interrupt)
     assert cli("predict", run.path, "a text", code=130) == ("", "interrupted\n")
 
 
 def test_ctrl_c_that_falls_into_what_pydantic_calls_is_not_lost(run, cli, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
-            Section, "non_default_names", stopped
+            Section, "non_default_names", interrupt
         )  # called in serialising a configuration
         assert cli("report", run.path, code=130) == ("", "interrupted\n")
     cli("report", run.path)
@@ -63,10 +63,10 @@ def test_a_signal_while_a_baseline_trains_leaves_no_result_and_the_run_goes_on(
     original = qllmft.training.loop.Training.run
 
     def stopped_at_the_perceptron(training, *arguments):
-        def train_on(*given):
+        def train_on(*batch):
             if training.model.encoder is None:
                 signal.raise_signal(number)
-            return training.train_on(*given)
+            return training.train_on(*batch)
 
         return original(replace(training, train_on=train_on), *arguments)
 
@@ -91,15 +91,17 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
     arguments = [*run.arguments(folder), *folds.split()]
 
     with monkeypatch.context() as patch:
-        patch.setattr("sklearn.svm.SVC.fit", stopped)
+        patch.setattr("sklearn.svm.SVC.fit", interrupt)
         output, _ = cli(*arguments, code=130)
     if folds:
         assert "Interrupted after 0 of 2 folds. The same command continues" in output
         return
     assert f"Interrupted after epoch {EPOCHS} of {EPOCHS}. Missing: baselines and test." in output
     assert "The same command continues from the last checkpoint." in output
-    said = f"its model was trained for {EPOCHS} of {EPOCHS} epochs (missing: baselines and test)."
-    assert said in cli("predict", folder, "a good film")[1]
+    assert (
+        f"its model was trained for {EPOCHS} of {EPOCHS} epochs (missing: baselines and test)."
+        in cli("predict", folder, "a good film")[1]
+    )
     refusal = cli.refused("report", folder)
     assert f"{EPOCHS} of {EPOCHS} epochs (missing: baselines and test). Finish it:" in refusal
     assert cli.json("runs", folder)[0]["test"] == "not tested"
@@ -107,7 +109,7 @@ def test_ctrl_c_in_a_fit_of_scikit_learn_names_what_is_missing(
 
 
 def test_ctrl_c_before_there_is_a_run_says_that_it_starts_again(run, cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("qllmft.run.vectors.embed", stopped)
+    monkeypatch.setattr("qllmft.run.vectors.embed", interrupt)
     output, _ = cli(*run.arguments(tmp_path / "out"), code=130)
     assert output == "Interrupted. The same command starts again.\n"
 
@@ -129,16 +131,19 @@ def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on_to_the_same_bits(
         patch.setattr(qllmft.training.loop, "CHECKPOINT_EVERY_S", -1.0)
         patch.setattr(RunFolder, "write_metrics", write_and_stop)
         output, _ = cli(*arguments, code=130)
-    said = f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model. "
-    assert said in output
+    assert (
+        f"Interrupted after epoch 3 of {EPOCHS}. The best model so far is in {folder}/model. "
+        in output
+    )
     assert "The same command continues from the last checkpoint." in output
     assert not (folder / "result.json").exists()
     assert cli("predict", folder, "a good film")[0].endswith("\ta good film\n")
 
-    _, messages = cli(*arguments)
-    assert "continuing after epoch " in messages
-    found, whole = map(metrics_of, (folder, run.path))
-    assert [each | {"seconds": 0} for each in found] == [each | {"seconds": 0} for each in whole]
+    assert "continuing after epoch " in cli(*arguments)[1]
+    continued, straight = map(metrics_of, (folder, run.path))
+    assert [epoch | {"seconds": 0} for epoch in continued] == [
+        epoch | {"seconds": 0} for epoch in straight
+    ]
     weights = "model/model.safetensors"
     assert (folder / weights).read_bytes() == (run.path / weights).read_bytes()
 

@@ -8,6 +8,7 @@ import pytest
 TRAIN = ["train", "--data", "DATA", "--body", "BODY", "--per-label", "9", "--out", "TMP/out"]
 MULTI = [*TRAIN, "--preset", "multi-10q"]
 THRESHOLD = "the threshold is 1, expected a probability above 0 and below 1."
+TRACKER = "there is no tracker 'spreadsheets', expected one of tensorboard, mlflow, wandb"
 MARGIN = "the margin is nan, expected a difference of probabilities, from 0 to"
 # command, and what it is told
 WRONG = [
@@ -37,11 +38,15 @@ WRONG = [
     ([*TRAIN, "--config", "TMP/none.toml"], ["none.toml cannot be read", "No such file"]),
     ([*TRAIN, "--config", "DATA"], ["is not TOML", "line 1"]),
     ([*TRAIN, "--config", "RUN/config.toml", "--set", "seed.x=1"], ["setting 'seed.x'", "'seed' is a value, not a"]),
+    ([*TRAIN, "--set", "model.ansatz=stars"], ["there is no ansatz 'stars', expected one of paper, brickwork, "]),
+    ([*TRAIN, "--track", "tensorboard,spreadsheets"], [TRACKER]),
+    ([*TRAIN, "--protocol", "split", "--folds", "60"], ["each label needs 60 texts or more"]),
     ([*TRAIN, "--backend", "none"], ["there is no backend 'none'", "expected one of adjoint"]),
     ([*TRAIN, "--set", "backend.options.threads=1"], ["option threads = 1", "Its options are: noise, "]),
     ([*TRAIN, "--set", "backend.options.shots=9"], ["noise of training belongs to the section noise. Move shots"]),
     # the run's folder
     ([*TRAIN, "--out", "RUN"], ["holds a run of another configuration", "They differ in", "Choose another folder"]),
+    ([*TRAIN, "--out", "RUN", "--protocol", "split", "--folds", "3"], ["holds a run"]),
     ([*TRAIN, "--out", "DATA"], ["exists and holds no run", "Choose another folder with --out"]),
     ([*TRAIN, "--out", "DATA/x"], ["the run's folder", "cannot be written", "is not a directory"]),
     ([*TRAIN, "--out", "x" * 300], ["File name too long"]),
@@ -59,6 +64,8 @@ WRONG = [
     (["predict", "RUN", "a text", "--threshold", "1"], [THRESHOLD]),
     (["predict", "RUN", "a text", "--margin", "nan"], [MARGIN]),
     (["predict", "RUN", "a text", "--coverage", "0.99"], ["needs the probabilities of 99 validation texts"]),
+    (["predict", "RUN", "a text", "--threshold", "0.9", "--coverage", "0.9"], ["a threshold decides by itself"]),
+    (["predict", "RUN", "a text", "--model", "oracle"], ["'oracle' is no row of its table, expected best or", "SVC"]),
     (["predict", "RUN", "a text", "--novelty", "0"], ["the share of --novelty is 0"]),
     (
         ["predict", "RUN", "a text", "--coverage", "0.9", "--backend", "aer_statevector"],
@@ -84,6 +91,7 @@ WRONG = [
     (["energy", "--preset", "sines", "--config", "x"], ["--config holds every setting, and --preset too. Omit one"]),
     # studies and searches
     (["study"], ["got no study, expected a name of `qllmft study --list`"]),
+    (["study", "table2", "--track", "spreadsheets"], [TRACKER]),
     (["study", "table5"], ["there is no campaign 'table5'. Did you mean 'table"]),
     (["study", "mine.toml"], ["the campaign mine.toml cannot be read"]),
     (["study", "table2", "--data", "DATA", "--per-label", "0"], ["data.n_per_label (got 0)"]),
@@ -94,6 +102,8 @@ WRONG = [
     (["study", "table2", "--set", "seed=3"], ["a study draws its own seeds"]),
     (["study", "table2", "--set", "noise.shots=9"], ["the head is 'mlp'"]),
     (["sweep"], ["got no search, expected a name of `qllmft sweep --list`"]),
+    (["sweep", "table-06", "--track", "spreadsheets"], [TRACKER]),
+    (["sweep", "table-06", "--plan-only", "--track", "mlflow"], ["--plan-only does none"]),
     (["sweep", "table06"], ["there is no campaign 'table06'. Did you mean 'table-06'?"]),
     (["sweep", "table-06", "--trials", "3"], ["the sampler grid has a fixed number of points"]),
     (["sweep", "table2"], ["table2 is a study and no search space. Use `qllmft study table2`"]),
@@ -109,7 +119,7 @@ WRONG = [
 def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, command, parts):
     monkeypatch.chdir(tmp_path)
     places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP": tmp_path}
-    before = sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*"))
+    paths = sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*"))
     named = [
         re.sub("^(RUN|DATA|BODY|TMP)(?=/|$)", lambda m: str(places[m[1]]), argument)
         for argument in command
@@ -122,9 +132,9 @@ def test_bad_input_ends_with_2_and_says_why(run, cli, tmp_path, monkeypatch, com
     assert all(re.search(rf"^embedded|\d rows[:,] |{of_labels}", line) for line in progress)
     assert message.startswith("error: ")
     assert re.search(".*".join(map(re.escape, parts)), message), message
-    assert (
-        sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*")) == before
-    ), "nothing is written"
+    assert sorted(path for folder in (run.path, tmp_path) for path in folder.rglob("*")) == paths, (
+        "nothing is written"
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,9 +207,9 @@ def test_a_wrong_number_of_threads(run, cli, tmp_path, monkeypatch, command, thr
     monkeypatch.setenv("QLLMFT_THREADS", threads)
     places = {"RUN": run.path, "DATA": run.data, "BODY": run.body, "TMP/out": tmp_path / "out"}
     _, message = cli(*[places.get(argument, argument) for argument in command], code=2)
-    shown = threads if len(threads) < 20 else f"{threads[:10]}..."
+    start = threads if len(threads) < 20 else f"{threads[:10]}..."
     expected = (
-        f"QLLMFT_THREADS is '{shown}', expected a positive whole number. Unset it to use all cores."
+        f"QLLMFT_THREADS is '{start}', expected a positive whole number. Unset it to use all cores."
     )
     assert message.splitlines()[-1] == f"error: {expected}"
 

@@ -46,8 +46,10 @@ def test_text_goes_to_standard_output_and_is_what_python_gives(
 
 def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_path):
     file = tmp_path / "new" / "head.qasm"
-    said = export(f"--weights free --out {file}")
-    assert said == f"{file} and {file}.names.json: 4 qubits, 44 operations, 20 free parameters.\n"
+    summary = export(f"--weights free --out {file}")
+    assert (
+        summary == f"{file} and {file}.names.json: 4 qubits, 44 operations, 20 free parameters.\n"
+    )
     names = json.loads((tmp_path / "new" / "head.qasm.names.json").read_text(encoding="utf-8"))
     circuit = from_qasm3(file.read_text(encoding="utf-8"), names)
     vectors = {"theta": 16, "x": 4}
@@ -57,12 +59,12 @@ def test_a_file_and_its_names_read_back_as_the_circuit(trained_run, export, tmp_
 
 
 @pytest.mark.parametrize(
-    ("options", "said", "free"),
+    ("options", "ending", "free"),
     [(["--text", TEXT, "--measure"], ": 4 qubits, 48 operations.\n", 0),
      (["--format qpy"], ": 4 qubits, 44 operations, 4 free parameters.\n", 4)],
 )  # fmt: skip
-def test_a_file_without_names_of_parameters(export, tmp_path, options, said, free):
-    assert export(*options, "--out", tmp_path / "head") == f"{tmp_path}/head{said}"
+def test_a_file_without_names_of_parameters(export, tmp_path, options, ending, free):
+    assert export(*options, "--out", tmp_path / "head") == f"{tmp_path}/head{ending}"
     assert [path.name for path in tmp_path.iterdir()] == ["head"]
     content = (tmp_path / "head").read_bytes()
     circuit = from_qpy(content) if free else from_qasm3(content.decode(), {})
@@ -93,8 +95,7 @@ def test_drawings_hold_the_gates(export, tmp_path):
     ],
 )
 def test_the_ending_of_a_file_names_its_format(export, model_of, tmp_path, name, beginning):
-    run = model_of(reuploads=1, main_layers=1)
-    export(f"--out {tmp_path / name}", run=run)
+    export(f"--out {tmp_path / name}", run=model_of(reuploads=1, main_layers=1))
     assert (tmp_path / name).read_bytes().startswith(beginning)
 
 
@@ -111,8 +112,8 @@ def test_bad_input_ends_with_2_and_says_what_to_do(export, tmp_path):
         (f"--out {tmp_path}/h.qpy --format qasm3", "ends with .qpy, expected another ending for"),
         (f"--out {tmp_path}/file/x", f"the file {tmp_path}/file/x cannot be written: "),
     ):
-        said = export(options, code=2)
-        assert message in said
-        assert "Traceback" not in said
+        messages = export(options, code=2)
+        assert message in messages
+        assert "Traceback" not in messages
     assert "there is no trained model in" in export(code=2, run=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -50,17 +50,17 @@ def test_it_says_how_the_circuits_of_a_run_on_another_device_run(
 
 @pytest.mark.parametrize("preset", ["single-10q", "multi-14q", "nn-head-48", "odd"])
 def test_json_is_the_description(cli, preset):
-    found = cli.json("info", preset)
+    info = cli.json("info", preset)
     title = load_preset(preset).title
     model = load_preset(preset).config().model
     described = describe(model, 768, 2)
-    assert (found["name"], found["parameters"]) == (f"{preset}: {title}", described.parameters)
-    assert found["settings"] == model.model_dump(mode="json")
+    assert (info["name"], info["parameters"]) == (f"{preset}: {title}", described.parameters)
+    assert info["settings"] == model.model_dump(mode="json")
     counts = [None if part.circuit is None else part.circuit.as_dict() for part in described.parts]
-    assert [(part["name"], part["parameters"]) for part in found["parts"]] == [
+    assert [(part["name"], part["parameters"]) for part in info["parts"]] == [
         (part.name, part.parameters) for part in described.parts
     ]
-    assert [part.get("circuit") for part in found["parts"]] == counts
+    assert [part.get("circuit") for part in info["parts"]] == counts
 
 
 def test_the_table_counts_parameters_and_gates(cli):
@@ -82,10 +82,10 @@ def test_the_drawing_names_every_parameter_and_stands_below_the_table(cli):
     assert output.index("final linear") < output.index("Ry(x[0])")
 
 
-@pytest.mark.parametrize(("arguments", "drawn"), [((), True), (("--no-draw",), False)])
-def test_a_drawing_that_fits_the_screen_is_drawn(cli, tmp_path, arguments, drawn):
+@pytest.mark.parametrize(("arguments", "fits"), [((), True), (("--no-draw",), False)])
+def test_a_drawing_that_fits_the_screen_is_drawn(cli, tmp_path, arguments, fits):
     (tmp_path / "config.toml").write_text("[model]\nn_qubits = 3\nreuploads = 1\nmain_layers = 1\n")
-    assert ("Ry(theta[2])" in cli("info", tmp_path, "--dimension 8", *arguments)[0]) is drawn
+    assert ("Ry(theta[2])" in cli("info", tmp_path, "--dimension 8", *arguments)[0]) is fits
 
 
 def test_a_longer_drawing_is_left_to_an_option(cli):
@@ -94,8 +94,8 @@ def test_a_longer_drawing_is_left_to_an_option(cli):
         r"The drawing of the head's circuit has \d+ lines: --draw prints it.",
         " ".join(output.split()),
     )
-    for other in (output, cli("info", "single-10q", "--no-draw")[0], cli("info", "nn-head-48")[0]):
-        assert "Ry" not in other
+    for text in (output, cli("info", "single-10q", "--no-draw")[0], cli("info", "nn-head-48")[0]):
+        assert "Ry" not in text
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_dimension_and_classes_by_option(cli, options, total):
 
 
 def test_of_a_run_it_takes_structure_dimension_and_classes(run, cli):
-    found = cli.json("info", run.path)
-    assert found["name"] == str(run.path)
-    assert found["settings"]["n_qubits"] == 4
-    assert found["parameters"] == run.result["models"][0]["parameters"]
+    info = cli.json("info", run.path)
+    assert info["name"] == str(run.path)
+    assert info["settings"]["n_qubits"] == 4
+    assert info["parameters"] == run.result["models"][0]["parameters"]
     assert "D = 16, k = 2" in cli("info", run.path)[0]
 
 
 def test_of_a_run_that_is_not_finished_it_takes_the_structure(run, cli, tmp_path):
     shutil.copy(run.path / "config.toml", tmp_path)
-    shown, *_ = cli("info", tmp_path, "--dimension 16")
-    assert "D = 16, k = 2 (the paper's k: the run has no model yet)" in " ".join(shown.split())
+    output, *_ = cli("info", tmp_path, "--dimension 16")
+    assert "D = 16, k = 2 (the paper's k: the run has no model yet)" in " ".join(output.split())
     assert "no model yet" not in cli("info", tmp_path, "--dimension 16", "--classes 2")[0]
     shutil.copytree(run.path / "model", tmp_path / "model")
     assert "D = 16, k = 2" in cli("info", tmp_path)[0]
@@ -152,34 +152,35 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     _, _, splits = texts_of_run(run.path)
     predictor = Predictor.load(run.path)
     model = predictor.model.classifier
-    x, y = {}, {}
+    x = {}
+    y = {}
     for name in ("train", "validation", "test"):
         table = getattr(splits, name)
         y[name] = table.labels
         with torch.no_grad():
             x[name] = model.encoder(torch.from_numpy(predictor.embed(table.texts)))
-    found = {}
+    by_score = {}
     for c in [10.0**e for e in range(4, -3, -1)]:
         linear = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
         linear.fit(x["train"].numpy(), y["train"])
-        found[linear.score(x["validation"].numpy(), y["validation"])] = linear
-    best = found[max(found)]
+        by_score[linear.score(x["validation"].numpy(), y["validation"])] = linear
+    best = by_score[max(by_score)]
     with torch.no_grad():
-        given = model.from_latent(x["test"]).argmax(dim=1).numpy()
+        labels = model.from_latent(x["test"]).argmax(dim=1).numpy()
         noise = int(model.final.bias.argmax())
-    other = best.predict(x["test"].numpy())
-    right = (given == y["test"]) * 1 - (other == y["test"])
-    shown = cli.json("info", run.path)
-    assert shown["circuit_dependence"] == pytest.approx((given != noise).mean())
-    assert shown["gain"]["value"] == pytest.approx(right.mean())
+    linear_labels = best.predict(x["test"].numpy())
+    right = (labels == y["test"]) * 1 - (linear_labels == y["test"])
+    info = cli.json("info", run.path)
+    assert info["circuit_dependence"] == pytest.approx((labels != noise).mean())
+    assert info["gain"]["value"] == pytest.approx(right.mean())
     control = run.result["models"][0]["without_circuit"]
-    assert control["test"]["right"] == (other == y["test"]).sum()
-    encoder = sum(each.numel() for each in model.encoder.parameters())
+    assert control["test"]["right"] == (linear_labels == y["test"]).sum()
+    encoder = sum(parameter.numel() for parameter in model.encoder.parameters())
     assert control["parameters"] == encoder + best[-1].coef_.size + 1
     difference = DiscordantTexts(int((right > 0).sum()), int((right < 0).sum()), len(right))
-    assert shown["gain"]["interval95"] == pytest.approx(difference.interval)
+    assert info["gain"]["interval95"] == pytest.approx(difference.interval)
     lines = " ".join(cli("info", run.path)[0].split())
-    assert f"Circuit: {100 * shown['load']:.0f} % of predicted labels change" in lines
+    assert f"Circuit: {100 * info['circuit_dependence']:.0f} % of predicted labels change" in lines
     assert "Head minus no-circuit ablation: " in lines
 
 

@@ -27,14 +27,15 @@ def test_a_comment_of_every_default_is_a_line_of_the_file_and_says_what_it_is():
     assert "\n# batch_size = 16" in text
     assert re.findall(r"`[\w.]+`", text) == []  # of Python, which a reader of the file does not see
     assert '# one of "cx_ry", "ry_cx"\n# block = "cx_ry"' in text
-    said = "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
-    assert said in text
+    assert (
+        "# share of the drawn texts for training; the rest is for validation\n# train_fraction = 0.85\n"
+        in text
+    )
 
 
-def test_the_command(cli, tmp_path):
+def test_the_command_writes_the_file(cli, tmp_path):
     file = tmp_path / "config.toml"
-    out, _ = cli("init", file, "--preset odd")
-    assert f"qllmft train --config {file}" in out
+    assert f"qllmft train --config {file}" in cli("init", file, "--preset odd")[0]
     assert "odd = true" in file.read_text(encoding="utf-8")
     assert cli("init", "-", "--preset odd")[0] == file.read_text(encoding="utf-8")
     assert not Path("-").exists()

@@ -2,12 +2,12 @@
 
 import pytest
 from command_line import result_of
-from ending import finished
+from ending import finish_command
 from small_job import set_options
 
 
 @pytest.fixture(scope="module")
-def learned(run, tmp_path_factory):
+def learned_run(run, tmp_path_factory):
     """The output of a run whose body is tuned and then trained with the head, and its folder."""
     out = tmp_path_factory.mktemp("bodies") / "learned"
     settings = {
@@ -15,12 +15,12 @@ def learned(run, tmp_path_factory):
         "train.body_lr": 0.01,
         "body.contrastive.iterations": 1,
     }
-    output, messages = finished(*run.arguments(out), *set_options(settings))
+    output, messages = finish_command(*run.arguments(out), *set_options(settings))
     return messages + output, out
 
 
-def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
-    output, out = learned
+def test_time_memory_and_disk_are_said_and_the_table_fits(learned_run):
+    output, out = learned_run
     words = " ".join(output.split())
     assert "contrastive fine-tuning on" in words
     assert "weights learn too. An epoch will take about" in words
@@ -37,11 +37,10 @@ def test_time_memory_and_disk_are_said_and_the_table_fits(learned):
     assert "all but the body" in page
 
 
-def test_predict_and_evaluate_use_the_trained_body(cli, learned):
-    out = learned[1]
+def test_predict_and_evaluate_use_the_trained_body(cli, learned_run):
+    out = learned_run[1]
     result = result_of(out)
-    evaluation = cli.json("evaluate", str(out))
-    assert evaluation["accuracy"] == result["models"][0]["test"]
+    assert cli.json("evaluate", str(out))["accuracy"] == result["models"][0]["test"]
     assert cli("predict", str(out), "a great film")[0].count("\t") == 2
 
 

@@ -37,9 +37,8 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
     run = tmp_path / "run"
     small = "--set model.n_qubits=4 --set model.encoder_qubits=6 --set model.encoder_layers=2"
     small += " --set 'baselines.names=[\"svc\"]' --per-label 20 --epochs 6 --lr 0.05"
-    given = f"--data {table} --pair-column second --body {tiny_body} --out {run}"
-    output = cli("train", given, small)[0]
-    command = output.splitlines()[-1].removeprefix("Predict: qllmft ")
+    source = f"--data {table} --pair-column second --body {tiny_body} --out {run}"
+    command = cli("train", source, small)[0].splitlines()[-1].removeprefix("Predict: qllmft ")
     assert command.endswith("'first text' 'second text'")
     assert len(cli(*shlex.split(command))[0].splitlines()) == 1
     record = result_of(run)
@@ -78,9 +77,11 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         cli("predict", run, f"--file {renamed} {columns}")[0]
         == cli("predict", run, "--file", table)[0]
     )
-    said = cli.refused("evaluate", run, f"--data {renamed} --text-column one --label-column kind")
-    assert "there is no column 'second'" in said
-    assert "--pair-column" in said
+    refusal = cli.refused(
+        "evaluate", run, f"--data {renamed} --text-column one --label-column kind"
+    )
+    assert "there is no column 'second'" in refusal
+    assert "--pair-column" in refusal
     assert '(["a text' not in cli("push", run, "me/mine", "--dry-run")[0]
     for arguments, message in (
         (
@@ -90,8 +91,7 @@ def test_a_run_on_pairs(cli, table, tiny_body, tmp_path):
         (["--file", "texts.txt"], "has one text per line, and the model compares two"),
     ):
         assert message in cli.refused("predict", run, *arguments)
-    said = "the model compares two texts, and got 'a text', expected pairs"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match="compares two texts, and got 'a text', expected pairs"):
         predictor.predict(["a text"])
 
 
@@ -110,8 +110,7 @@ def test_features_of_pairs_do_not_name_a_run_of_single_texts():
 
 
 def test_the_order_of_a_pair_does_not_matter():
-    random = np.random.default_rng(0)
-    u, v = random.normal(size=(2, 3, 5)).astype(np.float32)
+    u, v = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
     for features in ("all", "both", "difference", "product"):
         np.testing.assert_array_equal(pair_vectors(u, v, features), pair_vectors(v, u, features))
 
@@ -138,6 +137,6 @@ def test_pairs_with_one_text_and_copies_of_pairs():
         ({"data": {"text_column": ["text", "b"]}, "body": {"trainable": True}}, "that learns reads single ones"),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_fit_are_refused(tree, message):
+def test_settings_that_do_not_fit_pairs_are_refused(tree, message):
     with pytest.raises(UserError, match=message):
         parse_config(tree, "the test")

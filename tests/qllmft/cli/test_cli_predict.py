@@ -14,7 +14,7 @@ TEXTS = ["a good and lovely film", "an awful , dull plot", "the cast is great"]
 
 
 @pytest.fixture(scope="module")
-def expected(run):
+def expected_answers(run):
     """Label and probabilities of TEXTS by way of Python."""
     return Predictor.load(run.path).predict(TEXTS)
 
@@ -27,16 +27,16 @@ def standard_input(monkeypatch):
     return give
 
 
-def lines_of(expected):
-    return [f"{p.label}\t{p.probabilities[p.label]:.4f}\t{p.text}" for p in expected]
+def format_lines(expected_answers):
+    return [f"{p.label}\t{p.probabilities[p.label]:.4f}\t{p.text}" for p in expected_answers]
 
 
-def test_texts_by_argument(run, cli, expected):
+def test_texts_by_argument(run, cli, expected_answers):
     output, messages = cli("predict", run.path, *TEXTS)
-    assert output.splitlines() == lines_of(expected)
+    assert output.splitlines() == format_lines(expected_answers)
     # of its small vocabulary
     assert messages.startswith("3 texts hold characters that the language model does not know")
-    assert [p.label for p in expected] == ["positive", "negative", "positive"]
+    assert [p.label for p in expected_answers] == ["positive", "negative", "positive"]
 
 
 def test_texts_beyond_the_vocabulary_are_marked(run, cli):
@@ -59,8 +59,8 @@ def test_a_text_with_a_few_unknown_characters_has_no_empty_message(run, cli):
     seen="a label with a probability of 0.59 of two labels looked like an answer",
     outcome="labels close to a coin flip are counted, with the option that abstains on them",
 )
-def test_labels_close_to_a_coin_flip_are_counted(run, cli, expected):
-    margins = [abs(2 * p.probabilities[p.label] - 1) for p in expected]
+def test_labels_close_to_a_coin_flip_are_counted(run, cli, expected_answers):
+    margins = [abs(2 * p.probabilities[p.label] - 1) for p in expected_answers]
     count = sum(margin < NEAR_CHANCE_MARGIN for margin in margins)
     messages = cli("predict", run.path, *TEXTS)[1]
     verb = "is" if count == 1 else "are"
@@ -77,8 +77,10 @@ def test_labels_close_to_a_coin_flip_are_counted(run, cli, expected):
         ({"a": 0.1}, False),
     ],
 )
-def test_a_coin_flip_is_a_small_margin_between_the_first_two_labels(expected, probabilities, near):
-    assert _is_near_chance(replace(expected[0], probabilities=probabilities)) == near
+def test_a_coin_flip_is_a_small_margin_between_the_first_two_labels(
+    expected_answers, probabilities, near
+):
+    assert _is_near_chance(replace(expected_answers[0], probabilities=probabilities)) == near
 
 
 def test_a_terminal_has_a_heading_and_a_sign_of_the_loading(run, cli, monkeypatch):
@@ -98,7 +100,7 @@ SPACED = "\n\n  \r\n" + "\r\n".join(TEXTS) + "\n\n"
     [("--file", SPACED), ("-f", LINES), ("-", LINES), ("-", SPACED), ("-", "\ufeff" + LINES)],
 )
 def test_texts_by_file_and_standard_input_without_empty_lines(
-    run, cli, expected, tmp_path, standard_input, way, content
+    run, cli, expected_answers, tmp_path, standard_input, way, content
 ):
     if way == "-":
         standard_input(content.encode())
@@ -106,27 +108,28 @@ def test_texts_by_file_and_standard_input_without_empty_lines(
     else:
         (tmp_path / "texts.txt").write_bytes(content.encode())
         output, _ = cli("predict", run.path, way, tmp_path / "texts.txt")
-    assert output.splitlines() == lines_of(expected)
+    assert output.splitlines() == format_lines(expected_answers)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_neither_the_batch_size_nor_a_bad_byte_later_changes_an_answer(
-    edited_run, cli, expected, tmp_path, batch_size
+    edited_run, cli, expected_answers, tmp_path, batch_size
 ):
-    run, file = edited_run(body={"batch_size": batch_size}), tmp_path / "texts.txt"
-    assert cli("predict", run, *TEXTS)[0].splitlines() == lines_of(expected)
+    run = edited_run(body={"batch_size": batch_size})
+    file = tmp_path / "texts.txt"
+    assert cli("predict", run, *TEXTS)[0].splitlines() == format_lines(expected_answers)
     file.write_bytes("\n".join(TEXTS).encode() + b"\n\ncaf\xe9\nfine\n")
     output, messages = cli("predict", run, "--file", file, code=2)
-    assert output.splitlines() == lines_of(expected)
+    assert output.splitlines() == format_lines(expected_answers)
     assert messages == f"error: {file}, line 5: byte 0xe9 is not UTF-8. Convert the file first.\n"
 
 
-def test_json_lines_hold_all_probabilities(run, cli, expected):
+def test_json_lines_hold_all_probabilities(run, cli, expected_answers):
     output, _ = cli("predict", run.path, "--json", *TEXTS, "naïve « 😀 »")
     records = [json.loads(line) for line in output.splitlines()]
     assert "naïve « 😀 »" in output
     assert [record["text"] for record in records] == [*TEXTS, "naïve « 😀 »"]
-    for record, prediction in zip(records, expected, strict=False):
+    for record, prediction in zip(records, expected_answers, strict=False):
         assert record["label"] == prediction.label
         assert record["probabilities"] == pytest.approx(prediction.probabilities, abs=1e-6)
     for record in records:
@@ -135,12 +138,12 @@ def test_json_lines_hold_all_probabilities(run, cli, expected):
 
 
 @pytest.mark.parametrize("options", [[], ["--text-column", "review"]])
-def test_a_table_has_a_column_of_texts(run, cli, expected, tmp_path, options):
+def test_a_table_has_a_column_of_texts(run, cli, expected_answers, tmp_path, options):
     column = options[-1] if options else "text"
     rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(TEXTS))
     (tmp_path / "texts.csv").write_text(f"label,{column}\n{rows}")
     output, _ = cli("predict", run.path, "--file", tmp_path / "texts.csv", *options)
-    assert output.splitlines() == lines_of(expected)
+    assert output.splitlines() == format_lines(expected_answers)
 
 
 def test_a_tab_or_an_end_of_line_in_a_text_is_written_as_its_escape(run, cli):

@@ -49,25 +49,26 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     run = tmp_path / "run"
     output = train(cli, ratings, tiny_body, run)[0]
     record = result_of(run)
-    kept = json.loads((run / "predictions.json").read_text())
-    targets = np.array(kept["labels"])
+    predictions = json.loads((run / "predictions.json").read_text())
+    targets = np.array(predictions["labels"])
     names = [model["name"] for model in record["models"]]
     assert names == ["quantum head", "ridge regression", "SVR", "linear layer"]
     for model in record["models"]:
-        values, found = np.array(kept["answers"][model["name"]]), model["test"]
-        assert found["r2"] == pytest.approx(r2_score(targets, values))
-        assert found["mae"] == pytest.approx(mean_absolute_error(targets, values))
-        assert found["spearman"] == pytest.approx(spearmanr(targets[:, 0], values[:, 0]).statistic)
-        assert found["r2_interval"][0] < found["r2"] < found["r2_interval"][1]
-        assert f"{found['r2']:.3f}" in output
+        values = np.array(predictions["answers"][model["name"]])
+        scores = model["test"]
+        assert scores["r2"] == pytest.approx(r2_score(targets, values))
+        assert scores["mae"] == pytest.approx(mean_absolute_error(targets, values))
+        assert scores["spearman"] == pytest.approx(spearmanr(targets[:, 0], values[:, 0]).statistic)
+        assert scores["r2_interval"][0] < scores["r2"] < scores["r2_interval"][1]
+        assert f"{scores['r2']:.3f}" in output
     assert record["models"][1]["test"]["r2"] > 0.5, "the words have a rating each"
     assert "data.label_column" not in cli("verify", run)[0]
     assert cli.json("evaluate", run)["scores"] == record["models"][0]["test"]
     assert "rank correlation" in cli("evaluate", run)[0]
     assert cli.json("evaluate", run, "--data", ratings)["scores"]["total"] == 80
     texts = ["a great and lovely film", "an awful film"]
-    printed = [found["values"]["stars"] for found in cli.records("predict", run, *texts)]
-    assert printed == [each.values["stars"] for each in Predictor.load(run).values(texts)]
+    printed = [record["values"]["stars"] for record in cli.records("predict", run, *texts)]
+    assert printed == [answer.values["stars"] for answer in Predictor.load(run).values(texts)]
     assert cli("predict", run, *texts)[0].splitlines()[0] == f"{printed[0]:.6g}\t{texts[0]}"
     page = (run / "report.html").read_text()
     assert "Largest errors" in page
@@ -81,28 +82,27 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
         ["predict", run, "a film", "--margin 0.1"],
         ["evaluate", run, "--backend adjoint"],
     ):
-        said = "need labels, and this model predicts regression targets. Omit them."
-        assert said in cli.refused(*refused)
-    said = "gives regression targets (stars) and no labels"
-    assert said in cli.refused("explain", run, "a film")
+        message = "need labels, and this model predicts regression targets. Omit them."
+        assert message in cli.refused(*refused)
+    assert "gives regression targets (stars) and no labels" in cli.refused("explain", run, "a film")
     assert_compared_with_noisier_values(cli, run, tmp_path / "noisier")
 
 
-def assert_compared_with_noisier_values(cli, run, other):
+def assert_compared_with_noisier_values(cli, run, noisier_run):
     """A copy of the run with other values of the head has the difference of R² of scikit-learn's."""
-    shutil.copytree(run, other)
-    kept = json.loads((run / "predictions.json").read_text())
-    head = next(iter(kept["answers"]))
-    targets = np.array(kept["labels"])
-    values = np.array(kept["answers"][head])
+    shutil.copytree(run, noisier_run)
+    predictions = json.loads((run / "predictions.json").read_text())
+    head = next(iter(predictions["answers"]))
+    targets = np.array(predictions["labels"])
+    values = np.array(predictions["answers"][head])
     noisier = values + np.random.default_rng(0).normal(size=values.shape)
-    kept["answers"][head] = noisier.tolist()
-    (other / "predictions.json").write_text(json.dumps(kept))
-    found = cli.json("runs", run.parent, "--compare", run, other)
+    predictions["answers"][head] = noisier.tolist()
+    (noisier_run / "predictions.json").write_text(json.dumps(predictions))
+    comparison = cli.json("runs", run.parent, "--compare", run, noisier_run)
     expected = r2_score(targets, values) - r2_score(targets, noisier)
-    assert found["difference"]["value"] == pytest.approx(expected)
-    assert 0 < found["difference"]["p"] <= 1
-    text = cli("runs", run.parent, "--compare", run, other)[0]
+    assert comparison["difference"]["value"] == pytest.approx(expected)
+    assert 0 < comparison["difference"]["p"] <= 1
+    text = cli("runs", run.parent, "--compare", run, noisier_run)[0]
     assert f"First minus second on the same {len(targets)} texts: +{expected:.3f} in R² [" in text
     assert "(bootstrap). Other seeds" in text
 
@@ -137,6 +137,6 @@ def test_several_targets(cli, ratings, tiny_body, tmp_path):
         ("--task guess", "data.task (got 'guess')"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(cli, ratings, tiny_body, tmp_path, options, message):
+def test_what_does_not_fit_targets_is_refused(cli, ratings, tiny_body, tmp_path, options, message):
     _, messages = train(cli, ratings, tiny_body, tmp_path / "run", options, code=2)
     assert message in " ".join(messages.split())

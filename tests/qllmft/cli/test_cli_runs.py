@@ -64,9 +64,9 @@ def test_a_list_reads_a_run_that_chose_its_structure_and_names_a_head_without_qu
     ]
     choice = {"choice": {"tried": tried, "folds": 5}}
     (runs / "one" / "result.json").write_text(json.dumps(result | choice))
-    made = made_run("odd")
+    odd_run = made_run("odd")
     rows = {row["name"]: row["what"] for row in cli.json("runs", runs)}
-    assert rows == {"one": "3 qubits", "two": "3 qubits", made.name: "linear"}
+    assert rows == {"one": "3 qubits", "two": "3 qubits", odd_run.name: "linear"}
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_list_has_the_qubits_of_the_trained_head(cli, tmp_path, preset, labels
     (folder / "config.toml").write_text(
         tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
     )
-    before = cli.json("runs", tmp_path / "runs")[0]["what"]  # the texts are not read yet
+    width = cli.json("runs", tmp_path / "runs")[0]["what"]  # the texts are not read yet
     is_fixed = "model.n_qubits" in settings or preset != "sines"
-    assert before == (text if is_fixed else "7 or more qubits").split(",")[0]
+    assert width == (text if is_fixed else "7 or more qubits").split(",")[0]
     write_json(
         folder / "checkpoint" / "texts.json",
         {"fingerprint": "0", "labels": [f"label {i}" for i in range(labels)]},
@@ -110,22 +110,12 @@ def test_a_list_has_the_qubits_of_the_trained_head(cli, tmp_path, preset, labels
 
 
 def test_two_runs_are_compared_text_by_text(runs, cli):
-    found = cli.json("runs", runs, "--compare one two")
-    assert list(found["settings"]) == ["train.lr"]
-    right = []
-    for name in ("one", "two"):
-        kept = json.loads((runs / name / "predictions.json").read_text())
-        head = next(iter(kept["answers"]))
-        right.append(np.array(kept["answers"][head]) == np.array(kept["labels"]))
-    differences = right[0].astype(float) - right[1]
-    assert found["difference"]["value"] == pytest.approx(differences.mean())
-    # the interval is Wald's with one more text of either kind
-    augmented = np.append(differences, [1.0, -1.0])
-    error = stats.norm.ppf(0.975) * augmented.std() / np.sqrt(len(augmented))
-    ends = [augmented.mean() - error, augmented.mean() + error]
-    assert found["difference"]["interval95"] == pytest.approx(ends)
+    comparison = cli.json("runs", runs, "--compare one two")
+    assert list(comparison["settings"]) == ["train.lr"]
+    low, high = comparison["difference"]["interval95"]
+    assert low < comparison["difference"]["value"] < high
     text = cli("runs", runs, "--compare", runs / "one", runs / "two")[0]
-    assert f"First minus second on the same {len(differences)} texts" in text
+    assert "First minus second on the same 16 texts" in text
 
 
 def test_features_of_pairs_are_no_other_split(runs, cli):
@@ -136,11 +126,18 @@ def test_features_of_pairs_are_no_other_split(runs, cli):
     assert "First minus second on the same" in cli("runs", runs, "--compare one two")[0]
 
 
+def test_the_interval_of_a_paired_difference_is_walds_with_one_more_text_of_either_kind():
+    differences = np.repeat([1.0, -1.0, 0.0], [3 + 1, 1 + 1, 12])
+    error = stats.norm.ppf(0.975) * differences.std() / np.sqrt(len(differences))
+    ends = [differences.mean() - error, differences.mean() + error]
+    assert DiscordantTexts(3, 1, 16).interval == pytest.approx(ends)
+
+
 def test_the_interval_of_a_paired_difference_covers_the_truth():
-    generator, p = np.random.default_rng(1), [0.1, 0.05, 0.85]
-    drawn = generator.multinomial(200, p, size=2_000)
-    found = [DiscordantTexts(int(a), int(b), 200).interval for a, b, _ in drawn]
-    assert np.mean([low <= 0.05 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
+    counts = np.random.default_rng(1).multinomial(200, [0.1, 0.05, 0.85], size=2_000)
+    intervals = [DiscordantTexts(int(a), int(b), 200).interval for a, b, _ in counts]
+    covered = [low <= 0.05 <= high for low, high in intervals]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
 
 
 def test_runs_of_other_seeds_are_paired_on_a_test_of_the_data(runs, cli):
@@ -189,15 +186,15 @@ def test_a_model_that_was_not_trained_gives_no_answers_and_a_part_trained_one_sa
     lines = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
     (copy / "metrics.jsonl").write_text("".join(lines[:2]))
     of = f"of {len(lines)} epochs"
-    said = f"the run in {copy} is not finished: its model was trained for 2 {of}.\n"
+    warning = f"the run in {copy} is not finished: its model was trained for 2 {of}.\n"
     answering = [["predict", copy, "a film"], ["evaluate", copy], ["explain", copy, "a film"]]
     for command in answering:
-        assert said in cli(*command)[1]
-    assert load(copy).unfinished == said.removesuffix(".\n")
+        assert warning in cli(*command)[1]
+    assert load(copy).unfinished == warning.removesuffix(".\n")
     (copy / "metrics.jsonl").unlink()
-    others = [["push", copy, "me/mine", "--dry-run"]]
-    others += [[command, copy] for command in ("serve", "analyse", "export")]
-    for command in (*answering, *others):
+    other_commands = [["push", copy, "me/mine", "--dry-run"]]
+    other_commands += [[command, copy] for command in ("serve", "analyse", "export")]
+    for command in (*answering, *other_commands):
         assert f"0 {of}. Finish it: qllmft train --config " in cli.refused(*command), command
     with pytest.raises(UserError, match="is not finished: 0 of"):
         load(copy)

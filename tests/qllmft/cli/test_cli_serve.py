@@ -15,9 +15,9 @@ FORTE = ("--backend", "ionq_forte", *option_arguments())
 
 
 def test_a_server_without_its_packages_names_the_command_that_installs_them(
-    run, cli, visited, monkeypatch
+    run, cli, visit_server, monkeypatch
 ):
-    visited(pytest.fail)
+    visit_server(pytest.fail)
     for name in [
         name
         for name in sys.modules
@@ -30,45 +30,46 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
     assert "pip install '.[serve]'" in messages
 
 
-def test_bad_options_end_before_the_server_listens(run, cli, visited, tmp_path):
-    visited(pytest.fail)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_bad_options_end_before_the_server_listens(run, cli, visit_server, tmp_path):
+    visit_server(pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert f"port {port}" in cli.refused("serve", run.path, "--port", port)
     assert "--max-texts (64)" in cli.refused("serve", run.path, "--port 0 --queue 5")
     assert "no trained model" in cli.refused("serve", tmp_path, "--port 0")
     assert "one --backend" in cli.refused("serve", run.path, "--backend adjoint --dry-run")
 
 
-def test_other_machines_are_let_in_only_if_asked_for_and_see_no_training_texts(run, cli, visited):
-    found = {}
+def test_other_machines_are_let_in_only_if_asked_for_and_see_no_training_texts(
+    run, cli, visit_server
+):
+    facts = {}
 
     def calls(client):
-        found.update(client.get("/health").json()["model"])
+        facts.update(client.get("/health").json()["model"])
 
-    visited(calls)
+    visit_server(calls)
     output, messages = cli("serve", run.path, "--port 0")
     assert "Serving" in output
     assert "http://127.0.0.1:" in output
-    assert (messages, found["explains"]) == ("", True)
-    visited(
-        lambda client: found.update(
+    assert (messages, facts["explains"]) == ("", True)
+    visit_server(
+        lambda client: facts.update(
             client.get("/health", headers={"Host": "localhost"}).json()["model"]
         )
     )
-    _, messages = cli("serve", run.path, "--port 0 --host 0.0.0.0")
-    assert "There is no password" in messages
-    assert found["explains"] is False
+    assert "There is no password" in cli("serve", run.path, "--port 0 --host 0.0.0.0")[1]
+    assert facts["explains"] is False
 
 
-def test_circuits_that_cost_money_need_a_ceiling_and_consent(job, visited):
-    visited(pytest.fail)
+def test_circuits_that_cost_money_need_a_ceiling_and_consent(job, visit_server):
+    visit_server(pytest.fail)
     assert "--max-cost" in job("serve", job.path, "--port 0", *FORTE, "--yes", code=2)[1]
     assert "Add --yes" in job("serve", job.path, "--port 0", *FORTE, "--max-cost 1", code=2)[1]
     assert "submit" not in job.totals["requests"]
 
 
-def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
+def test_the_ceiling_is_on_all_that_a_server_sends(job, visit_server):
     seen = []
 
     def calls(client):
@@ -84,7 +85,7 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
                 answer.status_code == 402 or answer.json()["predictions"][0]["standard_error"] > 0
             )
 
-    visited(calls)
+    visit_server(calls)
     _, messages = job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost", 3.5 * EACH)
     assert seen == [200, 402, 200, 200]
     assert job.totals["circuits_paid"] == 3
@@ -97,27 +98,26 @@ def test_the_ceiling_is_on_all_that_a_server_sends(job, visited):
     assert job.totals["circuits_paid"] == 3
 
 
-def test_known_texts_and_rounds_are_those_of_the_options(calibrated, run, visited):
-    job = calibrated
+def test_known_texts_and_rounds_are_those_of_the_options(calibrated_job, run, visit_server):
+    job = calibrated_job
 
     def calls(client):
         assert client.post("/predict", json={"text": "a good film"}).status_code == 200
 
-    visited(calls)
+    visit_server(calls)
     forte = ["--backend ionq_forte", *option_arguments("circuits_per_job=25")]
     job("serve", job.path, "--port 0", *forte, "--yes --max-cost 9 --known-texts 20")
     assert job.totals["circuits_paid"] == 1 + 20
     job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --shots 400 --rounds 2")
     assert next(reversed(job.box.store.jobs.values())).payload["shots"] == 200
-    visited(pytest.fail)
+    visit_server(pytest.fail)
     noisy = "--port 0 --backend adjoint --shots 100 --backend-option readout_error=0.01"
     for option, message in {
         "--known-texts 7": "--known-texts is 7, expected 19",
         "--known-texts 20": "has 6 calibration texts, expected 19 or more",
         "--rounds 2 --mitigation readout": "--rounds does not work with --mitigation",
     }.items():
-        _, messages = job("serve", run.path, noisy, option, code=2)
-        assert message in messages
+        assert message in job("serve", run.path, noisy, option, code=2)[1]
 
 
 @pytest.mark.slow
@@ -135,9 +135,9 @@ def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
             await page.click("#explain")
             await page.until("!document.querySelector('#explanation').hidden")
             assert await page.value("document.title") == f"{name} on reviews.tsv"
-            shown = await page.value("document.querySelector('main').innerText")
-            assert f"by the model “{name}”" in shown
-            assert "only noise" not in shown
+            page_text = await page.value("document.querySelector('main').innerText")
+            assert f"by the model “{name}”" in page_text
+            assert "only noise" not in page_text
             assert not page.problems
 
     name = run.result["models"][-1]["name"]
@@ -145,7 +145,7 @@ def test_the_page_is_about_the_model_that_is_chosen(run, tmp_path):
         asyncio.run(choose(address))
 
 
-def test_a_queue_limits_the_texts_that_wait_and_no_file(run, cli, visited, tmp_path):
+def test_a_queue_limits_the_texts_that_wait_and_no_file(run, cli, visit_server, tmp_path):
     texts = [f"a good film, number {i}" for i in range(20)]
     file = "\n".join(["text", *texts]).encode()
     assert len(file) > 300
@@ -160,5 +160,5 @@ def test_a_queue_limits_the_texts_that_wait_and_no_file(run, cli, visited, tmp_p
         assert answer.status_code == 200
         assert texts[0] in answer.text
 
-    visited(calls)
+    visit_server(calls)
     cli("serve", run.path, "--port 0 --queue 300")

@@ -79,8 +79,8 @@ def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no
 
 
 def test_a_missing_key_is_an_error_before_anything_is_loaded(simple):
-    said = [line for line in simple.stdout.splitlines() if line.startswith("without a key:")]
-    assert said == ["without a key: predict 2 []", "without a key: evaluate 2 []"]
+    lines = [line for line in simple.stdout.splitlines() if line.startswith("without a key:")]
+    assert lines == ["without a key: predict 2 []", "without a key: evaluate 2 []"]
     *keys, _ = simple.stderr.splitlines()
     assert len(keys) == 2, "a line for each mistake"
     for message in keys:

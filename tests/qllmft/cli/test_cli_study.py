@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from ending import finished
+from ending import finish_command
 from small_texts import write_reviews
 
 from qllmft import UserError
@@ -37,19 +37,20 @@ def arguments(settings, tmp_path):
 def table4(settings, tmp_path_factory):
     """The folder of a study of two seeds, its output and its messages."""
     path = tmp_path_factory.mktemp("studies") / "study"
-    return path, *finished("study", "table4", "--quick --seeds 2", settings, "--out", path)
+    return path, *finish_command("study", "table4", "--quick --seeds 2", settings, "--out", path)
 
 
 def test_table_4_with_two_seeds(cli, arguments, tmp_path, table4):
-    made, output, messages = table4
-    shutil.copytree(made, tmp_path / "study")
+    folder, output, messages = table4
+    shutil.copytree(folder, tmp_path / "study")
     words = " ".join((messages + output).split())
     assert "4 runs run 1 of 4: Single sQE 14Q, seed 0 Single sQE 14Q, seed 0: validation" in words
-    told = "reviews.tsv: 34 training, 6 validation, 60 test texts. The paper's protocol draws"
-    assert re.sub(r"\d+ test", "60 test", words).index(told) < words.index("4 runs run 1")
+    assert re.sub(r"\d+ test", "60 test", words).index(
+        "reviews.tsv: 34 training, 6 validation, 60 test texts. The paper's protocol draws"
+    ) < words.index("4 runs run 1")
     assert "To divide all rows: --protocol split." in words
-    left = r"(under a minute|about [\d.]+ (min|h)) left"
-    assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0, {left}", words)
+    time_left = r"(under a minute|about [\d.]+ (min|h)) left"
+    assert re.search(rf"run 2 of 4: Single sQE 14Q, no final linear, seed 0, {time_left}", words)
     assert "2 epochs, 2 seeds, mean ± 95 % interval" in words
     assert "91.45" not in words, "the paper's number is of other texts"
     assert "Single sQE 14Q, no final linear" in words
@@ -62,11 +63,10 @@ def test_table_4_with_two_seeds(cli, arguments, tmp_path, table4):
     assert "4 runs, 4 of them finished already" in messages
     assert "run 1 of" not in messages
     page = tmp_path / "study" / "report.html"
-    before = page.read_bytes()
+    content = page.read_bytes()
     page.unlink()
-    output, _ = cli("report", tmp_path / "study")
-    assert output.strip() == str(page)
-    assert page.read_bytes() == before
+    assert cli("report", tmp_path / "study")[0].strip() == str(page)
+    assert page.read_bytes() == content
     # one seed more is two runs more
     _, messages = cli("study", "table4", "--quick --seeds 3", *arguments)
     assert "6 runs, 4 of them finished already" in messages
@@ -81,7 +81,7 @@ def test_one_seed_has_no_interval(cli, arguments, tmp_path, table4):
     assert "±" not in words
 
 
-def test_figure_11(cli, arguments, tmp_path, monkeypatch):
+def test_figure_11(cli, arguments, tmp_path, monkeypatch, table4):
     name, tree = file.read_campaign_file("fig11-small")
     small = {**tree, "rows": [row for row in tree["rows"] if row["group"] == "10Q"], "seeds": 2}
     monkeypatch.setattr(file, "read_campaign_file", lambda _: (name, small))
@@ -95,12 +95,14 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch):
     assert page.count("<svg") == 1 + 1 + 4  # both noises' differences in one figure
     # it prints no numbers
     assert "paper, %" not in page + output + (tmp_path / "study" / "table.md").read_text()
-    kept = tmp_path / "study"
-    cli("study", "noise", "--from-predictions", kept, "--out", tmp_path / "again")
-    assert (tmp_path / "again" / "table.md").read_bytes() == (kept / "table.md").read_bytes()
+    folder = tmp_path / "study"
+    cli("study", "noise", "--from-predictions", folder, "--out", tmp_path / "again")
+    assert (tmp_path / "again" / "table.md").read_bytes() == (folder / "table.md").read_bytes()
+    words = ("--from-predictions", folder, "--out", table4[0])
+    assert "has the record of another study" in cli.refused("study", "noise", *words)
 
 
-def test_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
+def test_the_command_runs_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -127,13 +129,14 @@ def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path):
         '[[rows]]\nlabel = "Head"\nside = "subject"\npreset = "multi-10q"\n'
         '[[rows]]\nlabel = "SVC"\nside = "baseline"\npreset = "multi-10q"\nclassical = "svc"\n'
     )
-    by_command, in_python = tmp_path / "command", tmp_path / "python"
+    by_command = tmp_path / "command"
+    in_python = tmp_path / "python"
     cli("study", file, settings, "--out", by_command)
     record = read_study(by_command)
     words = settings.split()
-    given = {**record.settings, "body.model": words[words.index("--body") + 1]}
-    made = run_study(load_study(str(file)), in_python, given, record.command)
-    assert made == record
+    study_settings = {**record.settings, "body.model": words[words.index("--body") + 1]}
+    python_record = run_study(load_study(str(file)), in_python, study_settings, record.command)
+    assert python_record == record
     names = [
         sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
         for folder in (by_command, in_python)
@@ -147,43 +150,17 @@ def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path):
         run_study(load_study("table4"), in_python, {}, "again")
 
 
-def test_a_study_of_another_file_of_that_name_keeps_the_first_ones_record(
-    cli, arguments, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    files = [tmp_path / folder / "mine.toml" for folder in ("first", "second")]
-    for path, label in zip(files, ("One", "Two"), strict=True):
-        path.parent.mkdir()
-        path.write_text(
-            f'title = "{label}"\nsubject = "head"\nbaseline = "baseline"\n'
-            f'[[rows]]\nlabel = "{label}"\nside = "subject"\npreset = "multi-10q"\n'
-            '[[rows]]\nlabel = "SVC"\nside = "baseline"\npreset = "multi-10q"\nclassical = "svc"\n'
-        )
-    cli("study", files[0], "--seeds 1", arguments[0])
-    record = tmp_path / "studies" / "mine" / "study.json"
-    before = record.read_bytes()
-    _, errors = cli("study", files[1], "--seeds 1", arguments[0], code=2)
-    assert "is of the study" in errors
-    assert "Give another folder with --out" in " ".join(errors.split())
-    assert record.read_bytes() == before
-    cli("study", files[1], "--seeds 1", arguments[0], "--out other")
-    assert json.loads((tmp_path / "other" / "study.json").read_text())["title"] == "Two"
-    _, errors = cli("study", "mine", "--from-predictions other --out", record.parent, code=2)
-    assert "has the record of another study" in " ".join(errors.split())
-    assert record.read_bytes() == before
-
-
 def test_the_list_has_every_study(cli):
     output, _ = cli("study", "--list")
     for row in ("table2 14 12", "fig11 15 6", "table4 2 2"):
         assert row in [" ".join(line.split()[:3]) for line in output.splitlines()]
 
 
-def test_an_interruption_says_how_to_go_on(cli, arguments, monkeypatch):
-    def interrupted(*arguments, **options):
+def test_an_interrupted_study_says_how_to_go_on(cli, arguments, monkeypatch):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupt)
     output, messages = cli("study", "table4", "--protocol split", *arguments, code=130)
     assert "Interrupted. The same command continues." in output
     assert "interrupted" not in output + messages

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ending import finished
+from ending import finish_command
 from small_job import set_options
 
 from qllmft.run import RunFolder
@@ -41,8 +41,8 @@ def arguments(run, out):
 def sweep(cli, run, tmp_path):
     """The small sweep into the folder ``sweep``; more arguments follow."""
 
-    def call(*more, code=0):
-        return cli(*arguments(run, tmp_path / "sweep"), *more, code=code)
+    def call(*options, code=0):
+        return cli(*arguments(run, tmp_path / "sweep"), *options, code=code)
 
     return call
 
@@ -51,7 +51,7 @@ def sweep(cli, run, tmp_path):
 def swept(run, tmp_path_factory):
     """The folder of the small sweep, by one process."""
     folder = tmp_path_factory.mktemp("sweeps") / "sweep"
-    finished(*arguments(run, folder), "--jobs 1")
+    finish_command(*arguments(run, folder), "--jobs 1")
     return folder
 
 
@@ -59,10 +59,14 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     sweep, tmp_path
 ):
     output, messages = sweep("--seeds 2")
-    said = "table-11: table XI, re-uploading layers and main layers (figure 10). grid, 3 trials, 2 seeds each"
-    assert said in output
-    told = "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
-    assert told in messages
+    assert (
+        "table-11: table XI, re-uploading layers and main layers (figure 10). grid, 3 trials, 2 seeds each"
+        in output
+    )
+    assert (
+        "6 runs\nrun 1 of 6: reupload_layers 1, seed 0\nreupload_layers 1, seed 0: validation"
+        in messages
+    )
     for n in range(2, 7):
         assert f"\nrun {n} of 6: reupload_layers " in messages
     searched = messages[: messages.index(", test, ")]
@@ -71,8 +75,10 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert "the best 3 of 3 configurations, by validation" in output
     best = results(tmp_path / "sweep")[0]
     low, high = best.test.interval
-    expected = f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]"
-    assert expected in output
+    assert (
+        f"Its test accuracy: {100 * best.test.mean:.2f} % [95 % interval {100 * low:.1f}, {100 * high:.1f}]"
+        in output
+    )
     assert "mean of 2 seeds" in output
     assert "the highest of 3 and so too high an estimate" in " ".join(output.split())
     layers = best.settings["model.reupload_layers"]
@@ -84,43 +90,45 @@ def test_a_sweep_tells_of_each_trial_and_of_the_winner_and_another_one_shares_it
     assert len(tested) == 6
     assert winner.name in tested
 
-    again, messages = sweep("--seeds 2")
+    second_output, messages = sweep("--seeds 2")
     assert "6 runs, 6 of them finished already" in messages
-    assert again[again.index("the best 3") :] == output[output.index("the best 3") :]
+    assert (
+        second_output[second_output.index("the best 3") :] == output[output.index("the best 3") :]
+    )
 
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")}
     # another search in the same folder shares the runs
     output, _ = sweep("--sampler tpe --trials 4")
     assert "tpe, 4 trials" in output
     assert "trials repeated a configuration and took its value" in output
     assert {
         path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/runs/*/checkpoint/*")
-    } == before
+    } == times
 
 
 @pytest.mark.usefixtures("forked_workers")
 def test_several_processes_find_what_one_finds(sweep, swept, tmp_path):
     sweep("--jobs 2")
-    one, two = results(swept), results(tmp_path / "sweep")
-    assert len(one) == 3
-    assert [(each.settings, each.validation, each.validation_loss) for each in one] == [
-        (each.settings, each.validation, each.validation_loss) for each in two
+    by_one = results(swept)
+    by_two = results(tmp_path / "sweep")
+    assert len(by_one) == 3
+    assert [(trial.settings, trial.validation, trial.validation_loss) for trial in by_one] == [
+        (trial.settings, trial.validation, trial.validation_loss) for trial in by_two
     ]
-    assert [each.tested for each in one] == [each.tested for each in two]
-    _, errors = sweep("--jobs 2 --ray auto", code=2)
-    assert "Omit one of them" in errors
+    assert [trial.tested for trial in by_one] == [trial.tested for trial in by_two]
+    assert "Omit one of them" in sweep("--jobs 2 --ray auto", code=2)[1]
 
 
-def test_an_interruption_says_how_to_go_on(sweep, tmp_path, monkeypatch):
-    def interrupted(*arguments, **options):
+def test_an_interrupted_sweep_says_how_to_go_on(sweep, tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupted)
+    monkeypatch.setattr("qllmft_studies.local.run_tracked", interrupt)
     output, messages = sweep(code=130)
-    said = (
+    message = (
         f"Interrupted. The same command continues. The runs are in {tmp_path / 'sweep' / 'runs'}."
     )
-    assert said in output.replace("\n", " ")
+    assert message in output.replace("\n", " ")
     assert "interrupted" not in output + messages
 
 
@@ -131,39 +139,20 @@ def test_uneven_labels_are_ranked_by_balanced_accuracy(cli, run, tmp_path):
     pairs = [f"{text}\t{label}" for text, label in zip(rows, labels, strict=True)]
     file.write_text("\n".join(["text\tlabel", *pairs]))
     folder = tmp_path / "sweep"
-    given = ["--data", file, "--body", run.body, "--out", folder, "--protocol split"]
-    given += set_options({name: SMALL[name] for name in SMALL if name != "data.n_per_label"})
-    output, _ = cli("sweep", "table-11", *given)
+    arguments = ["--data", file, "--body", run.body, "--out", folder, "--protocol split"]
+    arguments += set_options({name: SMALL[name] for name in SMALL if name != "data.n_per_label"})
+    output, _ = cli("sweep", "table-11", *arguments)
     runs = [FinishedRun.read(RunFolder(path)) for path in folder.glob("runs/*")]
     balanced = {run.record.identity: run.record.head.validation_balanced for run in runs}
     assert None not in balanced.values()
     winner = re.search(r"The winner's run is (\S+)\.", output.replace("\n", ""))[1].split("/")[-1]
     assert balanced[winner] == max(balanced.values())
-    said = " ".join(output.split())
+    words = " ".join(output.split())
     assert (
-        f"Its balanced validation accuracy, {100 * balanced[winner]:.2f} %, is the highest" in said
+        f"Its balanced validation accuracy, {100 * balanced[winner]:.2f} %, is the highest" in words
     )
     test = RunFolder(folder / "runs" / winner).read_result().head.test_classes.balanced
-    assert f"Its balanced test accuracy: {100 * test:.2f} %." in said
-
-
-def test_a_search_of_ones_own(cli, run, tmp_path):
-    file = tmp_path / "mine.toml"
-    given = [
-        f"--data {run.data} --body {run.body} --per-label 20 --epochs 2 --out {tmp_path / 'sweep'}"
-    ]
-    file.write_text(
-        'title = "ours"\npreset = "single-10q"\nsettings.model.encoder_layers = 2\n'
-        '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [4, 5]\n'
-    )
-    output, _ = cli("sweep", file, *given)
-    assert "mine: ours. grid, 2 trials" in output
-    assert "the best 2 of 2 configurations" in output
-    assert {each.settings["train.epochs"] for each in results(tmp_path / "sweep")} == {2}
-    file.write_text(file.read_text().replace("n_qubits", "qubits"))
-    _, errors = cli("sweep", file, *given, code=2)
-    said = "sweep mine, model.qubits = 4: model.qubits (got 4): there is no such setting"
-    assert said in " ".join(errors.split())
+    assert f"Its balanced test accuracy: {100 * test:.2f} %." in words
 
 
 def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
@@ -174,26 +163,27 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
         '[[parameters]]\nsetting = "model.n_qubits"\nvalues = [10, 12]\n'
         '[[parameters]]\nsetting = "train.lr"\nvalues = [1e-3, 5e-2]\n'
     )
-    given = [
+    arguments = [
         f"--data {run.data} --body {run.body} --per-label 20 --epochs 2 --out {tmp_path / 'sweep'}"
     ]
-    output, _ = cli("sweep", file, *given)
+    output, _ = cli("sweep", file, *arguments)
     ranking = results(tmp_path / "sweep")
     by_row = [[r for r in ranking if r.settings["model.n_qubits"] == n] for n in (10, 12)]
-    rows = [own[0] for own in by_row]
+    rows = [trials[0] for trials in by_row]
     tested = {path.parent.name for path in tmp_path.glob("sweep/runs/*/result.json")}
     assert tested == {row.runs[0].record.identity for row in rows}
+    assert {trial.settings["train.epochs"] for trial in ranking} == {2}
     assert ranking[0] in rows
     table = output[output.index("the best of each row") :]
     published = (90.21, 90.99)
-    for own, row, number in zip(by_row, rows, published, strict=True):
-        assert len(own) == 2
-        assert row.validation[0] == max(each.validation[0] for each in own)
+    for trials, row, number in zip(by_row, rows, published, strict=True):
+        assert len(trials) == 2
+        assert row.validation[0] == max(trial.validation[0] for trial in trials)
         assert f"{100 * row.test.mean:.2f} % [" in table
         assert f"{number:.2f} %" not in table, "the paper's number is of other texts"
-    runs, out = ("--runs", tmp_path / "sweep"), ("--out", tmp_path / "f.svg")
-    figure, _ = paper("figure", "8a", *runs, "--partial", *out, "--json")
-    points = json.loads(figure)["points"]
+    runs = ("--runs", tmp_path / "sweep")
+    out = ("--out", tmp_path / "f.svg")
+    points = json.loads(paper("figure", "8a", *runs, "--partial", *out, "--json")[0])["points"]
     expected = [
         (row.settings["model.n_qubits"], row.test.mean, row.settings["train.lr"]) for row in rows
     ]
@@ -202,14 +192,6 @@ def test_the_best_of_each_row_is_tested_and_drawn(cli, paper, run, tmp_path):
     assert f"| runs left out: other texts, {Path(run.data).name} | 2 |" in page
     for number in published:
         assert re.search(rf"\| {number:.2f} \| — \| — \|", page)
-
-
-def test_a_baselines_table_is_its_own_grid(cli, run):
-    output, _ = cli(
-        "sweep", "table-08", "--data", run.data, "--body", run.body, "--set data.n_per_label=20"
-    )
-    assert "the whole grid of table VIII" in output
-    assert "gamma = " in output
 
 
 @pytest.mark.parametrize("option", ["--quick", "--trials 3", "--out x", "--jobs 2", "--epochs 3"])
@@ -224,6 +206,8 @@ def test_a_baselines_grid_has_the_settings_of_its_file(cli, run, tmp_path):
     arguments = ["--data", run.data, "--body", run.body]
     output, _ = cli("sweep", file, *arguments)
     named, _ = cli("sweep", "table-08", *arguments, "--set data.n_per_label=20")
+    assert "the whole grid of table VIII" in named
+    assert "gamma = " in named
     assert output.splitlines()[-2] == named.splitlines()[-2]
 
 
@@ -232,8 +216,7 @@ def test_a_ranking_without_kept_losses_is_printed(sweep, swept, tmp_path):
     output, _ = sweep()
     for file in (tmp_path / "sweep").glob("runs/*/metrics.jsonl"):
         file.unlink()
-    again, _ = sweep()
-    assert again.splitlines()[-1] == output.splitlines()[-1]
+    assert sweep()[0].splitlines()[-1] == output.splitlines()[-1]
 
 
 def test_the_list_has_every_table(cli):

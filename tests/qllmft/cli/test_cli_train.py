@@ -20,22 +20,22 @@ from qllmft.run.verdict import next_step, verdict
 
 def without_verdict(output):
     """The record that ``--json`` prints, after its verdict was checked."""
-    found = json.loads(output)
-    printed = found.pop("verdict")
-    models = RunRecord.from_json(found, "the output").models
+    record = json.loads(output)
+    printed = record.pop("verdict")
+    models = RunRecord.from_json(record, "the output").models
     assert printed["next_step"].startswith("Next: ")
     assert printed == verdict(models, next_step=printed["next_step"]).as_dict(models)
-    return found
+    return record
 
 
-def config_of(folder):
+def read_config(folder):
     return parse_config(tomllib.loads((folder / "config.toml").read_text()), "config.toml")
 
 
 def test_a_run_leaves_its_folder(run):
     names = {path.name for path in (run.path / "model").iterdir()}
     assert names >= {"model.safetensors", "model.json"}
-    config = config_of(run.path)
+    config = read_config(run.path)
     assert (config.data.source, config.body.model) == (str(run.data), str(run.body))
     assert (config.train.epochs, config.train.lr) == (small_job.EPOCHS, 0.05)
     assert config.data.n_per_label == 20
@@ -59,22 +59,23 @@ def test_training_prints_its_progress_and_a_table(run, cli, tmp_path):
         assert f"{100 * model['test']['value']:.2f} % [" in line
         assert f"{100 * model['validation']['value']:.1f} %" in line
         assert f" {model['parameters']} " in line
-    again = tmp_path / "again"
-    assert output.splitlines()[-1] == f"Predict: qllmft predict {again} 'your text'"
-    folder = RunFolder(again)
+    path = tmp_path / "again"
+    assert output.splitlines()[-1] == f"Predict: qllmft predict {path} 'your text'"
+    folder = RunFolder(path)
     record = folder.read_result()
     rows = [model.name for model in record.models]
-    step = next_step(record, folder.read_config(), str(again), rows)
+    step = next_step(record, folder.read_config(), str(path), rows)
     assert step.startswith("Next: ")
     assert set(step.splitlines()) <= set(output.splitlines())
     for file in ("model/model.safetensors", "config.toml"):  # the same to the bit
-        assert (again / file).read_bytes() == (run.path / file).read_bytes()
+        assert (path / file).read_bytes() == (run.path / file).read_bytes()
 
 
 def test_the_second_call_says_that_the_run_is_finished(run, cli, no_work):
     output, messages = cli(*run.arguments())
-    said = f"This run is finished already. Its record is {run.path}/result.json."
-    assert said in " ".join(messages.split())
+    assert f"This run is finished already. Its record is {run.path}/result.json." in " ".join(
+        messages.split()
+    )
     assert "quantum head" in output
     assert "epoch 1/" not in messages
     output, messages = cli(*run.arguments(), "--json")
@@ -115,7 +116,7 @@ def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     data = f"--data {tmp_path} --text-column review --label-column stars --protocol given"
     result = cli.json(*arguments, data, "--seed 3 --batch-size 8 --epochs 1 --no-baselines")
     assert result["data"]["sizes"] == {"train": 23, "validation": 5, "test": 10}
-    config = config_of(tmp_path / "out")
+    config = read_config(tmp_path / "out")
     assert (config.seed, config.train.batch_size, config.train.epochs) == (3, 8, 1)
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
     assert splits.sizes == result["data"]["sizes"]
@@ -135,14 +136,14 @@ def test_columns_protocol_and_seed_reach_the_run(run, cli, tmp_path):
     ],
 )
 def test_a_setting_is_toml_where_it_can_be_else_text(pair, value):
-    (found,) = parse_settings([pair]).items()
-    assert found == (pair.split("=")[0], value)
+    (setting,) = parse_settings([pair]).items()
+    assert setting == (pair.split("=")[0], value)
 
 
 def test_options_go_before_the_files_settings(tmp_path):
     (tmp_path / "mine.toml").write_text("[train]\nepochs = 5\nlr = 0.5\n[backend.options]\na = 1\n")
-    given = {"train.epochs": 9, "backend.options.b": 2, "seed": 4}
-    config = build_config(None, tmp_path / "mine.toml", given)
+    overrides = {"train.epochs": 9, "backend.options.b": 2, "seed": 4}
+    config = build_config(None, tmp_path / "mine.toml", overrides)
     assert (config.train.epochs, config.train.lr, config.seed) == (9, 0.5, 4)
     assert config.backend.options == {"a": 1, "b": 2}
     assert config.train.lr_decay == 1.0, "a file stands in the preset's place"
@@ -151,10 +152,10 @@ def test_options_go_before_the_files_settings(tmp_path):
 def test_a_finished_run_whose_page_cannot_be_written_shows_its_table(
     run, cli, no_work, monkeypatch, copy
 ):
-    def refused(path):
+    def refuse(path):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("qllmft.report.write_report", refused)
+    monkeypatch.setattr("qllmft.report.write_report", refuse)
     output, messages = cli(*run.arguments())
     words = " ".join(output.split())
     assert "logistic regression" in words

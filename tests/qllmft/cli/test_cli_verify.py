@@ -20,7 +20,11 @@ def faults(cli, folder, code=2):
     assert errors == ""
     lines = [line.partition("  ") for line in output.splitlines()]
     assert [line.split(":")[0].split()[-1] for line in output.splitlines()] == PARTS
-    return {rest.split(":")[0].strip(): rest for mark, _, rest in lines if mark.strip() == "FAULT"}
+    return {
+        finding.split(":")[0].strip(): finding
+        for mark, _, finding in lines
+        if mark.strip() == "FAULT"
+    }
 
 
 def test_a_finished_run_is_sound(run, cli):
@@ -39,9 +43,9 @@ def test_a_finished_run_is_sound(run, cli):
 
 
 def test_nothing_is_written_and_no_body_is_loaded(run, cli, no_work):
-    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    times = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     cli("verify", run.path)
-    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == times
 
 
 def answer(value):
@@ -50,8 +54,8 @@ def answer(value):
 
 
 def turn(predictions):
-    given = next(iter(predictions["answers"].values()))
-    given[0] = 1 - given[0]
+    answers = next(iter(predictions["answers"].values()))
+    answers[0] = 1 - answers[0]
 
 
 def set_part(model, part, **values):
@@ -59,7 +63,8 @@ def set_part(model, part, **values):
     return lambda result: result["models"][model][part].update(values)
 
 
-RESULT, ANSWERS = "result.json", "predictions.json"
+RESULT = "result.json"
+ANSWERS = "predictions.json"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +90,9 @@ RESULT, ANSWERS = "result.json", "predictions.json"
 )
 def test_an_edited_record_or_answer_is_a_fault(copy, cli, name, change, part, told):
     edit(copy / name, change)
-    found = faults(cli, copy)
-    assert told in found[part]
-    assert name == RESULT or found.keys() == {part}
+    found_faults = faults(cli, copy)
+    assert told in found_faults[part]
+    assert name == RESULT or found_faults.keys() == {part}
 
 
 def other_structure(copy):
@@ -143,8 +148,7 @@ def test_a_ledger_is_read(copy, cli):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     (copy / "ledger").mkdir()
     (copy / "ledger" / "ledger.jsonl").write_text("")
-    output, _ = cli("verify", copy)
-    assert output.splitlines()[-1] == "ok     ledger: 0 jobs, 0 circuits"
+    assert cli("verify", copy)[0].splitlines()[-1] == "ok     ledger: 0 jobs, 0 circuits"
     (copy / "ledger" / "ledger.jsonl").write_text('{"event": 3}\n')
     output, messages = cli("verify", copy, code=2)
     assert "FAULT  ledger: the ledger" in output

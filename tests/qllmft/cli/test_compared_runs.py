@@ -48,8 +48,8 @@ def write_splits(folder, train, test):
 def flip_labels(rows, share, seed):
     """The rows with the other label for some of them."""
     rng = random.Random(seed)
-    other = {"positive": "negative", "negative": "positive"}
-    labels = [other[label] if rng.random() < share else label for label in rows["label"]]
+    opposite = {"positive": "negative", "negative": "positive"}
+    labels = [opposite[label] if rng.random() < share else label for label in rows["label"]]
     return rows.assign(label=labels)
 
 
@@ -66,11 +66,11 @@ def splits(tmp_path_factory):
 def runs(splits, tiny_body, tmp_path_factory):
     """Runs before and after retraining with more training rows; the second reads the test rows in another order."""
     folder = tmp_path_factory.mktemp("retrained")
-    few, more, test = splits
+    few, many, test = splits
     sources = {
         "first": write_splits(folder / "d1", few, test),
-        "second": write_splits(folder / "d2", more, test.sample(frac=1, random_state=2)),
-        "part": write_splits(folder / "d3", more, test[:30]),
+        "second": write_splits(folder / "d2", many, test.sample(frac=1, random_state=2)),
+        "part": write_splits(folder / "d3", many, test[:30]),
     }
     for name, source in sources.items():
         qllmft.train(source, body=str(tiny_body), out=folder / "runs" / name, **SMALL)
@@ -79,8 +79,7 @@ def runs(splits, tiny_body, tmp_path_factory):
 
 def right_answers(run, row, test):
     """Whether a model that was loaded anew is right, by text."""
-    model = qllmft.load(run, model=row)
-    answers = model.predict(test["text"].tolist())
+    answers = qllmft.load(run, model=row).predict(test["text"].tolist())
     return np.array([answer.label for answer in answers]) == test["label"].to_numpy()
 
 
@@ -93,19 +92,24 @@ def test_retraining_keeps_the_paired_difference_of_each_row(cli, runs, splits, s
     assert list(compared["rows"]) == [*ROWS, ABLATION]
     del differences[ABLATION]  # its model is not kept
     for row, difference in differences.items():
-        before, after = (right_answers(runs / name, row, test) for name in ("first", second))
-        assert difference["value"] == pytest.approx(before.mean() - after.mean(), abs=1e-12)
-        only_before, only_after = int((before & ~after).sum()), int((after & ~before).sum())
+        right_before, right_after = (
+            right_answers(runs / name, row, test) for name in ("first", second)
+        )
+        assert difference["value"] == pytest.approx(
+            right_before.mean() - right_after.mean(), abs=1e-12
+        )
+        only_before = int((right_before & ~right_after).sum())
+        only_after = int((right_after & ~right_before).sum())
         n = only_before + only_after
         assert difference["p"] == pytest.approx(binomtest(only_before, n).pvalue if n else 1.0)
     assert any(difference["value"] for difference in differences.values())
 
 
 def test_the_printed_comparison_has_the_rows_and_says_which_texts_count(cli, runs):
-    same = cli.words("runs", runs, "--compare first second")
-    assert "First minus second on the same 41 texts:" in same
-    assert "The runs share" not in same
-    assert "TF-IDF" in same
+    whole_text = cli.words("runs", runs, "--compare first second")
+    assert "First minus second on the same 41 texts:" in whole_text
+    assert "The runs share" not in whole_text
+    assert "TF-IDF" in whole_text
     part = cli.words("runs", runs, "--compare first part")
     assert "share 30 test texts with the same label. The first has 41, the second 30." in part
     assert "First minus second on the same 30 texts:" in part
@@ -139,7 +143,8 @@ def predictions(task, names, labels, answers, hashes):
 
 
 def test_labels_of_another_order_or_number_are_matched_by_name():
-    labels, hashes = [0, 1, 1, 0] * 5, list(range(20))
+    labels = [0, 1, 1, 0] * 5
+    hashes = list(range(20))
     first = predictions(CLASSIFICATION, "ab", labels, labels, hashes)
     renamed = [(2, 0)[label] for label in labels]
     second = predictions(
@@ -166,13 +171,12 @@ def test_several_labels_and_targets_are_matched_by_name():
     second = predictions(REGRESSION, "ba", targets[:, ::-1], targets[:, ::-1], range(30))
     (difference,) = pair_answers(first, second).differences(("head", "head")).values()
     assert difference["value"] == 0.0
-    other = replace(second, label_names=("a", "c"))
-    assert pair_answers(first, other) == "the runs have other targets: a, b and a, c"
+    renamed = replace(second, label_names=("a", "c"))
+    assert pair_answers(first, renamed) == "the runs have other targets: a, b and a, c"
 
 
 def test_folds_are_compared_with_a_run_on_their_texts(cli, runs, splits, tiny_body, tmp_path):
-    rows = pd.concat([splits[1], splits[2][:40]])
-    rows.to_csv(tmp_path / "all.csv", index=False)
+    pd.concat([splits[1], splits[2][:40]]).to_csv(tmp_path / "all.csv", index=False)
     settings = SMALL | {"data__protocol": "split", "data__folds": 2}
     folds = qllmft.train(
         tmp_path / "all.csv", body=str(tiny_body), out=tmp_path / "folds", **settings

@@ -113,11 +113,13 @@ def test_a_command_and_the_module_read_nothing_of_the_current_folder(tmp_path):
 def test_relative_entries_of_the_path_of_modules_are_removed(tmp_path, monkeypatch):
     """Python takes an empty one for the current folder, and makes relative ones absolute."""
     kept_folder = str(tmp_path / "kept")
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
+    current = tmp_path / "here"
+    current.mkdir()
+    monkeypatch.chdir(current)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    monkeypatch.setattr(sys, "path", [str(here), str(here / "src"), "", kept_folder, *sys.path])
+    monkeypatch.setattr(
+        sys, "path", [str(current), str(current / "src"), "", kept_folder, *sys.path]
+    )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "src", kept_folder]))
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     current_folder.ignore_current_folder()
@@ -220,8 +222,8 @@ def fill_in(words, **values):
     """Return words with names replaced."""
     filled_words = []
     for word in words:
-        name, slash, rest = word.partition("/")
-        filled_words.append(f"{values.get(name, name)}{slash}{rest}")
+        name, slash, path = word.partition("/")
+        filled_words.append(f"{values.get(name, name)}{slash}{path}")
     return filled_words
 
 

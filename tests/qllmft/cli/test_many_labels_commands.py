@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ending import finished
+from ending import finish_command
 from scipy.special import log_softmax
 from small_job import set_options
 from small_texts import BAD, GOOD
@@ -25,8 +25,7 @@ def run(tmp_path_factory, tiny_body):
     lines = []
     for label in LABELS:
         for _ in range(PER_LABEL):
-            others = random.choice(LABELS, 4)
-            words = random.permutation([label, label, *others])
+            words = random.permutation([label, label, *random.choice(LABELS, 4)])
             lines.append(f"{' '.join(words)}\tabout {label}\n")
     data = folder / "texts.tsv"
     data.write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
@@ -38,7 +37,7 @@ def run(tmp_path_factory, tiny_body):
     }
     out = folder / "run"
     places = ["--data", data, "--body", tiny_body, "--out", out]
-    finished("train", *places, "--no-baselines", *set_options(settings))
+    finish_command("train", *places, "--no-baselines", *set_options(settings))
     return Trained(out, data, tiny_body)
 
 
@@ -65,10 +64,10 @@ def test_sets_of_labels_have_the_true_one_as_often_as_asked(run, cli, predictor,
     true_probabilities = predictor.model.true_probabilities
     rank = int(np.ceil(0.9 * (len(true_probabilities) + 1)))
     least = sorted(true_probabilities, reverse=True)[rank - 1]
-    texts = splits.test.texts[:10]
-    for record in cli.records("predict", run.path, "--coverage 0.9", *texts):
+    for record in cli.records("predict", run.path, "--coverage 0.9", *splits.test.texts[:10]):
         likely = {name for name, p in record["probabilities"].items() if p >= least - 1e-6}
         assert set(record["set"]) == likely | {record["label"]}
+        assert record["coverage"] == 0.9
     covered = cli.json("evaluate", run.path, "--coverage 0.9")["covered"]
     share = covered["right"] / len(splits.test)
     assert share > 0.9 - 3 * np.sqrt(0.09 / len(splits.test) + 0.09 / len(true_probabilities))

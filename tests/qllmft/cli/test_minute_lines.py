@@ -25,7 +25,7 @@ from qllmft.training import EpochMetrics
 STARTED = StageStarted("embedding", "a-body", 1000)
 
 
-def embedded(listener, monkeypatch, per_text_s=1.0):
+def send_embedding(listener, monkeypatch, per_text_s=1.0):
     """Send the events of a stage that finds 100 of 1,000 texts in the cache."""
     clock = [0.0]
     monkeypatch.setattr("qllmft.progress.time", SimpleNamespace(monotonic=lambda: clock[0]))
@@ -38,7 +38,7 @@ def embedded(listener, monkeypatch, per_text_s=1.0):
 
 def test_a_line_a_minute_with_the_time_left(monkeypatch):
     lines = []
-    embedded(MinuteLines(lines.append), monkeypatch)
+    send_embedding(MinuteLines(lines.append), monkeypatch)
     assert len(lines) == 14  # 900 s, and none at the end
     assert lines[0] == "embedding 1,000 texts with a-body: 160 of 1,000, about 14 min left"
     assert lines[-1] == "embedding 1,000 texts with a-body: 940 of 1,000, about 60 s left"
@@ -46,7 +46,7 @@ def test_a_line_a_minute_with_the_time_left(monkeypatch):
 
 def test_a_short_stage_has_no_line(monkeypatch):
     lines = []
-    embedded(MinuteLines(lines.append), monkeypatch, per_text_s=0.05)
+    send_embedding(MinuteLines(lines.append), monkeypatch, per_text_s=0.05)
     assert lines == []
 
 
@@ -56,7 +56,7 @@ def test_a_log_has_them_and_a_terminal_has_a_bar(campaign, terminal, monkeypatch
     monkeypatch.setattr("qllmft.progress.EVERY_S", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
     with ConsoleListener(campaign=campaign) as listener:
-        embedded(listener, monkeypatch)
+        send_embedding(listener, monkeypatch)
         listener(Message("end"))
     messages = capsys.readouterr().err
     assert ("160 of 1,000, " in messages) != terminal
@@ -94,8 +94,7 @@ def test_a_fold_has_a_line_and_one_a_minute_in_a_log(kind, terminal, monkeypatch
     with listener if kind is ConsoleListener else nullcontext():
         send_folds(listener, clock, per_epoch_s=1.0)
         send_folds(listener, clock, per_epoch_s=7.0)
-    output = "".join(capsys.readouterr())
-    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]|\r", "\n", output).splitlines()
+    lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]|\r", "\n", "".join(capsys.readouterr())).splitlines()
     assert sum(line.startswith("fold 1 of 2: validation 75.0 %, ") for line in lines) == 2
     assert lines.count("10 rows") == 2  # of the first fold of each cross-validation
     assert lines.count("20 rows") == 0

@@ -19,11 +19,12 @@ def test_predict_streams_and_a_broken_line_ends_it_without_a_traceback(run):
             # before more is written, or the input is closed
             answers = [json.loads(command.output.readline()) for _ in PART]
             assert [(answer["text"], answer["label"]) for answer in answers] == PART
-        code, rest, messages = command.end(b"caf\xe9\nfine\n")
+        code, output, messages = command.end(b"caf\xe9\nfine\n")
     assert code == 2
-    assert rest == b""
-    said = "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
-    assert messages.decode() == said
+    assert output == b""
+    assert (
+        messages.decode() == "error: -, line 9: byte 0xe9 is not UTF-8. Convert the file first.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,15 +38,16 @@ def test_the_sandbox_as_a_command(job, monkeypatch, tmp_path, options, named):
     words = ["ionq-sandbox", "--port", "0", "--latency", "0", "--noise", "ideal", *options]
     with PipedCommand(*words, "--state-file", state_file) as command:
         told = [command.output.readline().decode().rstrip() for _ in range(6)]
-        said = "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:"
-        assert told[0] == said
+        assert (
+            told[0]
+            == "A local mock server of qllmft: no ions, no IonQ, no money. Stop it with Ctrl-C. In another shell:"
+        )
         lines = (line.removeprefix("export ") for line in told if line.startswith("export "))
         exports = dict(line.split("=") for line in lines)
         assert list(exports) == ["QISKIT_IONQ_API_URL", "QISKIT_IONQ_API_TOKEN"]
         for name, value in exports.items():
             monkeypatch.setenv(name, value)
-        output, _ = job.predict("--yes --limit 4")
-        assert len(output.splitlines()) == 4
+        assert len(job.predict("--yes --limit 4")[0].splitlines()) == 4
         with urllib.request.urlopen(told[5].removeprefix("Submitted and paid jobs: ")) as answer:
             totals = json.load(answer)
         address = exports["QISKIT_IONQ_API_URL"] + "/jobs"

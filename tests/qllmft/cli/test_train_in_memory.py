@@ -18,10 +18,10 @@ class Lines(LineListener):
 
     def __init__(self):
         super().__init__()
-        self.said = []
+        self.messages = []
 
     def message(self, text):
-        self.said.append(text)
+        self.messages.append(text)
 
     def line(self, text):
         pass
@@ -48,7 +48,7 @@ def settings(tiny_body):
 
 
 @pytest.fixture(scope="module")
-def of_frame(table, settings):
+def frame_run(table, settings):
     """A run on the texts in memory."""
     return train(pd.read_csv(table, sep="\t"), out=table.with_name("run"), **settings)
 
@@ -58,33 +58,35 @@ def test_the_run_is_named_by_the_texts_and_goes_on_with_the_same(
 ):
     monkeypatch.chdir(tmp_path)
     first = train(frame, **settings)
-    said = f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
-    assert first.record.data.source == said
+    assert (
+        first.record.data.source
+        == f"in memory: DataFrame of 80 rows ({first.record.data.fingerprint})"
+    )
     assert first.folder.report_file.is_file()
     lines = Lines()
-    again = train(frame.copy(), on_event=lines, **settings)
-    assert (again.folder.path, again.record) == (first.folder.path, first.record)
-    assert "finished already" in lines.said[0]
-    other = train(frame.assign(text=frame["text"] + "!"), **settings)
-    assert other.record.identity != first.record.identity
-    kept = "".join(
+    second = train(frame.copy(), on_event=lines, **settings)
+    assert (second.folder.path, second.record) == (first.folder.path, first.record)
+    assert "finished already" in lines.messages[0]
+    changed = train(frame.assign(text=frame["text"] + "!"), **settings)
+    assert changed.record.identity != first.record.identity
+    content = "".join(
         path.read_text(errors="replace")
         for path in first.folder.path.rglob("*.*")
         if path.is_file()
     )
     wrong = {mistake.text for mistake in first.folder.read_predictions().mistakes}
-    assert not [text for text in frame["text"] if text in kept and text not in wrong]
+    assert not [text for text in frame["text"] if text in content and text not in wrong]
 
 
-def test_the_file_of_the_same_texts_gives_the_same_weights(tmp_path, table, settings, of_frame):
+def test_the_file_of_the_same_texts_gives_the_same_weights(tmp_path, table, settings, frame_run):
     of_file = train(table, out=tmp_path / "run", **settings)
-    assert of_frame.record.models[0].test == of_file.record.models[0].test
-    weights = [run.folder.model_folder / "model.safetensors" for run in (of_frame, of_file)]
+    assert frame_run.record.models[0].test == of_file.record.models[0].test
+    weights = [run.folder.model_folder / "model.safetensors" for run in (frame_run, of_file)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli, frame, of_frame):
-    run = of_frame.folder.path
+def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli, frame, frame_run):
+    run = frame_run.folder.path
     cli("verify", run)
     _, message = cli("evaluate", run, code=2)
     assert "the texts were given to Python (in memory: DataFrame of 80 rows" in message
@@ -92,8 +94,8 @@ def test_such_a_run_is_verified_and_says_what_its_evaluation_needs(tmp_path, cli
     semicolons = tmp_path / "other.csv"
     frame.loc[len(frame)] = ["positive", ""]
     frame.to_csv(semicolons, sep=";", index=False)
-    found = cli.json("evaluate", run, f"--data {semicolons} --delimiter ';' --bad-rows skip")
-    assert found["accuracy"]["total"] == 80
+    evaluation = cli.json("evaluate", run, f"--data {semicolons} --delimiter ';' --bad-rows skip")
+    assert evaluation["accuracy"]["total"] == 80
     frame = frame[:-1]
     frame.to_csv(semicolons, sep=";", index=False)
     answers = cli("predict", run, "--file", semicolons, "--delimiter ';'")[0].splitlines()
@@ -119,10 +121,10 @@ def test_findings_are_said_once_and_recorded(tmp_path, frame, settings):
         data__bad_rows="skip",
         **settings | {"data__n_per_label": 60},
     )
-    said = "\n".join(lines.said)
-    assert said.count("1 row is left out: split 'all', row 82: the text is empty.") == 1
-    assert said.count("Duplicates: 1 text occurs more than once") == 1
-    assert said.count("60 per label are requested.") == 1
+    messages = "\n".join(lines.messages)
+    assert messages.count("1 row is left out: split 'all', row 82: the text is empty.") == 1
+    assert messages.count("Duplicates: 1 text occurs more than once") == 1
+    assert messages.count("60 per label are requested.") == 1
     content = json.loads(outcome.folder.result_file.read_text())
     assert content["data"]["findings"]["skipped_rows"] == 1
     assert content["data"]["findings"]["drawn"] == {"negative": 32, "positive": 33}
@@ -140,7 +142,8 @@ def test_a_prompt_sees_lines_and_a_notebook_a_table(tmp_path, monkeypatch, capsy
     assert "epoch 3/3  loss " in lines
     assert "fitting logistic regression" in lines
     table = outcome._repr_html_()
-    head, best = outcome.record.head, max(outcome.record.models, key=lambda m: m.validation.value)
+    head = outcome.record.head
+    best = max(outcome.record.models, key=lambda m: m.validation.value)
     assert repr(outcome) == (
         f"<TrainedRun {tmp_path / 'b'}: {head.name} {head.test} accuracy on the test texts, "
         f"selected on validation: {best.name} {best.validation.plain}>"

@@ -115,13 +115,28 @@ def test_follow_up_is_linear_for_the_qpu_and_meets_at_34():
     assert "No watts" in curve.source
 
 
-def test_refusals():
-    with pytest.raises(UserError, match="the head is classical"):
-        head_counts(ModelConfig(head="mlp", encoder="none"), 10)
-    with pytest.raises(UserError, match="Begin --qubits at 4 or more"):
-        head_counts(ModelConfig(connectivity=3), 3)
-    with pytest.raises(UserError, match="gpu_flops is 0, expected more than 0"):
-        replace(PAPER, gpu_flops=0)
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (
+            lambda: head_counts(ModelConfig(head="mlp", encoder="none"), 10),
+            "the head is classical",
+        ),
+        (
+            lambda: head_counts(ModelConfig(connectivity=3), 3),
+            "Begin --qubits at 4 or more",
+        ),
+        (lambda: replace(PAPER, gpu_flops=0), "gpu_flops is 0, expected more than 0"),
+        (
+            lambda: energy_curve(ModelConfig(connectivity=2), [10], against="tensor-network"),
+            r"C = 2. The operations of a tensor network.*64\^5",
+        ),
+    ],
+    ids=["classical", "qubits", "constants", "network"],
+)
+def test_what_has_no_energy_is_refused(compute, message):
+    with pytest.raises(UserError, match=message):
+        compute()
 
 
 def test_a_tensor_network_leaves_no_crossover_where_its_bond_is_small():
@@ -135,8 +150,3 @@ def test_a_tensor_network_leaves_no_crossover_where_its_bond_is_small():
     assert crossover_qubits(READINGS[2][0], against="tensor-network") == 46
     relative = energy_curve(HEAD, [34, 92], "follow-up", against="tensor-network").points
     assert relative[0].gpu == pytest.approx(34 * 2**29 / (2**34 * (9 * 34 * 4 + 5 * 34 * 8)))
-
-
-def test_no_network_is_given_for_more_connectivity():
-    with pytest.raises(UserError, match=r"C = 2. The operations of a tensor network.*64\^5"):
-        energy_curve(HEAD.model_copy(update={"connectivity": 2}), [10], against="tensor-network")

@@ -29,7 +29,8 @@ def test_odd_encoders_run_twice_and_are_loaded_on_the_qpu(k, encoders):
     on_gpu, on_qpu = quantum_energies_j(load_preset("odd").config({}).model, 384, k)
     products = J_PER_FLOP * 2 * (384 * 127 + 7 * encoders * k)
     assert on_gpu == pytest.approx(products + 2 * encoders * J_PER_FLOP * 2**7 * 24 * 7 * (4 + 8))
-    one_qubit, two_qubit = 2**7 - 1 + 24 * 7, 2**7 - 2 + 24 * 7
+    one_qubit = 2**7 - 1 + 24 * 7
+    two_qubit = 2**7 - 2 + 24 * 7
     seconds = one_qubit * 1e-4 + two_qubit * 1e-5
     assert on_qpu == pytest.approx(2 * encoders * 7 * seconds * 8_000 * 300)
     assert linear_energy_j(384, k) == pytest.approx(2 * 384 * k * J_PER_FLOP)

@@ -32,7 +32,7 @@ def confusion_by_hand(run: Path, rows: list[tuple[str, str]], names=LABELS) -> l
     return counts
 
 
-def rows_of(path: Path) -> list[tuple[str, str]]:
+def read_rows(path: Path) -> list[tuple[str, str]]:
     return [tuple(line.split("\t")) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
 
 
@@ -57,25 +57,25 @@ def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("split", "shown"), [(None, "test"), ("validation", "validation"), ("train", "train")]
+    ("split", "split_name"), [(None, "test"), ("validation", "validation"), ("train", "train")]
 )
-def test_a_split_of_a_folder(run, corpus, tmp_path, split, shown):
+def test_a_split_of_a_folder(run, corpus, tmp_path, split, split_name):
     folder = tmp_path / "splits"
     folder.mkdir()
     for n, name in enumerate(("train", "validation", "test")):
         write_corpus(folder / f"{name}.tsv", per_label=3 + n)
-    found = evaluate_run(run, DataConfig(source=str(folder)), split)
-    assert found.confusion == confusion_by_hand(run, rows_of(folder / f"{shown}.tsv"))
-    assert found.source == f"{folder}, split {shown}"
+    evaluation = evaluate_run(run, DataConfig(source=str(folder)), split)
+    assert evaluation.confusion == confusion_by_hand(run, read_rows(folder / f"{split_name}.tsv"))
+    assert evaluation.source == f"{folder}, split {split_name}"
     with pytest.raises(UserError, match=r"has no split 'test'. It has all. Choose with --split"):
         evaluate_run(run, DataConfig(source=str(corpus)), "test")
 
 
 def test_unknown_labels_are_refused_before_anything_is_embedded(run, tmp_path, body):
-    other = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
-    said = (
+    unknown_labels = write_corpus(tmp_path / "other.tsv", labels=("good", "ugly"))
+    refusal = (
         r"the model has no label 'ugly' \(\d+ texts\). Its labels are 'bad', 'good'\. Evaluate on"
     )
-    with pytest.raises(UserError, match=said):
-        evaluate_run(run, DataConfig(source=str(other)))
+    with pytest.raises(UserError, match=refusal):
+        evaluate_run(run, DataConfig(source=str(unknown_labels)))
     assert body.calls == []

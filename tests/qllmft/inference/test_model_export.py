@@ -43,7 +43,7 @@ def model_values(folder) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def trained(trained_run):
+def trained_model(trained_run):
     """The trained model, and the embedding of TEXT; tests do not change them."""
     model = load_model(trained_run)
     return model, embedding(model, TEXT)
@@ -59,7 +59,7 @@ def read_back(folder, form, **options):
     return READ[form](export_run(folder, ExportRequest(form, **options)))
 
 
-def named(circuit, **vectors):
+def bind_by_name(circuit, **vectors):
     """``x=[...]`` as values by the names of a circuit's parameters; others are an error."""
     values = {f"{name}[{i}]": float(v) for name, row in vectors.items() for i, v in enumerate(row)}
     assert {p.name for p in circuit.parameters} == set(values)
@@ -78,13 +78,13 @@ def test_the_head_bound_to_a_text_gives_the_models_values(trained_run, trained_v
 @pytest.mark.parametrize("form", ["qasm3", "qpy"])
 @pytest.mark.parametrize("text", [TEXT, None])
 def test_free_weights_take_the_trained_ones_by_name(
-    trained_run, trained, trained_values, form, text
+    trained_run, trained_model, trained_values, form, text
 ):
     latent, values = trained_values
-    theta = trained[0].classifier.head.connector.weight.tolist()
+    theta = trained_model[0].classifier.head.connector.weight.tolist()
     assert len(theta) == 16
     vectors = {"theta": theta} | ({} if text else {"x": latent})
-    circuit = named(read_back(trained_run, form, text=text, weights="free"), **vectors)
+    circuit = bind_by_name(read_back(trained_run, form, text=text, weights="free"), **vectors)
     np.testing.assert_allclose(z_values(circuit, 4), values, atol=1e-6)
 
 
@@ -92,11 +92,11 @@ def test_free_weights_take_the_trained_ones_by_name(
 @pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize("decompose", [False, True])
 def test_an_encoder_behind_its_loaded_text_gives_its_values(
-    trained_run, trained, form, index, decompose
+    trained_run, trained_model, form, index, decompose
 ):
     options = {"text": TEXT, "encoder": index, "decompose": decompose}
     circuit = read_back(trained_run, form, part="encoder", **options)
-    model, vector = trained
+    model, vector = trained_model
     encoder = model.classifier.encoder.encoders[index]
     with torch.no_grad():
         expected = encoder(vector)[0] / encoder.scale
@@ -116,10 +116,10 @@ def test_an_encoder_without_a_text_starts_from_a_state_that_is_given(model_of, p
     if pad == "bias":
         state[:17] = np.append(state[:16], 1.0) / np.sqrt(2.0)
     circuit = read_back(folder, "qasm3", part="encoder", encoder=1)
-    after = Statevector(state).evolve(circuit).probabilities()
+    probabilities = Statevector(state).evolve(circuit).probabilities()
     signs = 1 - 2 * (np.arange(32)[None] >> np.arange(2)[:, None] & 1)
     expected = (encoder(vector)[0] / encoder.scale).tolist()
-    np.testing.assert_allclose(signs @ after, expected, atol=1e-6)
+    np.testing.assert_allclose(signs @ probabilities, expected, atol=1e-6)
 
 
 def test_free_weights_of_an_encoder(model_of):
@@ -127,7 +127,7 @@ def test_free_weights_of_an_encoder(model_of):
     circuit = read_back(folder, "qasm3", part="encoder", text=TEXT, weights="free")
     model = load_model(folder)
     encoder = model.classifier.encoder.encoders[0]
-    bound = named(circuit, theta=encoder.theta.tolist())
+    bound = bind_by_name(circuit, theta=encoder.theta.tolist())
     expected = (encoder(embedding(model, TEXT))[0] / encoder.scale).tolist()
     np.testing.assert_allclose(z_values(bound, 3), expected, atol=1e-6)
 
@@ -149,11 +149,11 @@ def test_every_structure(model_of, settings):
         1 if "readout" in settings or "final_linear" in settings else len(latent)
     )
     bound = [read_back(folder, form, text=TEXT) for form in ("qasm2", "qasm3")]
-    for circuit in (*bound, named(read_back(folder, "qasm3"), x=latent)):
+    for circuit in (*bound, bind_by_name(read_back(folder, "qasm3"), x=latent)):
         np.testing.assert_allclose(z_values(circuit, len(values)), values, atol=1e-6)
 
 
-def measured(folder, form, **options) -> list[tuple[int, int]]:
+def find_measured_qubits(folder, form, **options) -> list[tuple[int, int]]:
     """Qubits that are measured, and their bits."""
     circuit = read_back(folder, form, text=TEXT, measure=True, **options)
     assert [r.name for r in circuit.cregs] == ["c"]
@@ -163,13 +163,13 @@ def measured(folder, form, **options) -> list[tuple[int, int]]:
 
 @EVERY_FORMAT
 def test_the_qubits_that_are_read_are_measured_into_their_bits(model_of, form):
-    assert measured(model_of(readout="latent"), form) == [(0, 0)]
+    assert find_measured_qubits(model_of(readout="latent"), form) == [(0, 0)]
     folder = model_of(n_qubits=4, n_encoders=2)  # in the place of the other
-    assert measured(folder, form) == [(0, 0), (1, 1), (2, 2), (3, 3)]
-    assert measured(folder, form, part="encoder", encoder=1) == [(0, 0), (1, 1)]
+    assert find_measured_qubits(folder, form) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert find_measured_qubits(folder, form, part="encoder", encoder=1) == [(0, 0), (1, 1)]
     _, values = model_values(folder)
-    found = z_values(read_back(folder, form, text=TEXT, measure=True), 4)
-    np.testing.assert_allclose(found, values, atol=1e-6)
+    measured_values = z_values(read_back(folder, form, text=TEXT, measure=True), 4)
+    np.testing.assert_allclose(measured_values, values, atol=1e-6)
 
 
 def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of, monkeypatch):
@@ -178,7 +178,7 @@ def test_the_qubits_measured_are_those_that_the_heads_observables_read(model_of,
     pairs = ([0, 3], [1, 3], [0, 1], [0, 3])
     observables = [SparsePauliOp.from_sparse_list([("ZZ", pair, 1.0)], 4) for pair in pairs]
     monkeypatch.setattr(quantum, "readout_observables", lambda *_: observables)
-    assert measured(model_of(n_qubits=4), "qasm3") == [(0, 0), (1, 1), (3, 2)]
+    assert find_measured_qubits(model_of(n_qubits=4), "qasm3") == [(0, 0), (1, 1), (3, 2)]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch
         export_run(model_of(), ExportRequest("svg"))
 
 
-def numbers_of(exported):
+def read_numbers(exported):
     """Return the numbers in a comment of a QASM file."""
     return json.loads(re.search("numbers outside the circuit: (.+)", exported.content.decode())[1])
 
@@ -263,13 +263,13 @@ def test_two_encoders_a_head_and_the_numbers_of_their_files_give_the_models_prob
     for index in range(2):
         request = ExportRequest(form, part="encoder", text=TEXT, encoder=index)
         encoder = export_run(trained_run, request)
-        numbers = numbers_of(encoder)
+        numbers = read_numbers(encoder)
         values = z_values(READ[form](encoder), 4)[numbers["qubits"]]
         assert not numbers["odd"]
         latent += (numbers["latent_scale"] * values).tolist()
     head = export_run(trained_run, ExportRequest("qasm3"))
-    numbers = numbers_of(head)
-    values = z_values(named(READ["qasm3"](head), x=latent), 4)
+    numbers = read_numbers(head)
+    values = z_values(bind_by_name(READ["qasm3"](head), x=latent), 4)
     shares = softmax(np.asarray(numbers["weight"]) @ values + numbers["bias"])
     expected = Predictor.load(trained_run).predict([TEXT])[0].probabilities
     assert dict(zip(numbers["labels"], shares, strict=True)) == pytest.approx(expected, abs=1e-5)
@@ -277,9 +277,9 @@ def test_two_encoders_a_head_and_the_numbers_of_their_files_give_the_models_prob
 
 def test_an_odd_encoder_and_the_numbers_of_its_file_give_the_models_probabilities(model_of):
     folder = model_of(head="none", n_encoders=1, encoder_qubits=5, pad="bias", odd=True)
-    asked = {"part": "encoder", "text": TEXT}
-    plus, minus = (export_run(folder, ExportRequest(minus=m, **asked)) for m in (False, True))
-    numbers = numbers_of(plus)
+    request = {"part": "encoder", "text": TEXT}
+    plus, minus = (export_run(folder, ExportRequest(minus=m, **request)) for m in (False, True))
+    numbers = read_numbers(plus)
     assert numbers["odd"]
     change = (z_values(READ["qasm3"](plus), 5) - z_values(READ["qasm3"](minus), 5)) / 2
     latent = numbers["latent_scale"] * change[numbers["qubits"]]
@@ -292,7 +292,7 @@ def test_other_formats_hold_the_numbers_too(trained_run):
     drawing = export_run(trained_run, ExportRequest("txt"))
     numbers = from_qpy(export_run(trained_run, ExportRequest("qpy")).content).metadata
     plain = export_run(trained_run, ExportRequest())
-    assert numbers == numbers_of(drawing) == numbers_of(plain)
+    assert numbers == read_numbers(drawing) == read_numbers(plain)
 
 
 @pytest.mark.parametrize("form", ["qasm3", "qasm2", "txt"])
@@ -320,11 +320,11 @@ def test_a_head_with_another_readout_says_how_its_logits_follow(model_of, settin
     exported = export_run(folder, ExportRequest("qasm3"))
     assert f"// logits: {logits}\n" in exported.content.decode()
     latent, _ = model_values(folder)
-    numbers = numbers_of(exported)
-    values = z_values(named(READ["qasm3"](exported), x=latent), 1)
+    numbers = read_numbers(exported)
+    values = z_values(bind_by_name(READ["qasm3"](exported), x=latent), 1)
     if "weight" in numbers:
-        found = np.asarray(numbers["weight"]) @ [*latent, *values] + numbers.get("bias", 0.0)
+        head_logits = np.asarray(numbers["weight"]) @ [*latent, *values] + numbers.get("bias", 0.0)
     else:
-        found = np.array([values[0], -values[0]])
+        head_logits = np.array([values[0], -values[0]])
     expected = Predictor.load(folder).predict([TEXT])[0].probabilities
-    np.testing.assert_allclose(softmax(found), list(expected.values()), atol=1e-5)
+    np.testing.assert_allclose(softmax(head_logits), list(expected.values()), atol=1e-5)

@@ -13,7 +13,6 @@ from qiskit.quantum_info import Operator
 from run_fixtures import evaluate_run
 from safetensors.torch import load_file, save_file
 from small_bodies import run_config, run_with_messages, table
-from stopped_runs import Stop, without_seconds
 from transformers import AutoModel, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
@@ -24,8 +23,6 @@ from qllmft.config.lora import ADAPTERS
 from qllmft.embed import Body, TrainableBody
 from qllmft.inference import Predictor
 from qllmft.model import load_model
-from qllmft.run import run_experiment
-from qllmft.training import loop
 from qllmft_base.errors import UserError
 from qllmft_quantum_adapter.__main__ import trained_circuit
 from qllmft_studies.file import load_study
@@ -39,11 +36,12 @@ SETTINGS = {
     "target_modules": ["query", "intermediate.dense"],
 }
 # 8 to 8 and 8 to 16 dimensions: angles and values
-N_QUERY, N_DENSE = 2 * (3 + 8) + 2, (3 + 8) + (4 + 12) + 2
+N_QUERY = 2 * (3 + 8) + 2
+N_DENSE = (3 + 8) + (4 + 12) + 2
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered():
+def register_adapter():
     """The adapter by the name that its package's entry point has."""
     points = tomllib.loads((FOLDER / "pyproject.toml").read_text())["project"]["entry-points"]
     ((name, value),) = points["qllmft.adapters"].items()
@@ -56,14 +54,14 @@ def body(**settings):
     return {"trainable": "lora", "lora": {"peft": json.dumps(SETTINGS | settings)}}
 
 
-def config_of(corpus, tiny_bert):
+def adapter_config(corpus, tiny_bert):
     return run_config(
         corpus, tiny_bert, body__trainable="lora", body__lora={"peft": json.dumps(SETTINGS)}
     )
 
 
 @pytest.fixture(scope="module")
-def finished(corpus, tiny_bert, tmp_path_factory, registered):
+def finished_run(corpus, tiny_bert, tmp_path_factory, register_adapter):
     """A finished run with an adapter, and its messages; tests do not change it."""
     folder = tmp_path_factory.mktemp("quantum")
     return run_with_messages(
@@ -81,10 +79,10 @@ def test_columns_and_their_gradient_are_those_of_the_circuits_matrix(dimension, 
     columns = example.CircuitColumns(dimension, rank, 2).double()
     circuit = example.adapter_circuit(3, 2)
     matrix = Operator(circuit.assign_parameters(columns.angles.tolist())).data.real
-    found = columns().detach()
-    np.testing.assert_allclose(found, matrix[:dimension, :rank], atol=1e-12)
+    column_values = columns().detach()
+    np.testing.assert_allclose(column_values, matrix[:dimension, :rank], atol=1e-12)
     if dimension == 8:
-        np.testing.assert_allclose(found.T @ found, np.eye(rank), atol=1e-12)
+        np.testing.assert_allclose(column_values.T @ column_values, np.eye(rank), atol=1e-12)
     assert torch.autograd.gradcheck(lambda _: columns(), columns.angles)
 
 
@@ -95,14 +93,17 @@ def test_the_change_of_a_layer_is_the_product_of_its_factors(plain):
     x = torch.randn(7, 6, dtype=torch.float64)
     assert torch.equal(layer(x), plain(x)), "it begins without a change"
     layer.values.data = torch.tensor([0.5, -2.0], dtype=torch.float64)
-    u, v = layer.output(), layer.input()
+    u = layer.output()
+    v = layer.input()
     change = sum(4.0 * s * torch.outer(u[:, k], v[:, k]) for k, s in enumerate((0.5, -2.0)))
     torch.testing.assert_close(layer(x), plain(x) + x @ change.T)
 
 
-def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(finished, tiny_bert):
+def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(
+    finished_run, tiny_bert
+):
     """W + alpha · U diag(s) Vᵀ by Qiskit's matrices, put into the weights of transformers."""
-    run = finished[0].folder.path
+    run = finished_run[0].folder.path
     plain = AutoModel.from_pretrained(tiny_bert)
     state = plain.state_dict()
     for layer in ("query", "intermediate.dense"):
@@ -118,17 +119,17 @@ def test_the_trained_vectors_are_those_of_weights_with_the_exported_circuits(fin
     with torch.no_grad():
         tokens = AutoTokenizer.from_pretrained(tiny_bert)(text, return_tensors="pt")
         expected = plain.eval()(**tokens).last_hidden_state[0].mean(dim=0)
-    found = Predictor.load(run).embed([text])[0]
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
+    embedding = Predictor.load(run).embed([text])[0]
+    np.testing.assert_allclose(embedding, expected.numpy(), rtol=1e-4, atol=1e-6)
     with pytest.raises(SystemExit, match=r"0 layers fit 'key', expected one of encoder"):
         trained_circuit(run, "key", "input")
 
 
-def test_only_the_adapter_is_trained_counted_and_kept(finished, tmp_path):
-    outcome, said = finished
+def test_only_the_adapter_of_a_plugin_is_trained_counted_and_kept(finished_run, tmp_path):
+    outcome, messages = finished_run
     head = load_model(outcome.folder.path).classifier.n_parameters
     assert outcome.record.models[0].parameters == head + N_QUERY + N_DENSE
-    assert "an adapter of 53 weights learns too, beside 0.0 million frozen ones." in said
+    assert "an adapter of 53 weights learns too, beside 0.0 million frozen ones." in messages
     assert {path.name for path in outcome.folder.model_adapter.iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -141,19 +142,6 @@ def test_only_the_adapter_is_trained_counted_and_kept(finished, tmp_path):
     assert [
         answer.probabilities for answer in Predictor.from_pretrained(pushed).predict(texts)
     ] == expected
-
-
-def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
-    finished, corpus, tiny_bert, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(loop, "BODY_CHECKPOINT_EVERY_S", -1.0)
-    config = config_of(corpus, tiny_bert)
-    assert run_experiment(config, tmp_path / "run", Stop(2)).record is None
-    again = run_experiment(config, tmp_path / "run")
-    assert without_seconds(again.record.to_json()) == without_seconds(finished[0].record.to_json())
-    for name in ("model.safetensors", "adapter/adapter_model.safetensors"):
-        files = [outcome.folder.model_folder / name for outcome in (again, finished[0])]
-        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -177,8 +165,8 @@ def test_settings_that_do_not_fit_the_model_are_refused(tiny_bert, settings, mes
         TrainableBody(Body(config))
 
 
-def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
-    source = finished[0].folder.model_adapter
+def test_a_file_of_another_model_is_refused(finished_run, tiny_bert, tmp_path):
+    source = finished_run[0].folder.model_adapter
     weights = load_file(source / "adapter_model.safetensors")
     content = json.loads((source / "adapter_config.json").read_text())
     first = min(weights)
@@ -194,8 +182,8 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
         return str(caught.value)
 
     wide = {name: [2 * size for size in sizes] for name, sizes in content["sizes"].items()}
-    said = refusal({**content, "sizes": wide}, weights)
-    assert "its layers had other numbers of inputs and outputs in training" in said
+    error_text = refusal({**content, "sizes": wide}, weights)
+    assert "its layers had other numbers of inputs and outputs in training" in error_text
     without = {n: w for n, w in weights.items() if n != first}
     remedy = "Name the model that it was trained on with --body."
     for faulty, reason in (
@@ -203,14 +191,14 @@ def test_a_file_of_another_model_is_refused(finished, tiny_bert, tmp_path):
         ({**weights, first: torch.ones(3)}, "expected (11,)"),
         ({**weights, first: torch.full((11,), torch.nan)}, "is not finite"),
     ):
-        said = refusal(content, faulty)
-        assert reason in said
-        assert remedy in said
+        error_text = refusal(content, faulty)
+        assert reason in error_text
+        assert remedy in error_text
 
 
-def test_without_the_package_its_runs_are_refused_with_the_reason(finished, monkeypatch):
+def test_without_the_package_its_runs_are_refused_with_the_reason(finished_run, monkeypatch):
     monkeypatch.setattr(ADAPTERS, "_plugins", {})
-    adapter = BodyConfig(adapter=str(finished[0].folder.model_adapter), model="minilm")
+    adapter = BodyConfig(adapter=str(finished_run[0].folder.model_adapter), model="minilm")
     with pytest.raises(
         UserError, match=r"got peft_type 'QUANTUM_ADAPTER', expected one of LORA, VERA"
     ):

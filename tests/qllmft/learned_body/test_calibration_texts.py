@@ -31,7 +31,7 @@ WAYS = {
 NEW = [f"a film that is new, number {i}" for i in range(8)]
 
 
-def trained(corpus, body, out, **changes):
+def train_predictor(corpus, body, out, **changes):
     """A run of one epoch, whose test set nobody reads, and its splits."""
     config = run_config(corpus, body, train__epochs=1, baselines__names=[], **changes)
     run_experiment(config, out, read_test=False)
@@ -46,7 +46,7 @@ def trained(corpus, body, out, **changes):
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
-    predictor, splits = trained(corpus, tiny_bert, tmp_path / "run", **WAYS[way])
+    predictor, splits = train_predictor(corpus, tiny_bert, tmp_path / "run", **WAYS[way])
     held_out = splits.validation if splits.calibration is None else splits.calibration
     assert not {*held_out.texts} & {*splits.train.texts}, "texts of the corpus differ"
     assert (len(held_out), splits.calibration is None) == (
@@ -62,7 +62,7 @@ def test_calibration_texts_trained_nothing(corpus, tiny_bert, tmp_path, way):
 
 
 def test_folds_leave_no_calibration_texts(corpus, tiny_bert, tmp_path):
-    predictor, _ = trained(corpus, tiny_bert, tmp_path / "run", **FOLDS)
+    predictor, _ = train_predictor(corpus, tiny_bert, tmp_path / "run", **FOLDS)
     measured_model = MeasuredModel(predictor, create("adjoint"), known_texts=19)
     message = r"has 0 calibration texts, expected 19 or more\. Train with .* data\.known_texts\. Or set --known"
     with pytest.raises(UserError, match=message):
@@ -91,22 +91,22 @@ def test_few_calibration_texts_or_none_are_said(corpus, tiny_bert, tmp_path):
     At 50 shots the lead of 240 equal texts is 1.8 standard errors, so shot noise decides 105 ± 8. Calibration texts
     decide none: 95 % of the leads would have to be larger than each of 20 errors, which has a chance of 1e-5.
     """
-    predictor, _ = trained(corpus, tiny_bert, tmp_path / "many", **HALVES)
+    predictor, _ = train_predictor(corpus, tiny_bert, tmp_path / "many", **HALVES)
     noise = {"noise": "forte1", "shots": 50}
     backend = create("adjoint", noise)
     measured_model = MeasuredModel(predictor, backend)
     vectors = np.repeat(predictor.embed(NEW), 30, axis=0)
     answers = measured_model.answer(vectors)
     assert (answers.known_texts, len(answers.decided)) == (20, 240)
-    said = "Fewer labels are reliable: the run has 20 of 60 calibration texts."
-    assert answers.shortage == said
+    shortage = "Fewer labels are reliable: the run has 20 of 60 calibration texts."
+    assert answers.shortage == shortage
     agreement = measured_model.agreement(vectors, answers)
-    assert agreement.shortage == said
+    assert agreement.shortage == shortage
     assert "240 labels are unreliable by 20 calibration texts" in str(agreement)
     by_shots = MeasuredModel(predictor, backend, known_texts=0)
     assert 60 < by_shots.answer(vectors).decided.sum() < 150
 
-    small_predictor, _ = trained(corpus, tiny_bert, tmp_path / "few")
+    small_predictor, _ = train_predictor(corpus, tiny_bert, tmp_path / "few")
     few = MeasuredModel(small_predictor, backend)
     answers = few.answer(vectors)
     assert not answers.decided.any()

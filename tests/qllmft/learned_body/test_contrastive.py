@@ -57,9 +57,9 @@ def test_a_text_alone_with_its_label_has_no_partner_of_it():
 
 def test_pairs_follow_from_the_seed():
     labels = np.arange(20) % 2
-    ours, same, other = (draw_pairs(labels, 3, seed) for seed in (1, 1, 2))
-    assert np.array_equal(ours.second, same.second)
-    assert not np.array_equal(ours.second, other.second)
+    ours, repeated, reseeded = (draw_pairs(labels, 3, seed) for seed in (1, 1, 2))
+    assert np.array_equal(ours.second, repeated.second)
+    assert not np.array_equal(ours.second, reseeded.second)
 
 
 def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_to_the_end():
@@ -73,49 +73,52 @@ def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_to_the_end():
 def similarities(vectors, labels):
     """Mean cosine similarity of pairs of different texts, of the same label and of different ones."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine, same = unit @ unit.T, labels[:, None] == labels
-    apart = ~np.eye(len(labels), dtype=bool)
-    return cosine[same & apart].mean(), cosine[~same].mean()
+    cosine = unit @ unit.T
+    is_same_label = labels[:, None] == labels
+    is_pair = ~np.eye(len(labels), dtype=bool)
+    return cosine[is_same_label & is_pair].mean(), cosine[~is_same_label].mean()
 
 
 def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_bert):
-    held_out, body = table(40, seed=9), trainable(tiny_bert)
-    same, different = similarities(body.body.encode(held_out.texts), held_out.labels)
+    held_out = table(40, seed=9)
+    body = trainable(tiny_bert)
+    same_before, different = similarities(body.body.encode(held_out.texts), held_out.labels)
     loss = fit_contrastive(
         body, table(40), ContrastiveConfig(iterations=4, epochs=3, lr=0.01, batch_size=16), 0
     )
     same_after, different_after = similarities(body.body.encode(held_out.texts), held_out.labels)
     assert loss < 0.2, "a quarter where nothing was learned: targets are 0 and 1"
-    assert same_after - different_after > same - different + 0.25
+    assert same_after - different_after > same_before - different + 0.25
     assert different_after < different
 
 
 def test_the_real_body_brings_held_out_texts_of_one_label_together():
-    same, _, same_after, different_after = on_the_reviews(
+    same_before, _, same_after, different_after = on_the_reviews(
         16, 30, ContrastiveConfig(iterations=1, lr=2e-4)
     )
-    assert same_after > same + 0.1
+    assert same_after > same_before + 0.1
     assert same_after > different_after
 
 
 @pytest.mark.slow
 def test_with_more_pairs_the_real_body_tells_labels_apart_better():
-    same, different, same_after, different_after = on_the_reviews(
+    same_before, different, same_after, different_after = on_the_reviews(
         200, 60, ContrastiveConfig(iterations=3, lr=5e-5)
     )
-    assert same_after > same + 0.1
-    assert same_after - different_after > 2 * (same - different)
+    assert same_after > same_before + 0.1
+    assert same_after - different_after > 2 * (same_before - different)
 
 
 def on_the_reviews(n, n_held_out, settings):
     """`similarities` of held-out texts of the embedded corpus, before and after a step on n others."""
     corpus = read_corpus(DataConfig(source="reviews")).join_splits()
     rows = numpy_generator(0, "test").permutation(len(corpus))
-    train, held_out = corpus.take(rows[:n]), corpus.take(rows[540 : 540 + n_held_out])
+    train = corpus.take(rows[:n])
+    held_out = corpus.take(rows[540 : 540 + n_held_out])
     body = TrainableBody(Body(BodyConfig(model="minilm", device="cpu")))
-    before = similarities(body.body.encode(held_out.texts), held_out.labels)
+    similarities_before = similarities(body.body.encode(held_out.texts), held_out.labels)
     fit_contrastive(body, train, settings, 0)
-    return *before, *similarities(body.body.encode(held_out.texts), held_out.labels)
+    return *similarities_before, *similarities(body.body.encode(held_out.texts), held_out.labels)
 
 
 ODD = table(13)  # one text is alone in its batch
@@ -124,12 +127,12 @@ ODD = table(13)  # one text is alone in its batch
 @pytest.fixture(scope="module")
 def whole_steps(tiny_bert):
     """By loss, the weights after a step that nothing stopped; tests do not change them."""
-    found = {}
+    final_weights = {}
     for settings in (SETTINGS, SUPERVISED):
         body = trainable(tiny_bert)
         fit_contrastive(body, ODD, settings, 4)
-        found[settings.loss] = weights(body)
-    return found
+        final_weights[settings.loss] = weights(body)
+    return final_weights
 
 
 @pytest.mark.parametrize(
@@ -139,13 +142,11 @@ def test_a_step_that_was_stopped_ends_in_the_same_bits(
     whole_steps, tiny_bert, tmp_path, monkeypatch, settings, stop_at
 ):
     monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", -1.0)
-    whole, body, checkpoint = (
-        whole_steps[settings.loss],
-        trainable(tiny_bert),
-        Checkpoint(tmp_path / "state.safetensors"),
-    )
-    assert not same_bits(whole, weights(body))
-    assert all(tensor.isfinite().all() for tensor in whole.values())
+    straight = whole_steps[settings.loss]
+    body = trainable(tiny_bert)
+    checkpoint = Checkpoint(tmp_path / "state.safetensors")
+    assert not same_bits(straight, weights(body))
+    assert all(tensor.isfinite().all() for tensor in straight.values())
 
     def stop(step):
         if step == stop_at:
@@ -158,4 +159,4 @@ def test_a_step_that_was_stopped_ends_in_the_same_bits(
     steps = []
     fit_contrastive(body, ODD, settings, 4, checkpoint=checkpoint, on_step=steps.append)
     assert steps == list(range(stop_at, contrastive_steps(len(ODD), settings) + 1))
-    assert same_bits(weights(body), whole)
+    assert same_bits(weights(body), straight)

@@ -16,12 +16,15 @@ from qllmft.training.adam import Adam
 from qllmft.training.evaluation import evaluate
 from qllmft_base.errors import UserError
 
-TRAIN, VALIDATION, SEED = table(25), table(10, seed=1), 7
+TRAIN = table(25)
+VALIDATION = table(10, seed=1)
+SEED = 7
 
 
-def trained(folder, path=None, *, head="quantum", stop_at=None, seed=0, config=TRAINING):
+def train_head(folder, path=None, *, head="quantum", stop_at=None, seed=0, config=TRAINING):
     """A training that Ctrl-C stops after epoch ``stop_at``, before that epoch is saved; and its metrics."""
-    model, metrics = end_to_end(folder, head, seed), []
+    model = end_to_end(folder, head, seed)
+    metrics = []
 
     def on_epoch(line):
         metrics.append(replace(line, seconds=0.0))
@@ -37,11 +40,11 @@ def trained(folder, path=None, *, head="quantum", stop_at=None, seed=0, config=T
 
 @pytest.mark.parametrize("head", HEADS)
 def test_it_learns_and_every_weight_that_the_loss_sees_moves(tiny_bert, head):
-    before = weights(end_to_end(tiny_bert, head))
+    initial = weights(end_to_end(tiny_bert, head))
     config = TRAINING.model_copy(update={"epochs": 12, "select": "last"})
-    selection, model, metrics = trained(tiny_bert, head=head, config=config)
-    after = weights(model)
-    unmoved = {name for name in before if torch.equal(before[name], after[name])}
+    selection, model, metrics = train_head(tiny_bert, head=head, config=config)
+    final = weights(model)
+    unmoved = {name for name in initial if torch.equal(initial[name], final[name])}
     # the pooler of BERT is not read, no text has token types of a second kind, and attention is
     # blind to keys' biases
     assert all(
@@ -59,10 +62,11 @@ def test_the_body_has_a_learning_rate_of_its_own(tiny_bert):
         config = TrainConfig(
             epochs=1, batch_size=len(TRAIN), lr=1e-3, body_lr=body_lr, select="last"
         )
-        before, model = weights(end_to_end(tiny_bert)), trained(tiny_bert, config=config)[1]
+        initial = weights(end_to_end(tiny_bert))
+        model = train_head(tiny_bert, config=config)[1]
         change = {
-            name: (after - before[name]).abs().max().item()
-            for name, after in weights(model).items()
+            name: (tensor - initial[name]).abs().max().item()
+            for name, tensor in weights(model).items()
         }
         moved[body_lr] = max(value for name, value in change.items() if name.startswith("body."))
         assert max(v for n, v in change.items() if n.startswith("classifier.")) == pytest.approx(
@@ -84,7 +88,7 @@ def test_the_bodys_rate_falls_as_the_heads_does(tiny_bert, monkeypatch):
         "step",
         lambda self: (seen.append([g["lr"] for g in self.param_groups]), step(self))[1],
     )
-    trained(
+    train_head(
         tiny_bert, config=TrainConfig(epochs=3, batch_size=25, lr=0.1, body_lr=0.01, lr_decay=0.5)
     )
     np.testing.assert_allclose(seen, [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]])
@@ -97,30 +101,31 @@ def whole_trainings(tiny_bert, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "BODY_CHECKPOINT_EVERY_S", -1.0)
         return {
-            head: (trained(tiny_bert, folder / head, head=head), folder / head) for head in HEADS
+            head: (train_head(tiny_bert, folder / head, head=head), folder / head) for head in HEADS
         }
 
 
 @pytest.mark.parametrize("done", [0, 1, 3])
 @pytest.mark.parametrize("head", HEADS)
-def test_continued_from_any_epoch_it_ends_in_the_same_bits(
+def test_a_body_continued_from_any_epoch_ends_in_the_same_bits(
     whole_trainings, tiny_bert, tmp_path, monkeypatch, head, done
 ):
     monkeypatch.setattr(training, "BODY_CHECKPOINT_EVERY_S", -1.0)
-    whole, whole_file = whole_trainings[head]
+    straight, whole_file = whole_trainings[head]
     file = tmp_path / "state.safetensors"
-    stopped, _, before = trained(tiny_bert, file, head=head, stop_at=done + 1)
+    stopped, _, first_metrics = train_head(tiny_bert, file, head=head, stop_at=done + 1)
     assert not stopped.finished
     assert Checkpoint(file).epochs_done() == done
     torch.manual_seed(123)  # what torch's own generator did meanwhile has no part in it
-    selection, model, after = trained(tiny_bert, file, head=head, seed=99 if done else 0)
-    assert (selection, [*before[:done], *after]) == (whole[0], whole[2])
-    assert same_bits(weights(model), weights(whole[1]))
+    selection, model, later_metrics = train_head(tiny_bert, file, head=head, seed=99 if done else 0)
+    assert (selection, [*first_metrics[:done], *later_metrics]) == (straight[0], straight[2])
+    assert same_bits(weights(model), weights(straight[1]))
     assert file.read_bytes() == whole_file.read_bytes()  # Adam's moments of the body too
 
 
 def test_dropout_is_on_in_training_and_leaves_torchs_generator_alone(tiny_bert):
-    usual, without = end_to_end(tiny_bert), end_to_end(tiny_bert)
+    usual = end_to_end(tiny_bert)
+    without = end_to_end(tiny_bert)
     silenced = [part for part in without.body.modules() if isinstance(part, torch.nn.Dropout)]
     assert silenced
     for part in silenced:
@@ -165,6 +170,6 @@ def test_saving_a_body_replaces_the_folder_whole(tiny_bert, tmp_path):
     body.save(folder)
     assert sorted(p.name for p in folder.parent.iterdir()) == ["body"]
     assert not (folder / "left over").exists()
-    again = trainable(folder)
-    assert same_bits(weights(again), weights(body))
-    assert np.array_equal(again.body.encode(TRAIN.texts), body.body.encode(TRAIN.texts))
+    reloaded = trainable(folder)
+    assert same_bits(weights(reloaded), weights(body))
+    assert np.array_equal(reloaded.body.encode(TRAIN.texts), body.body.encode(TRAIN.texts))

@@ -36,22 +36,22 @@ def test_by_weights_of_the_body(name, tiny_bert):
     texts = table(4)
     y = torch.from_numpy(texts.labels)
     cross_entropy(model(texts.texts), y).backward()
-    chosen = [
+    largest_entries = [
         (w, i)
         for w in body.parameters()
         if w.grad is not None
         for i in [int(w.grad.abs().argmax())]
     ]
-    assert len(chosen) > 15, "every layer of the body takes part"
-    for weight, index in chosen:
+    assert len(largest_entries) > 15, "every layer of the body takes part"
+    for weight, index in largest_entries:
         values = weight.data.view(-1)
-        before = float(values[index])
+        value = float(values[index])
         losses = []
         with torch.no_grad():
             for sign in (1, -1):
-                values[index] = before + sign * STEP
+                values[index] = value + sign * STEP
                 losses.append(float(cross_entropy(model(texts.texts), y)))
-        values[index] = before
+        values[index] = value
         expected = (losses[0] - losses[1]) / (2 * STEP)
         assert float(weight.grad.view(-1)[index]) == pytest.approx(expected, rel=1e-5, abs=1e-9)
 

@@ -30,7 +30,8 @@ KINDS = {
 
 class Watcher:
     def __init__(self):
-        self.said, self.embedded = [], []
+        self.said = []
+        self.embedded = []
 
     def __call__(self, event):
         match event:
@@ -41,15 +42,16 @@ class Watcher:
 
 
 @pytest.fixture(scope="module")
-def finished(corpus, tiny_bert, tmp_path_factory):
+def finished_runs(corpus, tiny_bert, tmp_path_factory):
     """Finished runs and their messages, by kind; tests do not change them."""
-    found = {}
+    runs = {}
     with pytest.MonkeyPatch.context() as patch:
         for kind in KINDS:
-            folder, watcher = tmp_path_factory.mktemp("finished"), Watcher()
+            folder = tmp_path_factory.mktemp("finished")
+            watcher = Watcher()
             patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
-            found[kind] = outcome_of(corpus, tiny_bert, folder / "run", kind, watcher), watcher
-    return found
+            runs[kind] = run_kind(corpus, tiny_bert, folder / "run", kind, watcher), watcher
+    return runs
 
 
 @pytest.fixture(params=KINDS)
@@ -57,24 +59,25 @@ def kind(request):
     return request.param
 
 
-def outcome_of(corpus, body, out, kind, watcher=ignore, **changes):
+def run_kind(corpus, body, out, kind, watcher=ignore, **changes):
     return run_experiment(run_config(corpus, body, **KINDS[kind], **changes), out, watcher)
 
 
-def body_of(outcome):
+def read_body(outcome):
     return weights(trainable(outcome.folder.model_body))
 
 
-def test_a_run_keeps_its_body_and_says_what_it_takes(finished, tiny_bert, kind):
-    outcome, watcher = finished[kind]
-    out, result = outcome.folder.path, outcome.record.to_json()
+def test_a_run_keeps_its_body_and_says_what_it_takes(finished_runs, tiny_bert, kind):
+    outcome, watcher = finished_runs[kind]
+    out = outcome.folder.path
+    result = outcome.record.to_json()
     assert {p.name for p in (out / "model").iterdir()} == {
         "model.safetensors",
         "model.json",
         "body",
     }
     assert not (out / "checkpoint").exists(), "it is several times the body's size"
-    assert not same_bits(body_of(outcome), weights(trainable(tiny_bert)))
+    assert not same_bits(read_body(outcome), weights(trainable(tiny_bert)))
     assert not list((out / "model" / "body").rglob("*.bin")), "safetensors, never pickle"
     trained_with_head = kind != "contrastive"
     assert result["body"]["learned"] == {
@@ -87,27 +90,31 @@ def test_a_run_keeps_its_body_and_says_what_it_takes(finished, tiny_bert, kind):
     name = "quantum head and body" if trained_with_head else "quantum head"
     assert [row["name"] for row in result["models"]] == [name, "logistic regression"]
     assert [row["parameters"] for row in result["models"]] == [head + trained_with_head * n_body, 9]
-    said = " ".join(watcher.said)
-    assert ("weights learn too. An epoch will take" in said) == trained_with_head
-    assert ("contrastive fine-tuning on 68 pairs of training texts" in said) == (
+    messages = " ".join(watcher.said)
+    assert ("weights learn too. An epoch will take" in messages) == trained_with_head
+    assert ("contrastive fine-tuning on 68 pairs of training texts" in messages) == (
         kind != "end to end"
     )
-    assert "GB" in said
-    assert ("On disk: " if kind == "end to end" else " on disk") in said
+    assert "GB" in messages
+    assert ("On disk: " if kind == "end to end" else " on disk") in messages
 
 
-def test_the_next_call_removes_what_a_finished_run_has_left(finished, corpus, tiny_bert, tmp_path):
+def test_the_next_call_removes_what_a_finished_run_has_left(
+    finished_runs, corpus, tiny_bert, tmp_path
+):
     """Its process died before it removed the checkpoint."""
     kind = next(iter(KINDS))
-    out = shutil.copytree(finished[kind][0].folder.path, tmp_path / "run")
+    out = shutil.copytree(finished_runs[kind][0].folder.path, tmp_path / "run")
     (out / "checkpoint").mkdir()
     (out / "checkpoint" / "state.safetensors").write_bytes(b"left")
-    outcome_of(corpus, tiny_bert, out, kind)
+    run_kind(corpus, tiny_bert, out, kind)
     assert not (out / "checkpoint").exists()
 
 
-def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert, tmp_path, kind):
-    outcome, _ = finished[kind]
+def test_what_predicts_afterwards_is_what_was_tested(
+    finished_runs, corpus, tiny_bert, tmp_path, kind
+):
+    outcome, _ = finished_runs[kind]
     head = outcome.record.head
     assert evaluate_run(outcome.folder.path).accuracy.right == head.tested.right
     answers = outcome.folder.read_predictions().answers[head.name]
@@ -124,45 +131,46 @@ def test_what_predicts_afterwards_is_what_was_tested(finished, corpus, tiny_bert
 
 
 def test_the_baselines_of_a_trained_body_read_the_one_that_it_began_from(
-    finished, corpus, tiny_bert, tmp_path
+    finished_runs, corpus, tiny_bert, tmp_path
 ):
-    baselines = {kind: outcome.record.models[1] for kind, (outcome, _) in finished.items()}
+    baselines = {kind: outcome.record.models[1] for kind, (outcome, _) in finished_runs.items()}
     frozen = run_experiment(run_config(corpus, tiny_bert), tmp_path / "frozen").record.models[1]
-    for one, other in (
+    for first_baseline, second_baseline in (
         (baselines["end to end"], frozen),
         (baselines["both"], baselines["contrastive"]),
     ):
-        same = {"seconds": 0.0, "against_head": None}  # it is of another head
-        assert replace(one, **same) == replace(other, **same)
+        ignored = {"seconds": 0.0, "against_head": None}  # it is of another head
+        assert replace(first_baseline, **ignored) == replace(second_baseline, **ignored)
 
 
 def test_without_baselines_the_frozen_body_embeds_nothing(corpus, tiny_bert, tmp_path, cache):
     watcher = Watcher()
-    outcome_of(corpus, tiny_bert, tmp_path / "run", "end to end", watcher, baselines__names=[])
+    run_kind(corpus, tiny_bert, tmp_path / "run", "end to end", watcher, baselines__names=[])
     assert watcher.embedded == [(90, f"the trained {tiny_bert}")]
     assert not cache.exists(), "a body of the run's own leaves nothing in the user's cache"
 
 
 def test_a_body_of_the_hub_with_a_revision_learns_like_a_local_one(
-    finished, corpus, tiny_bert, tmp_path, kind
+    finished_runs, corpus, tiny_bert, tmp_path, kind
 ):
-    name, commit = "qllmft-tests/tiny-bert", "c" * 40
+    name = "qllmft-tests/tiny-bert"
+    commit = "c" * 40
     folder = Path(constants.HF_HUB_CACHE) / "models--qllmft-tests--tiny-bert"
     shutil.copytree(tiny_bert, folder / "snapshots" / commit)
     (folder / "refs").mkdir()
     (folder / "refs" / "v2").write_text(commit)
     try:
-        hub = outcome_of(corpus, name, tmp_path / "hub", kind, body__revision="v2").record.to_json()
+        hub = run_kind(corpus, name, tmp_path / "hub", kind, body__revision="v2").record.to_json()
     finally:
         shutil.rmtree(folder)
-    local = finished[kind][0]
+    local = finished_runs[kind][0]
     assert without_seconds(hub)["models"] == without_seconds(local.record.to_json())["models"]
     assert hub["body"]["model"] == name
-    answer, same = (
+    answer, local_answer = (
         Predictor.load(path).predict(["a good film"])
         for path in (tmp_path / "hub", local.folder.path)
     )
-    assert answer == same, "the hub's model is no longer needed"
+    assert answer == local_answer, "the hub's model is no longer needed"
 
 
 def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
@@ -183,35 +191,36 @@ def test_a_body_learns_through_a_noisy_circuit_too(corpus, tiny_bert, tmp_path):
 
 
 def test_killed_in_the_contrastive_step_it_goes_on_to_the_same_bits(
-    finished, corpus, tiny_bert, tmp_path
+    finished_runs, corpus, tiny_bert, tmp_path
 ):
     out = tmp_path / "killed"
     killed(Path(__file__).with_name("killed_step.py"), corpus, tiny_bert, out)
     # the third batch was reported, not yet saved
     assert RunFolder(out).contrastive_checkpoint.epochs_done() == 2
     assert not RunFolder(out).contrastive_body.exists()
-    ours, (whole, _) = outcome_of(corpus, tiny_bert, out, "both"), finished["both"]
-    assert without_seconds(ours.record.to_json()) == without_seconds(whole.record.to_json())
-    assert contents(ours.folder.model_folder) == contents(whole.folder.model_folder)
+    ours = run_kind(corpus, tiny_bert, out, "both")
+    straight, _ = finished_runs["both"]
+    assert without_seconds(ours.record.to_json()) == without_seconds(straight.record.to_json())
+    assert contents(ours.folder.model_folder) == contents(straight.folder.model_folder)
 
 
 def test_without_the_test_set_first_it_ends_as_the_whole_run_does(
-    finished, corpus, tiny_bert, tmp_path, kind
+    finished_runs, corpus, tiny_bert, tmp_path, kind
 ):
-    config, watcher, (whole, _) = (
-        run_config(corpus, tiny_bert, **KINDS[kind]),
-        Watcher(),
-        finished[kind],
-    )
+    config = run_config(corpus, tiny_bert, **KINDS[kind])
+    watcher = Watcher()
+    straight, _ = finished_runs[kind]
     first = run_experiment(config, tmp_path / "run", watcher, read_test=False)
     assert {total for total, _ in watcher.embedded} == {40}, "training and validation texts alone"
     assert not any("test" in row for row in first.record.to_json()["models"])
     watcher = Watcher()
-    again = run_experiment(config, tmp_path / "run", watcher)
+    completed = run_experiment(config, tmp_path / "run", watcher)
     assert not any("epoch will take" in text for text in watcher.said), "no epoch is left"
-    assert without_seconds(again.record.to_json()) == without_seconds(whole.record.to_json())
-    assert same_bits(body_of(again), body_of(whole)), "two runs of the same configuration"
-    assert [m.epoch for m in again.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
+    assert without_seconds(completed.record.to_json()) == without_seconds(straight.record.to_json())
+    assert same_bits(read_body(completed), read_body(straight)), (
+        "two runs of the same configuration"
+    )
+    assert [m.epoch for m in completed.folder.metrics()] == [1, 2, 3], "nothing is trained twice"
 
 
 def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_path, monkeypatch):
@@ -221,21 +230,23 @@ def test_a_finished_contrastive_step_is_not_made_again(corpus, tiny_bert, tmp_pa
 
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        outcome_of(corpus, tiny_bert, out, "contrastive", interrupt, baselines__names=[])
+        run_kind(corpus, tiny_bert, out, "contrastive", interrupt, baselines__names=[])
     monkeypatch.setattr(bodies.training, "fit_contrastive", None)
-    outcome = outcome_of(corpus, tiny_bert, out, "contrastive", baselines__names=[])
+    outcome = run_kind(corpus, tiny_bert, out, "contrastive", baselines__names=[])
     assert outcome.record is not None
 
 
 def test_ctrl_c_leaves_a_model_with_its_body(corpus, tiny_bert, tmp_path):
     out = tmp_path / "run"
-    outcome = outcome_of(corpus, tiny_bert, out, "end to end", Stop(2))
+    outcome = run_kind(corpus, tiny_bert, out, "end to end", Stop(2))
     assert (outcome.record, outcome.epochs_done) == (None, 2)
     assert Predictor.load(out).predict(["a good film"])[0].label in ("bad", "good")
 
 
-def test_a_model_without_its_body_or_with_another_one_is_refused(finished, tiny_bert, tmp_path):
-    model = shutil.copytree(finished["end to end"][0].folder.model_folder, tmp_path / "model")
+def test_a_model_without_its_body_or_with_another_one_is_refused(
+    finished_runs, tiny_bert, tmp_path
+):
+    model = shutil.copytree(finished_runs["end to end"][0].folder.model_folder, tmp_path / "model")
     shutil.rmtree(model / "body")
     with pytest.raises(
         UserError,

@@ -37,29 +37,27 @@ LOHA = {
 N_LORA = 2 * 2 * (8 + 8)  # two layers, factors of rank 2
 
 
-def body_of(folder, **lora):
+def lora_body(folder, **lora):
     return BodyConfig(model=str(folder), device="cpu", trainable="lora", lora=lora or LORA)
 
 
-def model_of(folder, seed=0, **lora):
+def lora_model(folder, seed=0, **lora):
     head = build_classifier(ModelConfig(encoder="none", head="mlp"), 8, 2, seed=0)
-    return EndToEnd(TrainableBody(Body(body_of(folder, **lora)), seed), head)
+    return EndToEnd(TrainableBody(Body(lora_body(folder, **lora)), seed), head)
 
 
 @pytest.fixture(scope="module")
-def finished(corpus, tiny_bert, tmp_path_factory):
+def finished_run(corpus, tiny_bert, tmp_path_factory):
     """A finished run with an adapter, and its messages; tests do not change it."""
     folder = tmp_path_factory.mktemp("lora")
     return run_with_messages(corpus, tiny_bert, folder, body__trainable="lora", body__lora=LORA)
 
 
-def test_the_trained_vectors_are_those_of_weights_with_the_product_added(finished, tiny_bert):
+def test_the_trained_vectors_are_those_of_weights_with_the_product_added(finished_run, tiny_bert):
     """W + (alpha / rank) B A, put into the weights of transformers alone."""
-    folder = finished[0].folder.model_adapter
-    plain, adapter = (
-        AutoModel.from_pretrained(tiny_bert),
-        load_file(folder / "adapter_model.safetensors"),
-    )
+    folder = finished_run[0].folder.model_adapter
+    plain = AutoModel.from_pretrained(tiny_bert)
+    adapter = load_file(folder / "adapter_model.safetensors")
     state = plain.state_dict()
     for name in [name for name in adapter if "lora_A" in name]:
         factors = adapter[name.replace("lora_A", "lora_B")] @ adapter[name]
@@ -70,19 +68,19 @@ def test_the_trained_vectors_are_those_of_weights_with_the_product_added(finishe
     with torch.no_grad():
         tokens = AutoTokenizer.from_pretrained(tiny_bert)(text, return_tensors="pt")
         expected = plain.eval()(**tokens).last_hidden_state[0].mean(dim=0)
-    found = Predictor.load(finished[0].folder.path).embed([text])[0]
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
+    embedding = Predictor.load(finished_run[0].folder.path).embed([text])[0]
+    np.testing.assert_allclose(embedding, expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_only_the_adapter_is_trained_counted_and_kept(finished, tiny_bert):
-    outcome, said = finished
+def test_only_the_adapter_is_trained_counted_and_kept(finished_run, tiny_bert):
+    outcome, messages = finished_run
     head = load_model(outcome.folder.path).classifier.n_parameters
     assert outcome.record.models[0].parameters == head + N_LORA
     assert (
         "an adapter of 64 weights learns too, beside 0.0 million frozen ones. An epoch will take"
-        in said
+        in messages
     )
-    assert "Memory for weights, gradients, moments and the best weights: " in said
+    assert "Memory for weights, gradients, moments and the best weights: " in messages
     assert {path.name for path in outcome.folder.model_folder.rglob("*")} == {
         *(
             "model.json",
@@ -92,15 +90,17 @@ def test_only_the_adapter_is_trained_counted_and_kept(finished, tiny_bert):
             "adapter_model.safetensors",
         )
     }
-    model = model_of(tiny_bert)
-    trained = {name for name, each in model.named_parameters() if each.requires_grad}
+    model = lora_model(tiny_bert)
+    trainable_names = {
+        name for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
     assert {name for name in model.state_dict() if name.startswith("body.")} == {
-        name for name in trained if name.startswith("body.")
+        name for name in trainable_names if name.startswith("body.")
     }
 
 
-def test_loaded_again_from_anywhere_it_gives_the_same_labels(finished, tmp_path):
-    outcome, _ = finished
+def test_loaded_again_from_anywhere_it_gives_the_same_labels(finished_run, tmp_path):
+    outcome, _ = finished_run
     run = outcome.folder.path
     assert evaluate_run(run).accuracy.right == outcome.record.head.tested.right
     assert all(check.sound for check in verify_run(run)), list(verify_run(run))
@@ -115,7 +115,7 @@ def test_loaded_again_from_anywhere_it_gives_the_same_labels(finished, tmp_path)
 
 
 def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
-    finished, corpus, tiny_bert, tmp_path, monkeypatch
+    finished_run, corpus, tiny_bert, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(end_to_end, "BODY_CHECKPOINT_EVERY_S", -1.0)
     config = run_config(corpus, tiny_bert, body__trainable="lora", body__lora=LORA)
@@ -125,10 +125,12 @@ def test_a_stopped_run_ends_in_the_bits_of_one_that_was_not(
     frozen = [name for name in names if "base_layer" in name or "embeddings" in name]
     assert names
     assert not frozen
-    again = run_experiment(config, tmp_path / "run")
-    assert without_seconds(again.record.to_json()) == without_seconds(finished[0].record.to_json())
+    resumed = run_experiment(config, tmp_path / "run")
+    assert without_seconds(resumed.record.to_json()) == without_seconds(
+        finished_run[0].record.to_json()
+    )
     for name in ("model.safetensors", "adapter/adapter_model.safetensors"):
-        files = [outcome.folder.model_folder / name for outcome in (again, finished[0])]
+        files = [outcome.folder.model_folder / name for outcome in (resumed, finished_run[0])]
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -136,54 +138,59 @@ def test_dropout_and_first_weights_follow_from_the_seed(tiny_bert, tmp_path):
     lora = {**LORA, "dropout": 0.3}
     fits = []
     for seed, torch_seed in ((0, 1), (0, 2), (1, 1)):
-        model = model_of(tiny_bert, seed, **lora)
+        model = lora_model(tiny_bert, seed, **lora)
         torch.manual_seed(torch_seed)
         fit_end_to_end(
             model, table(25), table(10, seed=1), TRAINING, 7, checkpoint=Checkpoint(tmp_path / "no")
         )
         (tmp_path / "no").unlink()
-        fits.append({name: each for name, each in weights(model).items() if "lora" in name})
+        fits.append({name: tensor for name, tensor in weights(model).items() if "lora" in name})
     assert same_bits(fits[0], fits[1])
     assert not same_bits(fits[0], fits[2])
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("peft_settings", "expected"),
     [
         (LOHA, 2 * N_LORA),
         ({"peft_type": "VERA", "r": 2, "target_modules": ["query"]}, 2 + 8),
     ],
 )
-def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
+def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, peft_settings, expected):
     file = tmp_path / "adapter_config.json"
     file.write_text(
         json.dumps(
-            {**given, "megatron_core": "megatron.core", "inference_mode": True, "loftq_config": {}}
+            {
+                **peft_settings,
+                "megatron_core": "megatron.core",
+                "inference_mode": True,
+                "loftq_config": {},
+            }
         )
     )
-    body = TrainableBody(Body(body_of(tiny_bert, peft=str(file))), 3)
+    body = TrainableBody(Body(lora_body(tiny_bert, peft=str(file))), 3)
     assert body.n_parameters == expected
     for parameter in body.trainable_parameters():
         parameter.data += 0.1
     body.save(tmp_path / "adapter")
-    again = BodyConfig(model=str(tiny_bert), device="cpu", adapter=str(tmp_path / "adapter"))
+    adapted = BodyConfig(model=str(tiny_bert), device="cpu", adapter=str(tmp_path / "adapter"))
     np.testing.assert_array_equal(
-        Body(again).encode(["a good film"]), body.body.encode(["a good film"])
+        Body(adapted).encode(["a good film"]), body.body.encode(["a good film"])
     )
-    usual = again.model_copy(update={"adapter": None})
+    usual = adapted.model_copy(update={"adapter": None})
     assert not np.array_equal(
         Body(usual).encode(["a good film"]), body.body.encode(["a good film"])
     )
     place = locate_body(usual)
-    assert body_identity(again, place) != body_identity(usual, place)
+    assert body_identity(adapted, place) != body_identity(usual, place)
     shutil.copytree(tmp_path / "adapter", tmp_path / "other")
     (tmp_path / "other" / "adapter_config.json").write_text(
-        json.dumps({**given, "target_modules": ["key"]})
+        json.dumps({**peft_settings, "target_modules": ["key"]})
     )
     with pytest.raises(
         UserError, match=r"the adapter in .* is not of the language model .*is missing"
     ):
-        Body(again.model_copy(update={"adapter": str(tmp_path / "other")}))
+        Body(adapted.model_copy(update={"adapter": str(tmp_path / "other")}))
 
 
 @pytest.mark.parametrize(
@@ -201,12 +208,12 @@ def test_a_configuration_of_peft_by_file(tiny_bert, tmp_path, given, expected):
 )
 def test_an_adapter_of_another_model_is_refused(tiny_bert, lora, message):
     with pytest.raises(UserError, match=message):
-        TrainableBody(Body(body_of(tiny_bert, **lora)))
+        TrainableBody(Body(lora_body(tiny_bert, **lora)))
 
 
 def test_a_body_of_word_vectors_has_nothing_to_adapt(tiny_body):
     with pytest.raises(UserError, match=r"has no transformer that an adapter could change"):
-        TrainableBody(Body(body_of(tiny_body)))
+        TrainableBody(Body(lora_body(tiny_body)))
 
 
 @pytest.mark.parametrize(
@@ -269,8 +276,8 @@ def test_unknown_settings_of_an_adapter_are_refused(body, message):
     assert message in str(caught.value)
 
 
-def test_a_model_that_names_an_adapter_elsewhere_is_refused(finished, tmp_path):
-    model = shutil.copytree(finished[0].folder.model_folder, tmp_path / "model")
+def test_a_model_that_names_an_adapter_elsewhere_is_refused(finished_run, tmp_path):
+    model = shutil.copytree(finished_run[0].folder.model_folder, tmp_path / "model")
     record = json.loads((model / "model.json").read_text())
     assert record["body"]["adapter"] == "adapter"
     record["body"]["adapter"] = "/etc"
@@ -296,8 +303,8 @@ def test_an_adapter_of_gigabytes_is_refused_before_it_is_built(settings, memory)
         put_adapter(body, settings, BodyConfig(model="wide"), empty=True)
 
 
-def test_an_adapter_file_of_20_gigabytes_is_refused_without_reading_it(finished, tmp_path):
-    folder = shutil.copytree(finished[0].folder.model_adapter, tmp_path / "adapter")
+def test_an_adapter_file_of_20_gigabytes_is_refused_without_reading_it(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run[0].folder.model_adapter, tmp_path / "adapter")
     with (folder / "adapter_model.safetensors").open("r+b") as file:
         file.truncate(20 * 10**9)
     begun = time.process_time()

@@ -31,7 +31,7 @@ HEAVY = (
 OF_LANGUAGE_MODELS = ("datasets", "sentence_transformers", "torch._dynamo", "transformers")
 
 
-def changed(folder, copy, **files):
+def copy_changed(folder, copy, **files):
     shutil.copytree(folder, copy)
     for name, content in files.items():
         (copy / f"{name.replace('__', '/')}.json").write_text(json.dumps(content))
@@ -53,7 +53,7 @@ def modules(*kinds):
 
 @pytest.mark.parametrize("unit", [False, True])
 def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
-    folder = changed(
+    folder = copy_changed(
         tiny_bert,
         tmp_path / "body",
         **PLAIN,
@@ -65,13 +65,13 @@ def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
         " not  a film ",
         "a very long text of many more words than the body reads " * 3,
     ]
-    light, whole = (
+    light, usual = (
         Body(BodyConfig(model=str(folder), device="cpu"), light=light) for light in (True, False)
     )
     assert isinstance(light.transformer, PlainBody)
-    np.testing.assert_array_equal(light.encode(texts), whole.encode(texts))
-    assert (light.dimension, light.longest) == (whole.dimension, whole.longest) == (8, 6)
-    assert light.count_truncated(texts) == whole.count_truncated(texts) > 0
+    np.testing.assert_array_equal(light.encode(texts), usual.encode(texts))
+    assert (light.dimension, light.longest) == (usual.dimension, usual.longest) == (8, 6)
+    assert light.count_truncated(texts) == usual.count_truncated(texts) > 0
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_the_bits_are_those_of_sentence_transformers(tiny_bert, tmp_path, unit):
     ids=["cls too", "lower case", "prompt", "decoder", "pooling elsewhere"],
 )
 def test_other_bodies_are_left_to_sentence_transformers(tiny_bert, tiny_body, tmp_path, files):
-    plain = changed(tiny_bert, tmp_path / "plain", **PLAIN)
+    plain = copy_changed(tiny_bert, tmp_path / "plain", **PLAIN)
     assert is_plain(plain, "cpu")
-    assert not is_plain(changed(plain, tmp_path / "body", **files), "cpu")
+    assert not is_plain(copy_changed(plain, tmp_path / "body", **files), "cpu")
     assert not is_plain(plain, "cuda")
     assert not is_plain(tiny_body, "cpu")
 
@@ -115,7 +115,7 @@ for names, words in json.loads(sys.argv[1]):
 def output_and_modules(tiny_bert, tmp_path_factory):
     """By command, its output and those of some modules that it imported."""
     folder = tmp_path_factory.mktemp("commands")
-    body = changed(tiny_bert, folder / "body", **PLAIN)
+    body = copy_changed(tiny_bert, folder / "body", **PLAIN)
     run = run_experiment(run_config(write_corpus(folder / "texts.tsv"), body), folder / "run")
     commands = {
         "predict": (HEAVY, ["predict", str(folder / "run"), "a good film"]),

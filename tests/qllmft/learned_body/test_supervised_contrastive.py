@@ -26,7 +26,8 @@ SETTINGS = ContrastiveConfig(loss="supervised", epochs=3, batch_size=6, lr=0.01)
 
 def by_loops(vectors, labels, temperature):
     """Equation 2 of arXiv 2004.11362, written out."""
-    unit, terms = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), []
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    terms = []
     for i in range(len(labels)):
         weight = {
             j: math.exp(unit[i] @ unit[j] / temperature) for j in range(len(labels)) if j != i
@@ -57,23 +58,25 @@ def test_the_loss_and_its_gradient_by_two_routes(labels, temperature):
 
 
 def test_texts_are_embedded_in_parts_of_like_length_to_the_same_loss(tiny_bert, monkeypatch):
-    body, rows = trainable(tiny_bert).eval(), np.arange(13)
+    body = trainable(tiny_bert).eval()
+    rows = np.arange(13)
     losses = []
     for size in (1, 4, 64):
         monkeypatch.setattr(module, "TEXTS_AT_ONCE", size)
         losses.append(module._make_loss(body, TRAIN, SETTINGS, 0)[1](rows).item())
-    whole = supervised_loss(
+    expected = supervised_loss(
         body(TRAIN.texts), torch.from_numpy(TRAIN.labels), SUPERVISED_TEMPERATURE
     )
-    assert losses == pytest.approx([whole.item()] * 3)
+    assert losses == pytest.approx([expected.item()] * 3)
 
 
 def test_the_step_lowers_the_loss_of_held_out_texts_and_is_as_long_as_announced(tiny_bert):
-    held_out, body, seen, losses = table(40, seed=9), trainable(tiny_bert), [], []
-    settings, labels = (
-        SETTINGS.model_copy(update={"batch_size": 16}),
-        torch.from_numpy(held_out.labels),
-    )
+    held_out = table(40, seed=9)
+    body = trainable(tiny_bert)
+    seen = []
+    losses = []
+    settings = SETTINGS.model_copy(update={"batch_size": 16})
+    labels = torch.from_numpy(held_out.labels)
     for train in (
         lambda: None,
         lambda: fit_contrastive(body, table(60), settings, 0, on_step=seen.append),
@@ -121,8 +124,8 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
     assert first["body"] == second["body"] != without_seconds(first)["models"]
     assert first["body"]["learned"]["contrastive_pairs"] == 4 * 28 + 1
     (place,) = (tmp_path / "shared").glob("contrastive-*")
-    kept = {path.suffix for path in place.iterdir()}
-    assert kept == {"", ".sqlite", ".lock"}, (
+    suffixes = {path.suffix for path in place.iterdir()}
+    assert suffixes == {"", ".sqlite", ".lock"}, (
         "the body, what it embedded and the lock of that, nothing else"
     )
     with pytest.raises(TypeError):  # another seed draws other texts, and wants a step of its own
@@ -132,7 +135,8 @@ def test_heads_on_the_same_texts_share_one_step(tiny_bert, tmp_path, monkeypatch
 def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
     tiny_bert, tmp_path, monkeypatch
 ):
-    corpus, said = write_corpus(tmp_path / "corpus.tsv"), []
+    corpus = write_corpus(tmp_path / "corpus.tsv")
+    messages = []
     step = {"loss": "supervised", "epochs": 2, "batch_size": 32, "lr": 0.01}
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     texts = len(module.typical_texts(table(34)))
@@ -142,18 +146,19 @@ def test_the_duration_that_is_announced_is_that_of_all_texts_of_all_epochs(
     run_experiment(
         run_config(corpus, tiny_bert, body__contrastive=step, baselines__names=[]),
         tmp_path / "run",
-        lambda event: said.append(getattr(event, "text", "")),
+        lambda event: messages.append(getattr(event, "text", "")),
         read_test=False,
     )
-    assert sum("2 epochs, will take about 68 s." in text for text in said) == 1, (
-        said
+    assert sum("2 epochs, will take about 68 s." in text for text in messages) == 1, (
+        messages
     )  # 34 texts, twice
 
 
 def test_the_texts_that_are_timed_are_of_median_length():
-    shown = table(40)
-    found, lengths = module.typical_texts(shown), sorted(map(len, shown.texts))
-    assert [len(text) for text in found] == lengths[12:28]
+    texts = table(40)
+    timed_texts = module.typical_texts(texts)
+    lengths = sorted(map(len, texts.texts))
+    assert [len(text) for text in timed_texts] == lengths[12:28]
     assert module.typical_texts(table(5)) == sorted(table(5).texts, key=len)
 
 
@@ -167,22 +172,24 @@ def test_an_adapter_is_tuned_alone_and_every_model_of_the_run_has_it(
     config = run_config(corpus, tiny_bert, body__contrastive=STEP, body__lora={"rank": 2})
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
     outcome = run_experiment(config, tmp_path / "run")
-    (kept,) = (tmp_path / "cache").glob("contrastive-*/contrastive")
+    (adapter_folder,) = (tmp_path / "cache").glob("contrastive-*/contrastive")
     files = {"adapter_config.json", "adapter_model.safetensors"}
-    assert {path.name for path in kept.iterdir()} == files
+    assert {path.name for path in adapter_folder.iterdir()} == files
     model = tmp_path / "run" / "model"
     assert {path.name for path in (model / "adapter").iterdir()} == files
     assert not (model / "body").exists()
     assert not (tmp_path / "run" / "models" / "logistic-regression" / "adapter").exists()
     (tmp_path / "run").rename(tmp_path / "moved")
-    held = table(9, seed=5).texts
-    of_step = Body(config.body.with_adapter(kept)).encode(held)
-    frozen = Body(config.body.model_copy(update={"contrastive": ContrastiveConfig()})).encode(held)
+    new_texts = table(9, seed=5).texts
+    of_step = Body(config.body.with_adapter(adapter_folder)).encode(new_texts)
+    frozen = Body(config.body.model_copy(update={"contrastive": ContrastiveConfig()})).encode(
+        new_texts
+    )
     for row in (None, "logistic regression"):
         predictor = Predictor.load(tmp_path / "moved", model=row)
-        assert np.array_equal(predictor.embed(held), of_step)
+        assert np.array_equal(predictor.embed(new_texts), of_step)
         copy = predictor.save_pretrained(tmp_path / f"shared-{row}")
-        assert np.array_equal(Predictor.load(copy).embed(held), of_step)
+        assert np.array_equal(Predictor.load(copy).embed(new_texts), of_step)
     assert not np.allclose(of_step, frozen, atol=1e-3)
     assert outcome.record.body.learned.contrastive_pairs == 4 * 28 + 1
 
@@ -199,7 +206,7 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
         baselines__names=[],
     )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "whole"))
-    whole = run_experiment(config, tmp_path / "whole-run").record.to_json()
+    straight = run_experiment(config, tmp_path / "whole-run").record.to_json()
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cut"))
 
     def stop(event):
@@ -208,12 +215,12 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
 
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, tmp_path / "cut-run", stop)
-    again = run_experiment(config, tmp_path / "cut-run").record.to_json()
-    assert without_seconds(again) == without_seconds(whole)
+    resumed = run_experiment(config, tmp_path / "cut-run").record.to_json()
+    assert without_seconds(resumed) == without_seconds(straight)
 
 
 @pytest.mark.parametrize(
-    ("given", "n_weights", "adapts"),
+    ("step_settings", "n_weights", "adapts"),
     [
         ({"loss": "supervised"}, MAX_FULLY_TRAINED_WEIGHTS, False),
         ({"loss": "supervised"}, MAX_FULLY_TRAINED_WEIGHTS + 1, True),
@@ -222,8 +229,8 @@ def test_a_step_of_an_adapter_that_was_stopped_ends_in_the_same_bits(
         ({"iterations": 1}, MAX_FULLY_TRAINED_WEIGHTS + 1, False),
     ],
 )
-def test_a_large_body_has_an_adapter_in_the_supervised_step(given, n_weights, adapts):
-    assert ContrastiveConfig(**given).adapts(n_weights) is adapts
+def test_a_large_body_has_an_adapter_in_the_supervised_step(step_settings, n_weights, adapts):
+    assert ContrastiveConfig(**step_settings).adapts(n_weights) is adapts
 
 
 @pytest.mark.parametrize("loss", ["supervised", "cosine"])
@@ -245,23 +252,24 @@ def test_the_step_is_made_for_each_fold_without_its_texts_and_once_for_all(
         baselines__names=[],
     )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    tuned, messages = [], []
+    tuned = []
+    messages = []
     real = of_runs.training.fit_contrastive
 
-    def noted(body, train, *rest, **more):
+    def note_texts(body, train, *arguments, **options):
         tuned.append(set(train.texts))
-        return real(body, train, *rest, **more)
+        return real(body, train, *arguments, **options)
 
-    monkeypatch.setattr(of_runs.training, "fit_contrastive", noted)
+    monkeypatch.setattr(of_runs.training, "fit_contrastive", note_texts)
     outcome = run_experiment(
         config, tmp_path / "run", lambda e: messages.append(getattr(e, "text", ""))
     )
-    folds, everything = tuned[:3], tuned[3]
+    folds = tuned[:3]
+    everything = tuned[3]
     assert len(tuned) == 4
     for fold in folds:
         assert fold < everything
-    held = [everything - fold for fold in folds]
-    assert set.union(*held) == everything
+    assert set.union(*[everything - fold for fold in folds]) == everything
     told = [text for text in messages if "Each of 3 others takes about as long" in text]
     assert len(told) == 1
     assert outcome.record.data.validation_folds == 3

@@ -10,7 +10,8 @@ from qllmft.heads import build_classifier
 from qllmft.training import Examples
 from qllmft_backends import create
 
-D, SEED = 6, 5
+D = 6
+SEED = 5
 STRUCTURE = ModelConfig(n_qubits=4, encoder_layers=2, reuploads=2, pad="bias")
 SETTINGS = TrainConfig(epochs=5, batch_size=8, lr=0.05)
 NOISES = {
@@ -37,12 +38,11 @@ def model(noise: NoiseConfig, seed: int = 0, structure: ModelConfig = STRUCTURE)
 
 
 def examples(n: int, seed: int = 0) -> Examples:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, D)).astype(np.float32)
+    x = np.random.default_rng(seed).normal(size=(n, D)).astype(np.float32)
     return Examples.from_arrays(x, (x.sum(axis=1) > 0).astype(np.int64))
 
 
-def ended(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Exit code of the command line."""
     with pytest.raises(SystemExit) as end:
         main(arguments)

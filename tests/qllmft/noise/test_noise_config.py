@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from noisy_training import ended
+from noisy_training import run_command
 from small_texts import embed_by_hash, write_corpus
 
 from qllmft.config import NoiseConfig, RunConfig, parse_config
@@ -16,7 +16,7 @@ from qllmft_backends.noise import PRESETS, GateNoise
 from qllmft_base.errors import UserError
 
 
-def parsed(**noise) -> RunConfig:
+def parse_noise(**noise) -> RunConfig:
     return parse_config({"noise": noise}, "the test")
 
 
@@ -30,16 +30,15 @@ CHOICES = {
 
 
 def test_choices_are_written_and_reach_the_backend():
-    chosen = parsed(gates="paper_high", shots=8192, **CHOICES)
-    assert parse_config(chosen.model_dump(mode="json"), "the test") == chosen
-    backend = create("adjoint", chosen.noise.backend_options)
+    noise_config = parse_noise(gates="paper_high", shots=8192, **CHOICES)
+    assert parse_config(noise_config.model_dump(mode="json"), "the test") == noise_config
+    backend = create("adjoint", noise_config.noise.backend_options)
     assert backend.options.model_dump(include=set(CHOICES)) == CHOICES
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_section_becomes_options_of_the_engine(name):
-    section = NoiseConfig(gates=name, shots=8192)
-    noise = create("adjoint", section.backend_options).options
+    noise = create("adjoint", NoiseConfig(gates=name, shots=8192).backend_options).options
     assert noise.gate_noise == PRESETS[name]
     assert (noise.shots, noise.shot_model, noise.trajectories) == (8192, "gaussian", 1)
     assert NoiseConfig().backend_options == {}
@@ -134,7 +133,7 @@ def arguments(tmp_path, monkeypatch):
 
 def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
     assert (
-        ended(
+        run_command(
             [
                 *arguments,
                 "--noise",
@@ -161,7 +160,7 @@ def test_a_noisy_run_from_the_command_line(arguments, tmp_path, capsys):
 
 
 def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
-    assert ended([*arguments, "--noise", "none", "--shots", "0"]) == 0
+    assert run_command([*arguments, "--noise", "none", "--shots", "0"]) == 0
     result = RunFolder(tmp_path / "run").read_result().to_json()
     assert "noise" not in result
     assert not {"validation_exact", "test_exact"} & result["models"][0].keys()
@@ -169,8 +168,7 @@ def test_without_noise_nothing_of_it_is_recorded(arguments, tmp_path):
 
 
 def test_gate_noise_without_shots_drops_the_presets_choice_about_shots():
-    noisy = load_preset("noise-low-10q")
-    exact = noisy.config({"noise.shots": 0}).noise
+    exact = load_preset("noise-low-10q").config({"noise.shots": 0}).noise
     assert exact == NoiseConfig(gates="paper_low")
     assert create("adjoint", exact.backend_options).options.shots is None
 
@@ -178,34 +176,35 @@ def test_gate_noise_without_shots_drops_the_presets_choice_about_shots():
 def test_true_shots_with_a_trajectory_each_have_words_and_an_identity_of_their_own(
     arguments, tmp_path, capsys
 ):
-    assert ended([*arguments, "--set", "noise.shot_test=per_shot", "--shots", "30"]) == 0
+    assert run_command([*arguments, "--set", "noise.shot_test=per_shot", "--shots", "30"]) == 0
     record = RunFolder(tmp_path / "run").read_result()
     assert record.trajectories == "30 shots, one error trajectory each"
     assert record.trajectories in " ".join(capsys.readouterr().out.split())
     identities = {
-        parsed(gates="paper_high", shots=30, **more).identity
-        for more in ({}, {"shot_test": "per_shot"})
+        parse_noise(gates="paper_high", shots=30, **options).identity
+        for options in ({}, {"shot_test": "per_shot"})
     }
     assert len(identities) == 2
 
 
 def test_the_page_of_noise_has_both_measurements_of_the_kept_heads():
     docs = Path(__file__).parents[3] / "docs"
-    kept = json.loads((docs / "records" / "noise-shots.json").read_text("utf-8"))
+    head_records = json.loads((docs / "records" / "noise-shots.json").read_text("utf-8"))
     page = (docs / "noise.md").read_text("utf-8")
     rates = ("paper_low", "paper_high")
-    kinds = {(row["qubits"], row["gates"]) for row in kept}
+    kinds = {(row["qubits"], row["gates"]) for row in head_records}
     assert kinds == {(qubits, gates) for qubits in (10, 12) for gates in rates}
-    gains, flips = [], {"per_shot": [], "same": []}
+    gains = []
+    flips = {"per_shot": [], "same": []}
     for qubits, gates in kinds:
-        rows = [row for row in kept if (row["qubits"], row["gates"]) == (qubits, gates)]
+        rows = [row for row in head_records if (row["qubits"], row["gates"]) == (qubits, gates)]
         assert [row["seed"] for row in rows] == [8, 9, 10, 11, 12]
         gains.append(
             np.mean([row["per_shot"]["right"] - row["same"]["right"] for row in rows]) / 20
         )
-        for name, found in flips.items():
-            found.append(sum(row[name]["flips"] for row in rows) / 100)
-    ranges = [f"{min(found):.2f} to {max(found):.2f}" for found in (*flips.values(), gains)]
+        for name, shares in flips.items():
+            shares.append(sum(row[name]["flips"] for row in rows) / 100)
+    ranges = [f"{min(shares):.2f} to {max(shares):.2f}" for shares in (*flips.values(), gains)]
     differ = "labels that differ from those of exact values"
     assert f"| {differ}, per shot | {ranges[0]} % |" in page
     assert f"| {differ}, same | {ranges[1]} % |" in page

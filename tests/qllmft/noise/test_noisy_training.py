@@ -22,12 +22,14 @@ from qllmft_backends import create
 from qllmft_base.randomness import derive_seed
 from qllmft_machines.trust.circuits import model_circuits
 
-TRAIN, VALIDATION = examples(24), examples(15, seed=1)
+TRAIN = examples(24)
+VALIDATION = examples(15, seed=1)
 
 
-def trained(noise, file=None, stop_at=None, seed=SEED):
+def train_noisy_head(noise, file=None, stop_at=None, seed=SEED):
     """Selection, weights and metrics (without seconds)."""
-    head, metrics = model(noise), []
+    head = model(noise)
+    metrics = []
 
     def on_epoch(m):
         metrics.append(
@@ -54,16 +56,16 @@ def test_a_resumed_training_ends_in_the_same_bits_and_noise_follows_the_seed(
     name, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)
-    selection, weights, metrics = trained(NOISES[name])
-    stopped = trained(NOISES[name], tmp_path / "state", stop_at=3)
+    selection, weights, metrics = train_noisy_head(NOISES[name])
+    stopped = train_noisy_head(NOISES[name], tmp_path / "state", stop_at=3)
     assert (stopped[0].epochs_done, stopped[0].finished) == (3, False)
     assert Checkpoint(tmp_path / "state").epochs_done() == 2
-    resumed = trained(NOISES[name], tmp_path / "state")
+    resumed = train_noisy_head(NOISES[name], tmp_path / "state")
     assert resumed[0] == selection
     assert same_bits(resumed[1], weights)
     assert resumed[2] == metrics[2:]
-    assert trained(NOISES[name], seed=6)[2][0][2] != metrics[0][2]
-    assert not same_bits(weights, trained(NoiseConfig())[1])
+    assert train_noisy_head(NOISES[name], seed=6)[2][0][2] != metrics[0][2]
+    assert not same_bits(weights, train_noisy_head(NoiseConfig())[1])
 
 
 @pytest.mark.parametrize(
@@ -95,21 +97,22 @@ def test_every_pass_epoch_and_set_draws_its_own_noise():
     head.eval()
     with torch.no_grad():
         reseed(head, 1)
-        a, b = head(VALIDATION.x), head(VALIDATION.x)
+        a = head(VALIDATION.x)
+        b = head(VALIDATION.x)
         reseed(head, 1)
-        again = head(VALIDATION.x)
+        repeated = head(VALIDATION.x)
         reseed(head, 2)
-        other = head(VALIDATION.x)
-    assert torch.equal(a, again)
+        reseeded = head(VALIDATION.x)
+    assert torch.equal(a, repeated)
     assert not torch.allclose(a, b, atol=1e-3)
-    assert not torch.allclose(a, other, atol=1e-3)
+    assert not torch.allclose(a, reseeded, atol=1e-3)
 
 
 def test_validation_is_noisy_and_the_exact_value_stands_beside_it():
     # nothing is left of the state
     noise = NoiseConfig(gates="explicit", one_qubit_rate=1.3, two_qubit_rate=1.0)
-    noisy, exact = trained(noise)[2], trained(NoiseConfig())[2]
-    assert all(m[4] is None for m in exact)
+    noisy = train_noisy_head(noise)[2]
+    assert all(m[4] is None for m in train_noisy_head(NoiseConfig())[2])
     assert all(0 <= m[4] <= 1 for m in noisy)
     head = model(noise)
     longer = SETTINGS.model_copy(update={"epochs": 30, "select": "last"})
@@ -186,8 +189,8 @@ def test_evaluation_counts_true_shots_and_training_draws_equation_2():
         with torch.no_grad():
             return head(VALIDATION.x)
 
-    for training, same in ((True, {}), (False, {"shot_model": "multinomial"})):
-        assert torch.equal(values(training, shot_test="multinomial"), values(training, **same))
+    for training, options in ((True, {}), (False, {"shot_model": "multinomial"})):
+        assert torch.equal(values(training, shot_test="multinomial"), values(training, **options))
     assert not torch.equal(values(True), values(False, shot_test="multinomial"))
 
 
@@ -228,10 +231,9 @@ def test_the_gradient_reaches_the_encoder_through_gate_noise_and_shots():
         few[name].any() and not torch.allclose(few[name], exact[name], rtol=1e-3)
         for name in circuit
     )
-    drawn = [gradients(NOISES["gates"], seed) for seed in range(6)]
+    samples = [gradients(NOISES["gates"], seed) for seed in range(6)]
     for name in circuit:
-        stacked = torch.stack([d[name] for d in drawn])
-        assert (stacked.std(dim=0) > 0).any()
+        assert (torch.stack([d[name] for d in samples]).std(dim=0) > 0).any()
 
 
 @pytest.mark.parametrize("name", ["gates", "shots", "both", "true shots"])
@@ -248,15 +250,17 @@ def test_the_encoder_is_asked_once_for_noisy_and_exact_answers(name, monkeypatch
     data = examples(1100, seed=3)  # more than one batch of an evaluation
     head = TorchHead("head", model(NOISES[name]), SETTINGS, SEED)
     reseed(head.model, derive_seed(SEED, "prediction noise"))
-    noisy, exact = compute_logits(head.model, data.x), exact_score(head.model, data)
-    asked, encoder = [], head.model.encoder.encoders[0]
+    noisy = compute_logits(head.model, data.x)
+    exact = exact_score(head.model, data)
+    batch_sizes = []
+    encoder = head.model.encoder.encoders[0]
     latent = encoder._latent
     monkeypatch.setattr(
-        encoder, "_latent", lambda x, theta: asked.append(len(x)) or latent(x, theta)
+        encoder, "_latent", lambda x, theta: batch_sizes.append(len(x)) or latent(x, theta)
     )
     assert np.array_equal(head.predict(data.x.numpy()), noisy.argmax(dim=1).numpy())
     assert head.exact_score(data) == exact
-    assert sum(asked) == 1100
+    assert sum(batch_sizes) == 1100
     head.predict(VALIDATION.x.numpy())
     # of other embeddings than those of the last prediction
     assert head.exact_score(data) == exact

@@ -50,10 +50,10 @@ def make_run(tmp_path):
         answers = labels.copy()
         answers[:wrong] = (labels[:wrong] + 1) % 3
         table = Table(tuple(texts or [f"{HOSTILE} {i}" for i in range(60)]), labels)
-        others = {name: labels for name, _ in baselines}
+        baseline_answers = {name: labels for name, _ in baselines}
         folder.write_predictions(
             Predictions.from_answers(
-                CLASSIFICATION, LABELS, table, {"quantum head": answers, **others}
+                CLASSIFICATION, LABELS, table, {"quantum head": answers, **baseline_answers}
             )
         )
         folder.write_result(

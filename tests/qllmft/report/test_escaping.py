@@ -17,8 +17,9 @@ HOSTILE = "# a|b <script>c</script> `d` [e](javascript:f) **g** \x1b[31m \x9b \u
 HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def record_of(text: str) -> StudyRecord:
-    zeros, sizes = ("0" * 12,), (100,)
+def make_record(text: str) -> StudyRecord:
+    zeros = ("0" * 12,)
+    sizes = (100,)
     rows = [
         RowResult(f"{side} {text}", side, "", "single-10q", "m", None, zeros, sizes, (0.5,), (0.5,))
         for side in ("subject", "baseline")
@@ -32,7 +33,7 @@ def record_of(text: str) -> StudyRecord:
 
 
 def page(text: str, name: str, **changes: str) -> str:
-    record = replace(record_of(text), **changes)
+    record = replace(make_record(text), **changes)
     return render_template("qllmft_studies.report", name, **page_variables(record))
 
 
@@ -40,10 +41,11 @@ def page(text: str, name: str, **changes: str) -> str:
 @example("   ")
 @given(st.text(st.sampled_from("a |<>/`[]()*_#-+\\\n\r\x1b\x9b\u202e\u2028&;!%{}$^~"), max_size=20))
 def test_a_text_keeps_the_structure_of_a_page_in_markdown(text):
-    shown, plain = page(text, "study.md.j2"), page("a", "study.md.j2")
-    assert len(shown.split("\n")) == len(plain.split("\n"))
-    assert not HIDDEN.search(shown)
-    outside = re.sub(r"\n    .*", "", shown)
+    rendered = page(text, "study.md.j2")
+    plain = page("a", "study.md.j2")
+    assert len(rendered.split("\n")) == len(plain.split("\n"))
+    assert not HIDDEN.search(rendered)
+    outside = re.sub(r"\n    .*", "", rendered)
     assert not re.search(r"<[A-Za-z/!?]|(?<!\\)\]\(", outside)
     bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in outside.splitlines()]
     assert bars == [
@@ -54,12 +56,13 @@ def test_a_text_keeps_the_structure_of_a_page_in_markdown(text):
 @examples(40)
 @given(st.text(st.sampled_from("a%\\{}$&#^_~[]*\n\r\x1b\u2028"), max_size=20))
 def test_a_text_keeps_the_structure_of_a_table_in_latex(text):
-    shown, plain = page(text, "study.tex.j2"), page("a", "study.tex.j2")
-    assert len(shown.splitlines()) == len(plain.splitlines())
-    assert shown.splitlines()[0].startswith("% ")
-    assert shown.count(r"\begin") == plain.count(r"\begin")
-    assert "\n[" not in shown
-    assert "\n*" not in shown
+    rendered = page(text, "study.tex.j2")
+    plain = page("a", "study.tex.j2")
+    assert len(rendered.splitlines()) == len(plain.splitlines())
+    assert rendered.splitlines()[0].startswith("% ")
+    assert rendered.count(r"\begin") == plain.count(r"\begin")
+    assert "\n[" not in rendered
+    assert "\n*" not in rendered
 
 
 @pytest.mark.parametrize(
@@ -70,16 +73,16 @@ def test_a_text_keeps_the_structure_of_a_table_in_latex(text):
     }.items(),
 )
 def test_hostile_text_has_no_effect(name, effects):
-    shown = page(HOSTILE, name)
+    rendered = page(HOSTILE, name)
     # without the command, which has no effect there
-    table = re.sub(r"(?m)^(    |% ).*$", "", shown)
+    table = re.sub(r"(?m)^(    |% ).*$", "", rendered)
     assert not [effect for effect in effects if effect in table]
-    assert not HIDDEN.search(shown)
+    assert not HIDDEN.search(rendered)
 
 
 def test_notes_are_markdown_without_html():
-    shown = page("a", "study.md.j2", notes="**more** below p < 0.05\n\n<script>x</script>")
-    assert shown.endswith("**more** below p < 0.05\n\n&lt;script>x&lt;/script>")
+    rendered = page("a", "study.md.j2", notes="**more** below p < 0.05\n\n<script>x</script>")
+    assert rendered.endswith("**more** below p < 0.05\n\n&lt;script>x&lt;/script>")
 
 
 def test_the_page_of_a_run_shows_control_characters_as_a_sign(make_run):

@@ -13,14 +13,14 @@ LONG = "a very long name of a row that goes on and on, " * 4
 def draw():
     """Return a function that draws a figure with labels beside its axis."""
 
-    def drawn(*labels):
+    def draw_axes(*labels):
         with style.figure_style(in_a_page=True):
             figure, axes = style.make_labelled_axes(labels, "test accuracy (%)")
             axes.plot([50, 60, 70], [0, 1, 2], "o")
             figure.draw_without_rendering()
         return figure, axes
 
-    return drawn
+    return draw_axes
 
 
 @pytest.mark.parametrize("label", [LONG, LONG.replace(" ", "_")])

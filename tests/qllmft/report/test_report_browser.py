@@ -20,7 +20,7 @@ HEADINGS = [
 ]
 
 
-def test_the_page_in_a_browser(make_run, tmp_path):
+def test_the_page_of_a_run_in_a_browser(make_run, tmp_path):
     page = write_report(make_run().path)
     pieces = (
         'id="verdict"',
@@ -64,13 +64,15 @@ def test_figures_in_the_dark_are_light_lines_on_the_colour_of_the_page(make_run,
                 yield width, json.loads(await page.value(box))
 
     async def seen():
-        return [each async for each in look(write_report(make_run().path).as_uri())]
+        return [box async for box in look(write_report(make_run().path).as_uri())]
 
     for width, box in asyncio.run(seen()):
         image = (255 * imread(tmp_path / f"{width}.png")[..., :3]).round()
-        left, top = int(box["x"]), int(box["y"])
+        left_edge = int(box["x"])
+        top = int(box["y"])
         figure = image[
-            top + 2 : top + int(box["height"]) - 2, left + 2 : left + int(box["width"]) - 2
+            top + 2 : top + int(box["height"]) - 2,
+            left_edge + 2 : left_edge + int(box["width"]) - 2,
         ]
         colours, counts = np.unique(figure.reshape(-1, 3), axis=0, return_counts=True)
         assert colours[counts.argmax()].tolist() == image[2, 2].tolist() == [17, 24, 39]

@@ -22,7 +22,7 @@ TOTAL = 10_000
 HEAD = 6_440  # right answers
 
 
-def model(name, right, parameters, *, p=None, half_width=0.01, validation=6_000, **more):
+def model(name, right, parameters, *, p=None, half_width=0.01, validation=6_000, **options):
     """Return the head (without p), or a baseline whose difference to it has a p."""
     accuracy = Accuracy(right, TOTAL)
     against = None
@@ -30,7 +30,12 @@ def model(name, right, parameters, *, p=None, half_width=0.01, validation=6_000,
         value = (HEAD - right) / TOTAL
         against = PairedDifference(value, (value - half_width, value + half_width), p)
     return ModelResult(
-        name, Accuracy(validation, TOTAL), parameters, test=accuracy, against_head=against, **more
+        name,
+        Accuracy(validation, TOTAL),
+        parameters,
+        test=accuracy,
+        against_head=against,
+        **options,
     )
 
 
@@ -85,27 +90,29 @@ def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain
 
 
 def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
-    assert set(FAMILIES) | set(FAMILIES.values()) <= {each.label for each in BASELINES.values()}
+    assert set(FAMILIES) | set(FAMILIES.values()) <= {
+        baseline.label for baseline in BASELINES.values()
+    }
     searched_first = compare_baselines([HEAD_ROW, SEARCHED, SVC])
     comparisons = compare_baselines([HEAD_ROW, PLAIN, SEARCHED, SVC])
     names = [comparison.baseline for comparison in comparisons]
     assert names == ["logistic regression", "SVC"]
     assert searched_first[0].p_holm == comparisons[0].p_holm
-    as_code = [replace(each, name=f"`{each.name}`") for each in (PLAIN, SEARCHED)]
-    assert [each.baseline for each in compare_baselines([HEAD_ROW, *as_code])] == [
-        "`logistic regression`"
-    ]
+    as_code = [replace(model_row, name=f"`{model_row.name}`") for model_row in (PLAIN, SEARCHED)]
+    comparisons = compare_baselines([HEAD_ROW, *as_code])
+    assert [comparison.baseline for comparison in comparisons] == ["`logistic regression`"]
     balanced = replace(PLAIN, validation_balanced=0.7), replace(SEARCHED, validation_balanced=0.6)
-    names = [each.baseline for each in compare_baselines([HEAD_ROW, *balanced, SVC])]
+    comparisons = compare_baselines([HEAD_ROW, *balanced, SVC])
+    names = [comparison.baseline for comparison in comparisons]
     assert names == ["logistic regression (C = 1)", "SVC"]
 
 
-def simulated(random, n_texts, skills):
+def simulate_models(random, n_texts, skills):
     """Return a run whose models answer with given skills, correlated over the texts; the head is the first."""
     hard = random.normal(size=n_texts)
     right = [hard + 0.7 * random.normal(size=n_texts) < skill for skill in skills]
     labels = np.zeros(n_texts, np.int64)
-    answers = {f"M{i}": np.where(each, 0, 1) for i, each in enumerate(right)}
+    answers = {f"M{i}": np.where(is_right, 0, 1) for i, is_right in enumerate(right)}
     rows = tuple(
         ModelResult(name, accuracy, 1, test=accuracy)
         for name, accuracy in ((n, Accuracy.from_answers(labels, a)) for n, a in answers.items())
@@ -123,14 +130,17 @@ def simulated(random, n_texts, skills):
 def test_a_head_that_is_no_better_than_the_best_baseline_seldom_beats(skills):
     """At most one run in twenty, of 300: with all baselines equal to it, or with one equal and others far below."""
     random = np.random.default_rng(5)
-    wins = ["is better" in verdict(simulated(random, 150, skills)).headline for _ in range(300)]
+    wins = [
+        "is better" in verdict(simulate_models(random, 150, skills)).headline for _ in range(300)
+    ]
     assert np.mean(wins) <= 0.05
 
 
 def test_a_better_head_is_found():
     random = np.random.default_rng(6)
     wins = [
-        "is better" in verdict(simulated(random, 400, (1.6, 0.8, 0.7))).headline for _ in range(20)
+        "is better" in verdict(simulate_models(random, 400, (1.6, 0.8, 0.7))).headline
+        for _ in range(20)
     ]
     assert np.mean(wins) >= 0.9
 
@@ -143,13 +153,13 @@ def test_a_better_head_is_found():
 )
 def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
     labels = np.linspace(0, 1, 80)[:, None]
-    other = np.random.default_rng(0).normal(size=labels.shape)
-    found = bootstrap_difference(REGRESSION.value, labels, labels, other)
-    assert found.p == SMALLEST_BOOTSTRAP_P == 1 / 1001
-    shown = [p_value(p) for p in (0.0, 7e-14, SMALLEST_BOOTSTRAP_P, 0.0012, 0.0498, 0.05, 0.0502)]
+    shuffled = np.random.default_rng(0).normal(size=labels.shape)
+    difference = bootstrap_difference(REGRESSION.value, labels, labels, shuffled)
+    assert difference.p == SMALLEST_BOOTSTRAP_P == 1 / 1001
+    words = [p_value(p) for p in (0.0, 7e-14, SMALLEST_BOOTSTRAP_P, 0.0012, 0.0498, 0.05, 0.0502)]
     small = ["p < 0.001"] * 3
-    assert shown == [*small, "p = 0.001", "p = 0.0498", "p = 0.050", "p = 0.050"]
-    scores = TargetScores.from_answers(labels, labels), TargetScores.from_answers(labels, other)
+    assert words == [*small, "p = 0.001", "p = 0.0498", "p = 0.050", "p = 0.050"]
+    scores = TargetScores.from_answers(labels, labels), TargetScores.from_answers(labels, shuffled)
     models = [
         ModelResult("quantum head", scores[0], 1, test=scores[0]),
         ModelResult(
@@ -157,14 +167,14 @@ def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
             scores[1],
             1,
             test=scores[1],
-            against_head=found,
+            against_head=difference,
         ),
     ]
     assert verdict(models).result == "It has significantly higher R² than ridge regression."
     assert next(comparison_rows(models))[2] == "< 0.001"
 
 
-def recorded(train_majority, few=40, many=60):
+def make_record(train_majority, few=40, many=60):
     """Return a record of a head and an SVC on test texts with ``many`` of one label."""
     labels = np.repeat([1, 0], [few, many])
     answers = {"quantum head": labels.copy(), "SVC": np.zeros_like(labels)}
@@ -179,13 +189,13 @@ def recorded(train_majority, few=40, many=60):
     models = tuple(
         ModelResult(
             name,
-            Accuracy.from_answers(labels, given),
+            Accuracy.from_answers(labels, predicted),
             1,
-            test=Accuracy.from_answers(labels, given),
-            test_classes=CLASSIFICATION.by_class(labels, given, 2),
+            test=Accuracy.from_answers(labels, predicted),
+            test_classes=CLASSIFICATION.by_class(labels, predicted, 2),
             balanced=data.balanced,
         )
-        for name, given in answers.items()
+        for name, predicted in answers.items()
     )
     record = RunRecord("i", 0, data, BodyRecord("m", "i", 3), 1, models)
     return record.with_differences(Predictions(CLASSIFICATION, labels, answers, ("no", "yes")))
@@ -203,13 +213,13 @@ def recorded(train_majority, few=40, many=60):
     ids=["uneven training", "uneven test", "earlier uneven", "earlier even"],
 )
 def test_the_training_labels_choose_the_measure(train_majority, many, balanced):
-    record = recorded(train_majority, many=many)
+    record = make_record(train_majority, many=many)
     assert ("balanced accuracy" in verdict(record.models).result) == balanced
     recalls = 1.0 - 20 / many, 1.0
     expected = np.mean(recalls) - 0.5 if balanced else (40 - 20) / (40 + many)
     assert record.models[1].against_head.value == pytest.approx(expected)
-    read = RunRecord.from_json(record.to_json(), "result.json")
-    assert read.models[0].uneven == record.models[0].uneven
+    restored = RunRecord.from_json(record.to_json(), "result.json")
+    assert restored.models[0].uneven == record.models[0].uneven
     assert majority_share(np.repeat([0, 1, 2], [5, 3, 2])) == 0.5
 
 
@@ -220,8 +230,8 @@ def test_few_texts_of_a_label_make_an_interval_a_bound(few, words):
         f"The interval of the balanced accuracy is only a bound: a label has {words}, fewer than 15."
     )
     assert scores.bound == expected
-    assert verdict(recorded(0.7, few=few, many=100).models).limits.endswith(expected)
-    even = verdict(recorded(0.6, few=few, many=100).models).limits
+    assert verdict(make_record(0.7, few=few, many=100).models).limits.endswith(expected)
+    even = verdict(make_record(0.6, few=few, many=100).models).limits
     assert expected not in even or not expected
 
 
@@ -234,32 +244,35 @@ def test_few_texts_of_a_label_make_an_interval_a_bound(few, words):
 def test_validation_chooses_the_model_that_is_advised():
     head = replace(HEAD_ROW, validation=Accuracy(6_300, TOTAL))
     svc, plain = (
-        replace(each, validation=Accuracy(right, TOTAL))
-        for each, right in ((GOOD_SVC, 6_310), (PLAIN, 6_305))
+        replace(model_row, validation=Accuracy(right, TOTAL))
+        for model_row, right in ((GOOD_SVC, 6_310), (PLAIN, 6_305))
     )
-    kept = ["SVC", "logistic regression (C = 1)"]
-    assert advice([head, plain, svc], kept) == (
+    stored_names = ["SVC", "logistic regression (C = 1)"]
+    assert advice([head, plain, svc], stored_names) == (
         "SVC is best on validation: 63.1 % against 63.0 %.",
         "SVC",
     )
     # the test texts alone would advise the SVC
     better = replace(BETTER_SVC, validation=Accuracy(6_303, TOTAL))
-    assert advice([head, plain, better], kept)[1] == "logistic regression (C = 1)"
+    assert advice([head, plain, better], stored_names)[1] == "logistic regression (C = 1)"
     low = replace(better, validation=Accuracy(6_000, TOTAL))
-    sentences, name = advice([head, low], kept)
+    sentences, name = advice([head, low], stored_names)
     assert name == "SVC"
     assert sentences.startswith("Only the test texts prefer SVC")
-    assert advice([head, replace(plain, validation=Accuracy(6_000, TOTAL))], kept) == ("", "")
-    assert advice([head, SVC], kept) == ("", "")
+    assert advice([head, replace(plain, validation=Accuracy(6_000, TOTAL))], stored_names) == (
+        "",
+        "",
+    )
+    assert advice([head, SVC], stored_names) == ("", "")
     balanced = [
         replace(head, validation_balanced=0.5, balanced=True),
         replace(plain, validation_balanced=0.6, balanced=True),
     ]
-    assert advice(balanced, kept)[0] == (
+    assert advice(balanced, stored_names)[0] == (
         "logistic regression (C = 1) is best on validation: balanced 60.0 % against balanced 50.0 %."
     )
     tied = replace(plain, validation=head.validation)
-    sentences, name = advice([head, tied], kept)
+    sentences, name = advice([head, tied], stored_names)
     assert name == tied.name
     assert sentences == (
         "logistic regression (C = 1) is as good as the quantum head on validation."
@@ -267,7 +280,7 @@ def test_validation_chooses_the_model_that_is_advised():
 
 
 def test_a_record_with_test_scores_of_some_models_is_refused():
-    content = recorded(None).to_json()
+    content = make_record(None).to_json()
     del content["models"][1]["test"]
     name = content["models"][1]["name"]
     with pytest.raises(UserError, match=f"without a test score of '{name}', and other models have"):

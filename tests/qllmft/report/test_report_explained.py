@@ -20,19 +20,22 @@ def test_a_page_explains_as_many_mistakes_as_were_asked_for(trained_run, tmp_pat
         json.dumps(answers | {"mistakes": [mistake, mistake | {"text": "other"}]}), encoding="utf-8"
     )
     model = Predictor.load(run)
-    found = explain_text(model, TEXT, lambda: TrainingTexts.load(model, run))
+    explanation = explain_text(model, TEXT, lambda: TrainingTexts.load(model, run))
     assert "nearest training text" not in write_report(run).read_text(encoding="utf-8")
     cli("report", run, "--explain 1")
     page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count("nearest training text</th>") == 1
     assert "&lt;b&gt;film&lt;/b&gt;</td>" in page
     assert "<b>film" not in page
-    for word in found.words:
+    for word in explanation.words:
         effect = f"{100 * word.effect:+.2f}".replace("-", "−")
         assert f">{effect}</td>" in page
-    for each in found.neighbours:
-        assert f'{each.text}</td><td>{each.label}</td><td class="n">{each.cosine:.3f}</td>' in page
-    assert len(found.neighbours) == 5
+    for neighbour in explanation.neighbours:
+        assert (
+            f'{neighbour.text}</td><td>{neighbour.label}</td><td class="n">{neighbour.cosine:.3f}</td>'
+            in page
+        )
+    assert len(explanation.neighbours) == 5
 
 
 def test_a_study_has_no_texts_to_explain(tmp_path, cli):

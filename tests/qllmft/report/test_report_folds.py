@@ -73,35 +73,36 @@ def test_all_folds_have_a_page_with_the_errors_of_their_task(fixture, section, r
     page = folder.report_file.read_text()
     assert section in page
     assert f"{N} test texts" in page
-    links = re.findall(r'href="([^"#]+)"', page)
-    assert links == ["fold-1/report.html", "fold-2/report.html"]
+    assert re.findall(r'href="([^"#]+)"', page) == ["fold-1/report.html", "fold-2/report.html"]
     assert "thresholds of its own" not in folder.fold(0).report_file.read_text()
 
 
 def test_average_precision_of_all_folds_ranks_probabilities(folder_of_several_labels):
     """Each fold has thresholds of its own, on which average precision does not depend."""
     folder = folder_of_several_labels
-    pooled = json.loads(folder.folds_file.read_text())
-    for model in pooled["models"]:
-        labels, probabilities, leads = [], [], []
+    for model in json.loads(folder.folds_file.read_text())["models"]:
+        labels = []
+        probabilities = []
+        leads = []
         thresholds = set()
         for fold in range(2):
-            kept = json.loads(folder.fold(fold).predictions_file.read_text())
+            predictions = json.loads(folder.fold(fold).predictions_file.read_text())
             record = json.loads(folder.fold(fold).result_file.read_text())
-            (own,) = (each for each in record["models"] if each["name"] == model["name"])
-            thresholds.add(tuple(own["settings"]["thresholds"]))
-            labels += kept["labels"]
-            leads += kept["answers"][model["name"]]
+            (model_record,) = (row for row in record["models"] if row["name"] == model["name"])
+            thresholds.add(tuple(model_record["settings"]["thresholds"]))
+            labels += predictions["labels"]
+            leads += predictions["answers"][model["name"]]
             probabilities += (
-                np.array(kept["answers"][model["name"]]) + own["settings"]["thresholds"]
+                np.array(predictions["answers"][model["name"]])
+                + model_record["settings"]["thresholds"]
             ).tolist()
         assert len(thresholds) == 2
         assert 0 < np.min(probabilities) < np.max(probabilities) < 1
-        found = model["test"]["average_precision"]
-        assert found == pytest.approx(average_precision_score(labels, probabilities))
-        assert found != pytest.approx(average_precision_score(labels, leads))
+        precision = model["test"]["average_precision"]
+        assert precision == pytest.approx(average_precision_score(labels, probabilities))
+        assert precision != pytest.approx(average_precision_score(labels, leads))
         low, high = model["test"]["average_precision_interval"]
-        assert low < found < high
+        assert low < precision < high
         assert model["test"]["macro_f1"] == pytest.approx(
             f1_score(labels, np.array(leads) >= 0, average="macro")
         )

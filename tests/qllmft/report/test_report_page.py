@@ -48,7 +48,10 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.attributes, self.text, self.open = [], [], [], []
+        self.tags = []
+        self.attributes = []
+        self.text = []
+        self.open = []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -132,15 +135,15 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
     assert [int(text.text.split()[-1]) for text in answers.mistakes] == list(range(7))
     page = Page(render_report(folder))
     text = " ".join(" ".join(page.text).split())
-    said = (
+    matrix_row = (
         f"good & fine {matrix[1, 0]} 0 % {matrix[1, 1]} 90 % {matrix[1, 2]} 10 % {matrix[1].sum()}"
     )
-    assert said in text
+    assert matrix_row in text
     assert "7 of 7 wrong answers of the quantum head to test texts." in text
 
 
 @pytest.mark.parametrize(
-    ("preset", "settings", "chosen"),
+    ("preset", "settings", "sentence"),
     [
         (
             "sines",
@@ -159,10 +162,10 @@ def test_the_matrix_and_the_mistakes_by_another_route(make_run):
         ),
     ],
 )
-def test_the_page_says_which_texts_chose_the_hyperparameters(preset, settings, chosen, make_run):
+def test_the_page_says_which_texts_chose_the_hyperparameters(preset, settings, sentence, make_run):
     folder = make_run(load_preset(preset).config({"model.n_qubits": 4, **settings}))
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
-    assert chosen in text
+    assert sentence in text
     assert "The test texts were read once, for the chosen models." in text
 
 
@@ -170,14 +173,15 @@ def test_a_reliability_diagram_has_a_line_for_each_model_with_probabilities(make
     folder = make_run()
     record = folder.read_result()
     certain = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
-    found = Calibration.from_probabilities(certain, np.array([0, 0]))
-    head = replace(record.head, test_calibration=found, settings={"temperature": 1.5})
-    first, *others = record.models[1:]
+    calibration = Calibration.from_probabilities(certain, np.array([0, 0]))
+    head = replace(record.head, test_calibration=calibration, settings={"temperature": 1.5})
+    first, *other_models = record.models[1:]
     folder.write_result(
-        replace(record, models=(head, replace(first, test_calibration=found), *others))
+        replace(record, models=(head, replace(first, test_calibration=calibration), *other_models))
     )
     text = " ".join(" ".join(Page(render_report(folder)).text).split())
     assert "mean probability of the answers (%)" in text
+    assert "logits are divided by the temperature 1.500" in text
     assert f"Not calibrated: {first.name}." in text
     # |1 − 0.9| and |0 − 0.6|, of one text each
     assert "quantum head 35.0" in text
@@ -189,7 +193,7 @@ def test_the_note_names_the_intervals_of_uneven_labels(make_run):
     assert "(Wilson, differences: Bonett–Price)" in render_report(folder)
     record = folder.read_result()
     uneven = ClassScores((90, 5, 5), (90, 5, 5), (80, 4, 4))
-    models = tuple(replace(each, test_classes=uneven) for each in record.models)
+    models = tuple(replace(result, test_classes=uneven) for result in record.models)
     folder.write_result(replace(record, models=models))
     assert "(balanced accuracy: Wilson, differences: Bonett–Price, both by label)" in render_report(
         folder
@@ -202,9 +206,9 @@ def test_mistakes_are_bounded_and_spread():
     answers = Predictions.from_answers(
         CLASSIFICATION, ("a", "b"), table, {"head": np.ones(301, np.int64)}
     )
-    shown = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
-    assert len(shown) == len(set(shown)) == MAX_MISTAKES
-    assert (shown[0], shown[-1]) == (0, 300)
+    numbers = [int(mistake.text.split()[0]) for mistake in answers.mistakes]
+    assert len(numbers) == len(set(numbers)) == MAX_MISTAKES
+    assert (numbers[0], numbers[-1]) == (0, 300)
     assert {len(mistake.text) for mistake in answers.mistakes} == {1000}
     assert (answers.mistakes[0].label, answers.mistakes[0].answer) == ("a", "b")
 
@@ -219,7 +223,7 @@ def test_the_figure_has_every_model_on_one_scale(make_run, figures):
         assert f">{name}</text>" in svg
     number = r"([\d.]+)"
     lines = re.findall(rf'<path d="M {number} {number} \nL {number} \2 \n" clip-path[^>]*1.8', svg)
-    ends = [[float(left), float(right)] for left, _, right in lines]
+    ends = [[float(start_x), float(right)] for start_x, _, right in lines]
     intervals = [[*model.test.interval] for model in models]
     slope, start = np.polyfit(np.ravel(ends), np.ravel(intervals), 1)
     assert slope > 0
@@ -266,9 +270,9 @@ def test_the_command_is_the_same_run():
     assert {setting.name for setting in configuration.differing} == differing
     assert not {setting.name for setting in configuration.same} & differing
     words = shlex.split(configuration.command)
-    given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    pairs = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     preset = words[words.index("--preset") + 1]
-    assert build_config(preset, None, parse_settings(given)).identity == config.identity
+    assert build_config(preset, None, parse_settings(pairs)).identity == config.identity
 
 
 def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
@@ -283,12 +287,12 @@ def test_a_setting_that_cannot_be_given_leaves_the_file_alone(make_run):
     assert "qllmft train --preset" not in html
 
 
-def test_refusals(make_run, tmp_path):
+def test_a_run_without_its_parts_is_refused(make_run, tmp_path):
     with pytest.raises(UserError, match=r"is not a run: there is no config\.toml"):
         write_report(tmp_path / "nothing")
     folder = make_run(finished=False)
-    said = r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"
-    with pytest.raises(UserError, match=said):
+    refusal = r"is not finished: 5 of 5 epochs. Finish it: qllmft train --config"
+    with pytest.raises(UserError, match=refusal):
         write_report(folder.path)
     folder = make_run()
     folder.predictions_file.write_text('{"labels": 3}')
@@ -296,8 +300,8 @@ def test_refusals(make_run, tmp_path):
         write_report(folder.path)
     folder.predictions_file.unlink()
     folder.result_file.write_text(json.dumps({"models": []}))
-    said = "is not a run's record of the form that this version writes"
-    with pytest.raises(UserError, match=said):
+    refusal = "is not a run's record of the form that this version writes"
+    with pytest.raises(UserError, match=refusal):
         write_report(folder.path)
     assert RunFolder(folder.path).report_file.exists() is False
 
@@ -316,9 +320,9 @@ def test_details_are_folded_below_the_verdict_and_the_comparisons(make_run):
 
 def test_ten_mistakes_are_shown_and_the_others_are_folded(make_run):
     html = render_report(make_run(wrong=30))
-    shown, folded = html.split("<details><summary>20 more</summary>")
+    open_rows, folded = html.split("<details><summary>20 more</summary>")
     row = '<tr><td dir="auto">'
-    assert (shown.count(row), folded.count(row)) == (10, 20)
+    assert (open_rows.count(row), folded.count(row)) == (10, 20)
     assert "more</summary>" not in render_report(make_run(wrong=10))
 
 
@@ -384,13 +388,13 @@ def test_many_labels_have_most_errors_first_and_a_folded_matrix(many_labels, fig
     errors = np.bincount(answers.labels[wrong], minlength=k)
     page = Page(html)
     assert page.open == []
-    shown = re.findall(
+    label_rows = re.findall(
         r'<tr><th scope="row">([^<]+)</th><td class="n">(\d+)</td><td class="n">20</td>', html
     )
-    assert [name for name, _ in shown] == [
+    assert [name for name, _ in label_rows] == [
         answers.label_names[i] for i in sorted(range(k), key=lambda i: -errors[i])
     ]
-    assert [int(count) for _, count in shown] == sorted(errors.tolist(), reverse=True)
+    assert [int(count) for _, count in label_rows] == sorted(errors.tolist(), reverse=True)
     visible = html[: html.index(f"<details><summary>The other {k - 10} labels</summary>")]
     assert visible.count('<td class="n">20</td>') == 10
     text = " ".join(" ".join(page.text).split())

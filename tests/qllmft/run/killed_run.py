@@ -16,7 +16,7 @@ from qllmft.run import Tracking, run_tracked, vectors
 from qllmft.training import loop
 
 
-def tracked(corpus):
+def tracked_config(corpus):
     """The configuration of a run with one baseline, so that a table has several rows."""
     return config(corpus, baselines__names=["logistic_regression_c1"])
 
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     vectors.embed = HashBody()
     run_tracked(
-        tracked(Path(sys.argv[1])),
+        tracked_config(Path(sys.argv[1])),
         Path(sys.argv[2]),
         within_the_epoch,
         Tracking.from_names(sys.argv[4:]),

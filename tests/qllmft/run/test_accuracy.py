@@ -19,7 +19,8 @@ from qllmft.tasks.comparison import bootstrap_difference
 def wilson(right: int, total: int) -> tuple[float, float]:
     """E. B. Wilson 1927: the p with |p̂ - p| = z·sqrt(p(1 - p)/n)."""
     z = NormalDist().inv_cdf(0.975)
-    p, n = right / total, total
+    p = right / total
+    n = total
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     return middle - half, middle + half
@@ -67,7 +68,8 @@ def test_scores_class_by_class_are_scikit_learns(confusion):
     counts = np.array(confusion)
     true, predicted = np.nonzero(counts)
     repeats = counts[true, predicted]
-    y_true, y_pred = np.repeat(true, repeats), np.repeat(predicted, repeats)
+    y_true = np.repeat(true, repeats)
+    y_pred = np.repeat(predicted, repeats)
     scores = ClassScores.from_confusion(counts)
     assert scores.balanced == pytest.approx(balanced_accuracy_score(y_true, y_pred))
     assert scores.macro_f1 == pytest.approx(f1_score(y_true, y_pred, average="macro"))
@@ -80,11 +82,11 @@ def test_the_interval_of_balanced_accuracy_covers_it():
     """Of 400 test sets of 300 and 20 texts, 95 % have an interval that holds the true mean of 0.9 and 0.6."""
     random = np.random.default_rng(0)
     right = np.stack([random.binomial(300, 0.9, 400), random.binomial(20, 0.6, 400)], axis=1)
-    held = 0
+    n_covered = 0
     for a, b in right:
         low, high = ClassScores((300, 20), (a + 20 - b, 300 - a + b), (a, b)).interval
-        held += low <= 0.75 <= high
-    assert 0.92 <= held / len(right) <= 0.98
+        n_covered += low <= 0.75 <= high
+    assert 0.92 <= n_covered / len(right) <= 0.98
 
 
 def drawn_parts(random, texts, only_first, only_second):
@@ -99,8 +101,7 @@ def drawn_parts(random, texts, only_first, only_second):
 
 
 def test_the_balanced_difference_is_that_of_scikit_learns_scores():
-    random = np.random.default_rng(3)
-    labels, first, second = random.integers(3, size=(3, 90))
+    labels, first, second = np.random.default_rng(3).integers(3, size=(3, 90))
     expected = balanced_accuracy_score(labels, first) - balanced_accuracy_score(labels, second)
     assert balanced_difference(labels, first, second).value == pytest.approx(expected)
 
@@ -110,21 +111,26 @@ def test_the_balanced_difference_is_covered_and_equal_heads_are_rarely_told_apar
     """Of 2,000 test sets: at most 5 % (and 1.5 % of chance) miss the true difference, or find one that is none."""
     random = np.random.default_rng(1)
     few = [0.3] + [0.02] * (len(texts) - 1)
-    found = [drawn_parts(random, texts, few, [0.1] * len(texts)) for _ in range(2_000)]
+    differences = [drawn_parts(random, texts, few, [0.1] * len(texts)) for _ in range(2_000)]
     true = np.mean(few) - 0.1
-    missed = [not each.interval[0] <= true <= each.interval[1] for each in found]
-    same = [drawn_parts(random, texts, few, few).p < 0.05 for _ in range(2_000)]
+    missed = [
+        not difference.interval[0] <= true <= difference.interval[1] for difference in differences
+    ]
+    is_significant = [drawn_parts(random, texts, few, few).p < 0.05 for _ in range(2_000)]
     assert np.mean(missed) <= 0.065
-    assert np.mean(same) <= 0.065
+    assert np.mean(is_significant) <= 0.065
 
 
 @pytest.mark.parametrize("differ", [0, 1, 9])
 def test_a_bootstrap_with_few_other_answers_is_no_narrower_than_that_of_accuracies(differ):
     labels = np.zeros((50, 2), dtype=np.int64)
-    other = labels.copy()
-    other[:differ, 0] = 1
+    answers = labels.copy()
+    answers[:differ, 0] = 1
     low, high = bootstrap_difference(
-        lambda true, given: float((true == given).all(axis=1).mean()), labels, labels, other
+        lambda true, predicted: float((true == predicted).all(axis=1).mean()),
+        labels,
+        labels,
+        answers,
     ).interval
     least = DiscordantTexts(differ - differ // 2, differ // 2, 50).interval
     assert high - low >= 0.99 * (least[1] - least[0])

@@ -24,24 +24,24 @@ def gpu(monkeypatch):
     monkeypatch.setattr(device_module, "runs_kernels", lambda device: device == "cuda")
 
 
-def head_of(n_qubits):
+def head_config(n_qubits):
     """A configuration whose only circuit is the head's."""
     return RunConfig(model=ModelConfig(n_qubits=n_qubits, encoder="mlp"))
 
 
 def test_a_large_head_is_faster_on_a_gpu_and_a_small_one_on_the_cpu(gpu):
-    large = device_times(head_of(18))
+    large = device_times(head_config(18))
     assert large.fastest == "cuda"
     assert large.gpu_is_clearly_faster
     assert "ms on the CPU" in large.text
     assert "ms on cuda" in large.text
-    small = device_times(head_of(4))
+    small = device_times(head_config(4))
     assert small.fastest == "cpu"
     assert not small.gpu_is_clearly_faster
 
 
 def test_without_a_gpu_the_cpu_computes():
-    times = device_times(head_of(18))
+    times = device_times(head_config(18))
     assert times.fastest == "cpu"
     assert times.text == "no GPU with Triton answers here"
 
@@ -81,7 +81,7 @@ def kernels(monkeypatch):
 
 
 def test_kernels_are_compiled_before_the_seconds_of_a_row_begin(corpus, tmp_path, monkeypatch):
-    whole = run_experiment(config(corpus, baselines__names=[]), tmp_path / "whole")
+    expected = run_experiment(config(corpus, baselines__names=[]), tmp_path / "whole")
     monkeypatch.setattr(device_module, "runs_kernels", lambda device: device == "cpu")
     stages = Stages()
     outcome = run_experiment(config(corpus, baselines__names=[]), tmp_path / "compiled", stages)
@@ -92,7 +92,7 @@ def test_kernels_are_compiled_before_the_seconds_of_a_row_begin(corpus, tmp_path
         (StageEnded, "compiling"),
         (StageStarted, "training"),
     ]
-    assert_same(outcome.folder, whole)
+    assert_same(outcome.folder, expected)
 
 
 def test_folds_of_the_validation_share_one_compilation(corpus, tmp_path, kernels):

@@ -45,11 +45,11 @@ def predictions(monkeypatch) -> list[tuple[str, int]]:
         for name in ("fit", "predict"):
             real = getattr(kind, name)
 
-            def noted(self, first, *rest, _real=real, _name=name):
+            def note_call(self, first, *arguments, _real=real, _name=name):
                 events.append((_name, len(first)))
-                return _real(self, first, *rest)
+                return _real(self, first, *arguments)
 
-            monkeypatch.setattr(kind, name, noted)
+            monkeypatch.setattr(kind, name, note_call)
     return events
 
 
@@ -59,28 +59,30 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(corpus, tmp_path_factory, short_baselines_of_runs):
+def finished_run(corpus, tmp_path_factory, short_baselines_of_runs):
     """The outcome of the tiny run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vectors, "embed", HashBody())
         return run_experiment(config(corpus), tmp_path_factory.mktemp("finished") / "run")
 
 
-def splits_of(corpus):
+def read_splits(corpus):
     settings = DataConfig(source=str(corpus), n_per_label=PER_LABEL)
     return split_corpus(read_corpus(settings), settings, seed=3)
 
 
-def test_the_record_of_a_run(corpus, finished, body):
-    asked, outcome, out = config(corpus), finished, finished.folder.path
+def test_the_record_of_a_run(corpus, finished_run, body):
+    run_config = config(corpus)
+    outcome = finished_run
+    out = finished_run.folder.path
     result = json.loads(
         (out / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail
     )
     assert outcome.record.to_json() == result == outcome.folder.read_result().to_json()
     assert outcome.epochs_done == 4
-    others = {"models", "selected_epoch", "data", "started"}
-    assert {k: v for k, v in result.items() if k not in others} == {
-        "identity": asked.identity,
+    varying = {"models", "selected_epoch", "data", "started"}
+    assert {k: v for k, v in result.items() if k not in varying} == {
+        "identity": run_config.identity,
         "seed": 3,
         "body": {"model": "hash", "identity": body.identity, "dimension": D, "weights": ""},
         "versions": versions(),
@@ -88,7 +90,7 @@ def test_the_record_of_a_run(corpus, finished, body):
     }
     assert result["data"] == {
         "source": str(corpus),
-        "fingerprint": read_corpus(asked.data).fingerprint,
+        "fingerprint": read_corpus(run_config.data).fingerprint,
         "labels": list(LABELS),
         "sizes": {"train": 34, "validation": 6, "test": TEST_SIZE},
         "split": "all but 20 random texts per label",
@@ -102,8 +104,8 @@ def test_the_record_of_a_run(corpus, finished, body):
     keys = {"name", "validation", "test", "test_classes", "parameters", "seconds", "settings"}
     keys.add("balanced")
     for row in result["models"]:
-        more = {"test_calibration"} if row["name"] != "SVC" else set()
-        assert set(row) == keys | more | (
+        calibration = {"test_calibration"} if row["name"] != "SVC" else set()
+        assert set(row) == keys | calibration | (
             {"circuit_dependence", "without_circuit"}
             if row["name"] == "quantum head"
             else {"against_head"}
@@ -114,21 +116,21 @@ def test_the_record_of_a_run(corpus, finished, body):
     folders = {"checkpoint", "model", "models"}
     files = {"config.toml", "metrics.jsonl", "result.json", "predictions.json"}
     assert {p.name for p in out.iterdir()} == {*folders, *files, "novelty.safetensors"}
-    assert outcome.folder.read_config() == asked
+    assert outcome.folder.read_config() == run_config
     assert [m.epoch for m in outcome.folder.metrics()] == [1, 2, 3, 4]
 
 
-def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, finished):
+def test_its_figures_can_be_had_again_from_what_is_on_disk(corpus, finished_run):
     """The quantum row from the stored model, the SVC row from scikit-learn, on splits and vectors made anew."""
-    result = finished.record.to_json()
-    splits = splits_of(corpus)
+    result = finished_run.record.to_json()
+    splits = read_splits(corpus)
     x = {
         name: np.stack([vector(t) for t in getattr(splits, name).texts])
         for name in ("train", "validation", "test")
     }
     head, _, svc, _ = result["models"]
 
-    model = load_model(finished.folder.path)
+    model = load_model(finished_run.folder.path)
     assert (model.label_names, model.dimension) == (LABELS, D)
     assert (
         head["parameters"]
@@ -159,18 +161,18 @@ def test_the_test_set_is_read_once_by_each_and_after_all_the_fitting(
     assert on_test == list(range(len(predictions) - 5, len(predictions)))
     assert Counter(predictions) == {("fit", 34): 5, ("predict", 6): 5, ("predict", TEST_SIZE): 5}
     assert len(body.calls) == 1  # texts are embedded once
-    splits = splits_of(corpus)
+    splits = read_splits(corpus)
     assert body.calls[0] == [*splits.train.texts, *splits.validation.texts, *splits.test.texts]
 
 
-def test_no_test_label_reaches_a_model_or_a_choice(corpus, finished, tmp_path):
+def test_no_test_label_reaches_a_model_or_a_choice(corpus, finished_run, tmp_path):
     """Other labels on the test texts change the test accuracy and nothing else."""
-    first = finished.record.to_json()
+    first = finished_run.record.to_json()
     labels = dict(line.split("\t") for line in corpus.read_text(encoding="utf-8").splitlines()[1:])
-    test = splits_of(corpus).test.texts
+    test = read_splits(corpus).test.texts
     folder = tmp_path / "given"
     folder.mkdir()
-    splits = splits_of(corpus)
+    splits = read_splits(corpus)
     for name, flip in (("train", False), ("validation", False), ("test", True)):
         texts = getattr(splits, name).texts
         rows = [
@@ -187,17 +189,17 @@ def test_no_test_label_reaches_a_model_or_a_choice(corpus, finished, tmp_path):
         for key in ("name", "validation", "parameters", "settings"):
             assert ours[key] == theirs[key]
         assert ours["test"]["right"] + theirs["test"]["right"] == len(test)
-    folders = finished.folder.path, tmp_path / "other"
+    folders = finished_run.folder.path, tmp_path / "other"
     weights = [(folder / "model" / "model.safetensors").read_bytes() for folder in folders]
     assert weights[0] == weights[1]
 
 
-def test_a_second_call_does_no_work(corpus, finished, predictions, body):
-    out = finished.folder.path
-    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
+def test_a_second_call_does_no_work(corpus, finished_run, predictions, body):
+    out = finished_run.folder.path
+    files = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
     events = []
     second = run_experiment(config(corpus), out, events.append)
-    assert second.record.to_json() == finished.record.to_json()
+    assert second.record.to_json() == finished_run.record.to_json()
     assert second.epochs_done == 4
     assert predictions == []
     assert body.calls == []
@@ -206,22 +208,24 @@ def test_a_second_call_does_no_work(corpus, finished, predictions, body):
     ]
     assert {
         p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()
-    } == before
+    } == files
 
 
 def test_the_runs_seed_is_the_seed_of_the_weights(corpus, out):
     """With a rate of next to nothing, the trained weights are the initial ones."""
-    asked = config(corpus, train__lr=1e-9, baselines__names=[])
-    run_experiment(asked, out)
-    initial = build_classifier(asked.model, D, 2, seed=3).state_dict()
+    run_config = config(corpus, train__lr=1e-9, baselines__names=[])
+    run_experiment(run_config, out)
+    initial = build_classifier(run_config.model, D, 2, seed=3).state_dict()
     for name, tensor in load_model(out).classifier.state_dict().items():
         torch.testing.assert_close(tensor, initial[name], rtol=0, atol=1e-5)
 
 
 def test_a_run_without_a_place_is_named_by_its_configuration(corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = config(corpus, baselines__names=[])
-    assert run_experiment(asked).folder.path.resolve() == tmp_path / "runs" / asked.identity
+    run_config = config(corpus, baselines__names=[])
+    assert (
+        run_experiment(run_config).folder.path.resolve() == tmp_path / "runs" / run_config.identity
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,13 +262,13 @@ def test_three_labels(tmp_path, out):
 
 
 def test_texts_that_changed_since_make_it_another_run(tmp_path, out):
-    asked = config(write_corpus(tmp_path / "own.tsv"), baselines__names=[])
-    run_experiment(asked, out)
-    own = write_corpus(tmp_path / "own.tsv", per_label=36)
+    run_config = config(write_corpus(tmp_path / "own.tsv"), baselines__names=[])
+    run_experiment(run_config, out)
+    rewritten = write_corpus(tmp_path / "own.tsv", per_label=36)
     with pytest.raises(
-        UserError, match=f"holds a finished run on other texts: {own} has changed since"
+        UserError, match=f"holds a finished run on other texts: {rewritten} has changed since"
     ):
-        run_experiment(asked, out)
+        run_experiment(run_config, out)
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 34), ("validation", 6), ("test", TEST_SIZE)])
@@ -272,17 +276,17 @@ def test_texts_that_changed_since_make_it_another_run(tmp_path, out):
 def test_an_embedding_that_is_no_number_or_zero_is_named_by_its_text(
     corpus, out, body, monkeypatch, split, size, value
 ):
-    spoilt = getattr(splits_of(corpus), split).texts[4]
+    spoilt = getattr(read_splits(corpus), split).texts[4]
 
     def embed(texts, *arguments, **options):
-        found = body(texts, *arguments, **options)
-        found.vectors[texts.index(spoilt), slice(None) if value == 0 else 2] = value
-        return found
+        embedded = body(texts, *arguments, **options)
+        embedded.vectors[texts.index(spoilt), slice(None) if value == 0 else 2] = value
+        return embedded
 
     monkeypatch.setattr(vectors, "embed", embed)
     kind = {"train": "training"}.get(split, split)
-    held = value or "zeros alone, which have no direction"
-    message = f"the embedding of {kind} text 5 of {size} by the language model 'hash' holds {held}, expected finite"
+    content = value or "zeros alone, which have no direction"
+    message = f"the embedding of {kind} text 5 of {size} by the language model 'hash' holds {content}, expected finite"
     with pytest.raises(UserError, match=message):
         run_experiment(config(corpus), out)
     assert not out.exists()
@@ -291,17 +295,16 @@ def test_an_embedding_that_is_no_number_or_zero_is_named_by_its_text(
 def test_a_finished_run_on_a_disk_that_cannot_be_written_is_read(corpus, out, monkeypatch):
     first = run_experiment(config(corpus, baselines__names=[]), out)
 
-    def refused(*arguments, **options):
+    def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
     for name in ("mkdir", "touch", "replace", "unlink"):
-        monkeypatch.setattr(Path, name, refused)
+        monkeypatch.setattr(Path, name, refuse)
     opened = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, mode="r", *rest, **o: (
-        opened(self, mode, *rest, **o) if set(mode) <= set("rb") else refused()
+    monkeypatch.setattr(Path, "open", lambda self, mode="r", *arguments, **o: (
+        opened(self, mode, *arguments, **o) if set(mode) <= set("rb") else refuse()
     ))  # fmt: skip
-    second = run_experiment(config(corpus, baselines__names=[]), out)
-    assert second.record == first.record
+    assert run_experiment(config(corpus, baselines__names=[]), out).record == first.record
     with pytest.raises((OSError, UserError), match="Read-only"):
         run_experiment(config(corpus, baselines__names=[], seed=9), out.with_name("other"))
 
@@ -311,11 +314,12 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path):
     corpus = write_corpus(tmp_path / "few.tsv", per_label=14)
     with corpus.open("a", encoding="utf-8") as file:
         file.writelines(f"good text number {i}\tgood\n" for i in range(14, 100))
-    asked = config(corpus, data__n_per_label=10, train__lr=1e-9, baselines__names=["svc"])
-    record = run_experiment(asked, out).record
+    run_config = config(corpus, data__n_per_label=10, train__lr=1e-9, baselines__names=["svc"])
+    record = run_experiment(run_config, out).record
     predictions = RunFolder(out).read_predictions()
     for model in record.models:
-        scores, answers = model.test_classes, predictions.answers[model.name]
+        scores = model.test_classes
+        answers = predictions.answers[model.name]
         assert scores.balanced == pytest.approx(
             balanced_accuracy_score(predictions.labels, answers)
         )
@@ -324,11 +328,11 @@ def test_uneven_labels_stand_beside_the_accuracy(out, tmp_path):
         # the training texts are even, so accuracies are compared
         assert model.balanced is False
         assert model.uneven is None
-    found = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0][
+    classes = json.loads(RunFolder(out).result_file.read_text(encoding="utf-8"))["models"][0][
         "test_classes"
     ]
-    assert found["macro_f1"] == record.head.test_classes.macro_f1
-    assert evaluate_run(out).as_dict()["classes"] == found
+    assert classes["macro_f1"] == record.head.test_classes.macro_f1
+    assert evaluate_run(out).as_dict()["classes"] == classes
     for width in (45, 80):
         console = PlainConsole()
         console.width = width

@@ -53,7 +53,7 @@ def test_a_search_is_the_sum_of_its_structures(monkeypatch, tiny_body, tmp_path)
         "body.model": str(tiny_body),
     }
     plan = make_sweep(load_space("table-06"), "grid", overrides, seeds=2)
-    found = estimate_epoch_times(plan, SharedInputs())
-    assert [config.model.n_qubits for config, _, _ in found] == [10, 12, 14, 16, 18]
-    assert {(epochs, seconds) for _, epochs, seconds in found} == {(6 * 2 * 800, 2.0)}
+    epoch_times = estimate_epoch_times(plan, SharedInputs())
+    assert [config.model.n_qubits for config, _, _ in epoch_times] == [10, 12, 14, 16, 18]
+    assert {(epochs, seconds) for _, epochs, seconds in epoch_times} == {(6 * 2 * 800, 2.0)}
     assert {(d, k, sizes["train"]) for d, k, sizes in timed} == {(16, 2, 17)}

@@ -14,53 +14,55 @@ from qllmft.training import Examples
 from qllmft_base.errors import UserError
 
 
-def vectors(n=60, held=40, d=6, seed=0):
+def vectors(n=60, n_validation=40, d=6, seed=0):
     random = np.random.default_rng(seed)
 
     def part(count):
         x = (2 + random.normal(size=(count, d))).astype(np.float32)
         return Examples(torch.from_numpy(x), torch.zeros(count, dtype=torch.int64))
 
-    return Vectors(BodyConfig(), "a body", part(n), part(held))
+    return Vectors(BodyConfig(), "a body", part(n), part(n_validation))
 
 
 def test_the_distance_is_that_of_the_nearest_training_text():
-    given = vectors()
-    found = Novelty.from_vectors(given, 0)
+    texts = vectors()
+    novelty = Novelty.from_vectors(texts, 0)
     x = np.random.default_rng(3).normal(size=(9, 6)).astype(np.float32)
-    nearest = cosine_similarity(x, given.train.x.numpy()).max(axis=1)
-    np.testing.assert_allclose(found.distance(x), 1 - nearest, atol=1e-5)
-    assert found.out_of_distribution(-given.train.x.numpy()[:5], 0.05).all(), "opposite directions"
-    assert not found.out_of_distribution(given.train.x.numpy(), 0.05).any()
+    nearest = cosine_similarity(x, texts.train.x.numpy()).max(axis=1)
+    np.testing.assert_allclose(novelty.distance(x), 1 - nearest, atol=1e-5)
+    assert novelty.out_of_distribution(-texts.train.x.numpy()[:5], 0.05).all(), (
+        "opposite directions"
+    )
+    assert not novelty.out_of_distribution(texts.train.x.numpy(), 0.05).any()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.25, 0.5])
 def test_at_most_the_share_of_the_validation_texts_is_marked(share):
-    found = Novelty.from_vectors(vectors(), 0)
-    marked = found.out_of_distribution(vectors().validation.x.numpy(), share).mean()
-    assert marked == found.marked_share(share)
+    novelty = Novelty.from_vectors(vectors(), 0)
+    marked = novelty.out_of_distribution(vectors().validation.x.numpy(), share).mean()
+    assert marked == novelty.marked_share(share)
     assert share - 1 / 40 < marked <= share
 
 
 def test_many_texts_are_drawn_and_the_file_is_small(tmp_path):
-    found = Novelty.from_vectors(vectors(3_000, 5_000), 1)
-    assert (found.references.shape, found.distances.shape) == (
+    novelty = Novelty.from_vectors(vectors(3_000, 5_000), 1)
+    assert (novelty.references.shape, novelty.distances.shape) == (
         (MAX_REFERENCES, 6),
         (MAX_DISTANCES,),
     )
-    found.save(tmp_path)
-    read = Novelty.load(tmp_path, "a body", 6)
-    assert read.calibration.shape == (MAX_REFERENCES, 6)
+    novelty.save(tmp_path)
+    loaded = Novelty.load(tmp_path, "a body", 6)
+    assert loaded.calibration.shape == (MAX_REFERENCES, 6)
     for name in ("references", "distances", "calibration"):
-        np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(novelty, name))
 
 
 def test_calibration_texts_are_the_validation_texts_unless_others_are_kept_apart():
     texts = vectors()
     validation = texts.validation.x.numpy()
     np.testing.assert_array_equal(Novelty.from_vectors(texts, 0).calibration, validation)
-    apart = replace(texts, calibration=-validation[:25])
-    np.testing.assert_array_equal(Novelty.from_vectors(apart, 0).calibration, -validation[:25])
+    calibrated = replace(texts, calibration=-validation[:25])
+    np.testing.assert_array_equal(Novelty.from_vectors(calibrated, 0).calibration, -validation[:25])
     assert Novelty.from_vectors(
         replace(texts, calibration=validation[:0]), 0
     ).calibration.shape == (0, 6)

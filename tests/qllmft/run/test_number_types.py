@@ -36,11 +36,9 @@ def odd_config(corpus, **changes):
 
 
 def test_each_part_of_a_training_has_its_type_of_numbers(corpus):
-    double, single, shots = (
-        ("float64", REAL_GATES),
-        ("float32", REAL_GATES),
-        ("float32", SHOTS),
-    )
+    double = ("float64", REAL_GATES)
+    single = ("float32", REAL_GATES)
+    shots = ("float32", SHOTS)
     assert functions_to_compile(config(corpus)) == [single]
     assert functions_to_compile(config(corpus, noise=NOISE)) == [single, shots]
     multinomial = NOISE | {"shot_model": "multinomial"}
@@ -50,10 +48,10 @@ def test_each_part_of_a_training_has_its_type_of_numbers(corpus):
 
 
 def test_what_a_run_needs_is_compiled_ahead(corpus, monkeypatch):
-    asked = []
-    monkeypatch.setattr(ahead, "compile_ahead", lambda *part: asked.append(part))
+    compiled_parts = []
+    monkeypatch.setattr(ahead, "compile_ahead", lambda *part: compiled_parts.append(part))
     start_compilation(odd_config(corpus, noise=NOISE))
-    assert asked == [
+    assert compiled_parts == [
         (("float64",), REAL_GATES),
         (("float32",), REAL_GATES),
         (("float32",), SHOTS),
@@ -62,16 +60,16 @@ def test_what_a_run_needs_is_compiled_ahead(corpus, monkeypatch):
 
 @pytest.mark.parametrize(("noise", "dtypes"), [({}, {"float64"}), (NOISE, {"float64", "float32"})])
 def test_a_run_asks_for_these_functions_alone(corpus, out, monkeypatch, noise, dtypes):
-    asked = set()
+    requested_dtypes = set()
     chunk_functions = passes.chunk_functions
 
     def note(dtype):
-        asked.add(dtype)
+        requested_dtypes.add(dtype)
         return chunk_functions(dtype)
 
     monkeypatch.setattr(passes, "chunk_functions", note)
     run_experiment(odd_config(corpus, noise=noise), out)
-    assert asked == dtypes
+    assert requested_dtypes == dtypes
 
 
 def make_model(seed=1, **changes):
@@ -92,17 +90,19 @@ def test_the_head_of_odd_encoders_rounds_its_values_alone(n_qubits):
     assert values.dtype == x.grad.dtype == torch.float32
     assert torch.equal(values, values_in_double.float())
     assert torch.equal(x.grad, x_in_double.grad.float())
-    weight, weight_in_double = head.connector.weight, in_double.connector.weight
+    weight = head.connector.weight
+    weight_in_double = in_double.connector.weight
     torch.testing.assert_close(weight.grad, weight_in_double.grad.float(), rtol=1e-5, atol=1e-6)
 
 
 def test_other_heads_compute_in_the_type_of_their_weights(monkeypatch):
-    asked = []
+    requested_dtypes = []
     chunk_functions = passes.chunk_functions
-    monkeypatch.setattr(passes, "chunk_functions", lambda d: asked.append(d) or chunk_functions(d))
-    model = make_model(odd=False, pad="zeros", start="random")
-    model.head(torch.zeros(2, 3))
-    assert asked == ["float32"]
+    monkeypatch.setattr(
+        passes, "chunk_functions", lambda d: requested_dtypes.append(d) or chunk_functions(d)
+    )
+    make_model(odd=False, pad="zeros", start="random").head(torch.zeros(2, 3))
+    assert requested_dtypes == ["float32"]
 
 
 def test_sums_of_strings_are_rounded_too():

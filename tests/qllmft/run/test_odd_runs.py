@@ -47,7 +47,7 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(corpus, tmp_path_factory):
+def trained_folder(corpus, tmp_path_factory):
     """The folder of the run."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -57,9 +57,9 @@ def trained(corpus, tmp_path_factory):
 
 
 @pytest.fixture
-def run(trained, out, monkeypatch):
+def run(trained_folder, out, monkeypatch):
     """A copy of the folder of the run."""
-    shutil.copytree(trained, out)
+    shutil.copytree(trained_folder, out)
     monkeypatch.setattr(
         verification, "locate_body", lambda _: type("Nowhere", (), {"identity": ""})
     )
@@ -86,7 +86,8 @@ def test_the_record_says_what_was_trained_and_stored(run):
 def test_a_killed_training_begins_again_and_ends_in_the_same_bits(
     run, corpus, tmp_path, monkeypatch
 ):
-    killed, other = RunFolder(tmp_path / "killed"), odd(corpus)
+    killed = RunFolder(tmp_path / "killed")
+    odd_config = odd(corpus)
     write = RunFolder.write_metrics
 
     def interrupt(self, metrics):
@@ -94,16 +95,16 @@ def test_a_killed_training_begins_again_and_ends_in_the_same_bits(
         if metrics.epoch == 3:
             signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "write_metrics", interrupt)
-        outcome = run_experiment(other, killed.path)
-    signal.signal(signal.SIGINT, before)
+        outcome = run_experiment(odd_config, killed.path)
+    signal.signal(signal.SIGINT, handler)
     assert (outcome.record, outcome.epochs_done) == (None, 3)
-    again = run_experiment(other, killed.path).record
-    whole = RunFolder(run).read_result()
-    assert without_seconds(again.to_json()) == without_seconds(whole.to_json())
-    assert [m.epoch for m in killed.metrics()] == list(range(1, whole.selected_epoch + 1))
+    resumed = run_experiment(odd_config, killed.path).record
+    straight = RunFolder(run).read_result()
+    assert without_seconds(resumed.to_json()) == without_seconds(straight.to_json())
+    assert [m.epoch for m in killed.metrics()] == list(range(1, straight.selected_epoch + 1))
     weights, expected = (load_model(path).classifier.state_dict() for path in (killed.path, run))
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
@@ -114,29 +115,28 @@ def test_exact_backends_run_two_circuits_a_text_and_encoder_and_answer_as_the_mo
     request = model_circuits(model, X)
     assert request.parameters.shape == (2 * len(X), 7 + 18)
     options = {"dtype": "float64"} if name == "adjoint" else {}
-    found = measure(request, backend_named(name, **options))
+    answers = measure(request, backend_named(name, **options))
     expected = torch.softmax(compute_logits(model, torch.from_numpy(X)), dim=1)
-    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
-    assert found.values.shape == (len(X), 2 * 3)
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-6)
+    assert answers.values.shape == (len(X), 2 * 3)
     bound = [Statevector(request.circuit.assign_parameters(row)) for row in request.parameters]
     by_qiskit = np.array(
         [[state.expectation_value(z).real for z in request.observables] for state in bound]
     )
-    np.testing.assert_allclose(found.values, by_qiskit.reshape(len(X), -1), atol=1e-6)
-    assert not found.standard_errors.any()
-    assert set(found.probabilities.argmax(axis=1)) == {0, 1}
+    np.testing.assert_allclose(answers.values, by_qiskit.reshape(len(X), -1), atol=1e-6)
+    assert not answers.standard_errors.any()
+    assert set(answers.probabilities.argmax(axis=1)) == {0, 1}
 
 
 def test_the_error_of_a_probability_from_shots_is_its_spread(run):
     """Over many seeds; the shots of the two circuits are independent."""
-    model = load_model(run).classifier
-    request = model_circuits(model, X)
+    request = model_circuits(load_model(run).classifier, X)
     few = S // 4
-    asked = [
+    measurements = [
         measure(request, backend_named("aer_statevector", shots=few, seed=i)) for i in range(30)
     ]
-    spread = np.std([each.probabilities for each in asked], axis=0, ddof=1)
-    ratio = np.mean([each.standard_errors for each in asked], axis=0) / spread
+    spread = np.std([answers.probabilities for answers in measurements], axis=0, ddof=1)
+    ratio = np.mean([answers.standard_errors for answers in measurements], axis=0) / spread
     # of 30 draws, each ratio is known to 13 %, their mean to 5 %; with any number of shots
     assert 0.85 < np.mean(ratio) < 1.15
     assert np.abs(ratio - 1).max() < 0.5
@@ -166,14 +166,14 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
     model = build_classifier(ModelConfig(**MODEL), 8, 3, seed=1)
     backend = Listed(np.random.default_rng(0))
     request = model_circuits(model, X)
-    found = measure(request, backend)
+    answers = measure(request, backend)
     assert len(request.parameters) == 4 * len(X)
     # (k, E, sign, qubit)
     weight = model.final.weight.detach().double().numpy().reshape(3, 2, 1, 3) * [[0.5], [-0.5]]
-    values = found.values.reshape(-1, 2, 2, 3)
+    values = answers.values.reshape(-1, 2, 2, 3)
     logits = np.einsum("kesq,nesq->nk", weight, values) + model.final.bias.detach().double().numpy()
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found.probabilities, p, atol=1e-6)
+    np.testing.assert_allclose(answers.probabilities, p, atol=1e-6)
     errors = backend.errors.reshape(-1, 2, 2, 3)
     between = [
         [
@@ -183,19 +183,18 @@ def test_errors_of_several_encoders_and_labels_add_up_as_independent_ones():
         for a in range(3)
     ]
     expected = [p[:, a] * sum(p[:, b] * between[a][b] for b in range(3)) for a in range(3)]
-    np.testing.assert_allclose(found.standard_errors, np.stack(expected, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(answers.standard_errors, np.stack(expected, axis=1), rtol=1e-5)
 
 
 def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch, tmp_path):
     pytest.importorskip("qiskit_ionq", reason="qiskit-ionq is not installed: pip install '.[ionq]'")
     from qllmft_machines.sandbox import MockServer, Store
 
-    model = load_model(run).classifier
-    request = model_circuits(model, X)
+    request = model_circuits(load_model(run).classifier, X)
     exact = measure(request, backend_named("adjoint"))
     noisy = measure(request, backend_named("aer_forte", method="density_matrix", shots=None))
-    drawn = measure(request, backend_named("aer_forte", shots=S))
-    z = (drawn.values - noisy.values) / np.sqrt((1 - noisy.values**2) / S)
+    sampled = measure(request, backend_named("aer_forte", shots=S))
+    z = (sampled.values - noisy.values) / np.sqrt((1 - noisy.values**2) / S)
     assert np.abs(z).max() < 4.5
     assert np.abs(noisy.values - exact.values).max() > 0.01
     monkeypatch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-tests")
@@ -208,17 +207,19 @@ def test_noisy_aer_and_ionqs_sandbox_answer_within_their_errors(run, monkeypatch
         }
         backend = create("ionq_forte", {"shots": S, **place})
         measured_model = MeasuredModel(Predictor(load_model(run)), backend)
-        sent = measured_model.answer(X[:2])
+        paid = measured_model.answer(X[:2])
         drawn_again = measured_model.bootstrap(X[:2], 200)
-    assert np.abs((sent.probabilities - exact.probabilities[:2]) / sent.standard_errors).max() < 4.5
-    np.testing.assert_allclose(drawn_again.standard_errors, sent.standard_errors, rtol=0.4)
+    assert np.abs((paid.probabilities - exact.probabilities[:2]) / paid.standard_errors).max() < 4.5
+    np.testing.assert_allclose(drawn_again.standard_errors, paid.standard_errors, rtol=0.4)
 
 
 def test_both_circuits_of_a_text_are_exported(run, monkeypatch):
     model = load_model(run)
     monkeypatch.setattr(export, "embedding", lambda *_: torch.from_numpy(X[:1]))
-    asked = [ExportRequest(part="encoder", text="a text", minus=minus) for minus in (False, True)]
-    states = [Statevector(export_encoder(model, each)).probabilities() for each in asked]
+    requests = [
+        ExportRequest(part="encoder", text="a text", minus=minus) for minus in (False, True)
+    ]
+    states = [Statevector(export_encoder(model, request)).probabilities() for request in requests]
     signs = 1 - 2 * (np.arange(8)[None] >> np.arange(3)[:, None] & 1)
     with torch.no_grad():
         expected = model.classifier.encoder(torch.from_numpy(X[:1]))[0]

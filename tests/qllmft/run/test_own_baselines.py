@@ -43,21 +43,21 @@ def neighbours(_):
 
 
 @pytest.fixture
-def registered():
+def register_baselines():
     """The names of baselines of one's own: of a grid with numpy's numbers, the same again, and a wrong one."""
-    own = {
+    baselines = {
         "neighbours": Baseline.from_grid("neighbours", neighbours),
         "neighbours_again": Baseline.from_grid("neighbours", neighbours),
         "wrong": Baseline("wrong", lambda *_: Wrong(), tuned=False),
     }
-    for name, baseline in own.items():
+    for name, baseline in baselines.items():
         BASELINES.register(name, baseline)
     yield
-    for name in own:
+    for name in baselines:
         BASELINES.unregister(name)
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("register_baselines")
 def test_a_grid_of_numpys_numbers_is_recorded(corpus, out):
     run_experiment(config(corpus, baselines__names=["neighbours"]), out)
     row = json.loads((out / "result.json").read_text())["models"][1]
@@ -66,7 +66,7 @@ def test_a_grid_of_numpys_numbers_is_recorded(corpus, out):
     assert list(RunFolder(out).read_predictions().answers)[-1] == "neighbours"
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("register_baselines")
 @pytest.mark.parametrize("changes", [{}, FOLDS])
 def test_two_rows_of_one_name_end_a_run_before_its_training(corpus, out, changes):
     names = ["neighbours", "neighbours_again"]
@@ -75,7 +75,7 @@ def test_two_rows_of_one_name_end_a_run_before_its_training(corpus, out, changes
     assert not any(file.read_text() for file in out.rglob("metrics.jsonl"))
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("register_baselines")
 @pytest.mark.parametrize("changes", [{}, FOLDS])
 def test_a_label_that_no_text_has_ends_a_run_before_its_test(corpus, out, changes):
     message = "the baseline 'wrong' returned the answer 7, expected whole numbers from 0 to 1"

@@ -12,31 +12,32 @@ FOLDS = 3
 TEXTS = 150  # of a fold
 
 
-def fold_of(task, number, names, labels, head_answers):
+def make_fold(task, number, names, labels, head_answers):
     table = Table(tuple(f"fold {number}, text {i}" for i in range(TEXTS)), labels)
     answers = {"head": head_answers, "SVC": labels, f"only in {number}": labels}
     return Predictions.from_answers(task, names, table, answers, {"head": labels[:5]})
 
 
-def folds_of(task, random):
+def make_folds(task, random):
     for number in range(FOLDS):
         if task is REGRESSION:
             labels = random.normal(size=(TEXTS, 1))
-            yield fold_of(task, number, ("stars",), labels, labels + random.normal(size=(TEXTS, 1)))
+            yield make_fold(
+                task, number, ("stars",), labels, labels + random.normal(size=(TEXTS, 1))
+            )
         elif task is MULTILABEL:
             labels = random.integers(0, 2, (TEXTS, 2))
-            yield fold_of(task, number, ("a", "b"), labels, random.normal(size=(TEXTS, 2)))
+            yield make_fold(task, number, ("a", "b"), labels, random.normal(size=(TEXTS, 2)))
         else:
             labels = random.integers(0, 2, TEXTS)
-            yield fold_of(task, number, ("bad", "good"), labels, 1 - labels)
+            yield make_fold(task, number, ("bad", "good"), labels, 1 - labels)
 
 
 @pytest.mark.parametrize(
     "task", [CLASSIFICATION, MULTILABEL, REGRESSION], ids=["classes", "several", "values"]
 )
 def test_answers_are_joined_and_mistakes_are_those_of_all_folds(task):
-    parts = list(folds_of(task, np.random.default_rng(0)))
-    pooled = Predictions.pool(parts)
+    pooled = Predictions.pool(list(make_folds(task, np.random.default_rng(0))))
     assert list(pooled.answers) == ["head", "SVC"]
     assert len(pooled.labels) == len(pooled.answers["head"]) == FOLDS * TEXTS
     assert len(pooled.validation["head"]) == FOLDS * 5
@@ -54,5 +55,5 @@ def test_answers_are_joined_and_mistakes_are_those_of_all_folds(task):
 
 
 def test_without_kept_mistakes_there_are_none():
-    parts = list(folds_of(CLASSIFICATION, np.random.default_rng(0)))
+    parts = list(make_folds(CLASSIFICATION, np.random.default_rng(0)))
     assert Predictions.pool([part.with_model_first("head") for part in parts]).mistakes == ()

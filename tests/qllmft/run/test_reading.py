@@ -77,8 +77,8 @@ def test_a_prompt_takes_room():
 
 
 def test_nothing_is_cut_from_means_over_parts():
-    whole = Reader.for_body(BodyConfig(model="minilm", long_texts="mean"))
-    assert not next(whole.read_texts(["lamp " * 999])).cut
+    mean_reader = Reader.for_body(BodyConfig(model="minilm", long_texts="mean"))
+    assert not next(mean_reader.read_texts(["lamp " * 999])).cut
 
 
 def test_a_body_that_is_not_on_this_machine_has_no_reader():

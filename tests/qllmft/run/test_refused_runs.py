@@ -41,7 +41,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_texts_are_read(
     ],
     ids=str,
 )
-def test_bad_input_stops_before_any_work(corpus, out, body, changes, error, message):
+def test_bad_input_stops_a_run_before_any_work(corpus, out, body, changes, error, message):
     with pytest.raises(error, match=message):
         run_experiment(config(corpus, **changes), out)
     assert body.calls == []

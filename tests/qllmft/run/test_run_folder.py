@@ -42,9 +42,9 @@ def settings(corpus) -> RunConfig:
     ids=str,
 )  # fmt: skip
 def test_config_toml_holds_odd_values_too(overrides, folder):
-    asked = load_preset("single-10q").config(overrides)
-    folder.open_for(asked)
-    assert folder.read_config() == asked
+    run_config = load_preset("single-10q").config(overrides)
+    folder.open_for(run_config)
+    assert folder.read_config() == run_config
 
 
 def test_an_empty_folder_may_become_a_run_and_is_opened_again(folder, settings):
@@ -75,7 +75,7 @@ def test_a_run_of_another_configuration_is_refused_and_the_differences_named(
     changes, named, folder, corpus
 ):
     folder.open_for(config(corpus))
-    before = folder.config_file.read_bytes()
+    content = folder.config_file.read_bytes()
     message = (
         f"the folder {folder.path} holds a run of another configuration. They differ in {named}. "
         "Choose another folder with --out, or delete that one."
@@ -84,7 +84,7 @@ def test_a_run_of_another_configuration_is_refused_and_the_differences_named(
         with pytest.raises(UserError) as caught:
             check(config(corpus, **changes))
         assert str(caught.value) == message
-    assert folder.config_file.read_bytes() == before
+    assert folder.config_file.read_bytes() == content
 
 
 def test_what_cannot_change_a_result_makes_no_other_run(folder, corpus):
@@ -142,9 +142,9 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, settings):
 def test_a_damaged_configuration_is_refused(content, message, folder, settings):
     folder.open_for(settings)
     folder.config_file.write_bytes(content)
-    for read in (folder.read_config, lambda: folder.open_for(settings)):
+    for reader in (folder.read_config, lambda: folder.open_for(settings)):
         with pytest.raises(UserError, match=message):
-            read()
+            reader()
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_metrics_come_back_to_the_last_digit_and_those_after_the_checkpoint_are_
 def test_a_last_line_that_a_crash_cut_short_is_left_out(folder, cut):
     folder.path.mkdir()
     folder.write_metrics(epoch(1))
-    whole = json.dumps(asdict(epoch(2)))
+    line = json.dumps(asdict(epoch(2)))
     with folder.metrics_file.open("a") as file:
-        file.write(whole[:cut])
+        file.write(line[:cut])
     assert folder.metrics() == [epoch(1)]
     folder.keep_metrics_until(5)
     folder.write_metrics(epoch(2))  # a continued run goes on below a whole line

@@ -35,7 +35,8 @@ def test_a_folder_in_which_nothing_was_begun_is_taken_away(tmp_path):
 
 
 def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(tmp_path, monkeypatch):
-    make, calls = Path.mkdir, []
+    make = Path.mkdir
+    calls = []
 
     def mkdir(self, *arguments, **options):
         calls.append(self)
@@ -48,10 +49,39 @@ def test_a_folder_that_is_taken_away_while_it_is_made_is_made_again(tmp_path, mo
         assert (tmp_path / "run" / HOLDER_FILE).exists()
 
 
-@pytest.mark.parametrize("occupy", [Path.touch, lambda path: path.symlink_to("nowhere")])
-def test_what_is_no_folder_in_its_place_is_an_error(occupy, tmp_path):
-    occupy(tmp_path / "run")
-    with pytest.raises(FileExistsError), sole_use(tmp_path / "run", None):
+def put_lock(make):
+    """Return a function that makes the file of the lock in the folder of a run."""
+
+    def occupy(run):
+        run.mkdir(parents=True)
+        make(run / ".lock")
+
+    return occupy
+
+
+@pytest.mark.parametrize(
+    ("occupy", "error", "message"),
+    [
+        (lambda run: run.parent.mkdir() or run.touch(), FileExistsError, "File exists"),
+        (
+            lambda run: run.parent.mkdir() or run.symlink_to("nowhere"),
+            FileExistsError,
+            "File exists",
+        ),
+        (
+            lambda run: run.parent.symlink_to("nowhere/disk"),
+            UserError,
+            "cannot be made. Is a link in its path broken",
+        ),
+        (put_lock(os.mkfifo), UserError, "is a pipe or a device"),
+        (put_lock(lambda lock: lock.symlink_to("/dev/zero")), UserError, "is a link"),
+    ],
+    ids=["file", "link", "path through a link", "pipe", "zeros"],
+)
+def test_what_no_lock_can_be_made_in_is_an_error_at_once(tmp_path, occupy, error, message):
+    run = tmp_path / "disk" / "run"
+    occupy(run)
+    with pytest.raises(error, match=message), sole_use(run, None):
         pass
 
 
@@ -69,7 +99,10 @@ def test_a_file_system_without_locks_is_an_error_with_the_remedy(number, tmp_pat
 
 def test_those_who_wait_take_turns(tmp_path):
     """Many at once: never two inside, and everybody gets in, though each holder takes the lock's file away."""
-    folder, inside, most, done = tmp_path / "run", [], [], []
+    folder = tmp_path / "run"
+    inside = []
+    most = []
+    done = []
 
     def work(name):
         with sole_use(folder, lambda _: None):
@@ -101,25 +134,12 @@ def test_the_system_takes_the_lock_back_from_the_dead(tmp_path):
     process.start()
     assert ready.wait(30)
     waited = []
-    thread = threading.Timer(0.3, process.kill)
-    thread.start()
+    threading.Timer(0.3, process.kill).start()
     with sole_use(tmp_path / "run", waited.append):
         assert (tmp_path / "run" / HOLDER_FILE).exists()
     process.join()
     assert waited == [f"{waited[0].partition('. ')[0]}. Waiting for it."]
     assert f"process {process.pid} on" in waited[0]
-
-
-@pytest.mark.parametrize(
-    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "zeros"]
-)
-def test_a_pipe_or_a_device_in_the_place_of_a_lock_is_an_error_at_once(tmp_path, make):
-    make(tmp_path / ".lock")
-    with (
-        pytest.raises(UserError, match=r"is a pipe or a device|is a link"),
-        sole_use(tmp_path, None),
-    ):
-        pass
 
 
 @pytest.mark.parametrize(
@@ -138,18 +158,12 @@ def test_the_holder_of_a_lock_is_not_read_from_a_pipe_or_a_device(tmp_path, make
 
 @pytest.mark.parametrize("content", ["precious", None])
 def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path, content):
-    own, run = tmp_path / "own", tmp_path / "run"
+    target = tmp_path / "own"
+    run = tmp_path / "run"
     if content:
-        own.write_text(content)
+        target.write_text(content)
     run.mkdir()
-    (run / ".lock").symlink_to(own)
+    (run / ".lock").symlink_to(target)
     with pytest.raises(UserError, match=r"\.lock is a link"), sole_use(run, None):
         pass
-    assert (own.read_text() if own.exists() else None) == content
-
-
-def test_a_folder_behind_a_broken_link_is_an_error_and_no_loop(tmp_path):
-    (tmp_path / "disk").symlink_to(tmp_path / "nowhere" / "disk")
-    match = "cannot be made. Is a link in its path broken"
-    with pytest.raises(UserError, match=match), sole_use(tmp_path / "disk" / "run", None):
-        pass
+    assert (target.read_text() if target.exists() else None) == content

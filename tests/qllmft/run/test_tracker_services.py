@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from killed_run import tracked
+from killed_run import tracked_config
 from stopped_runs import Stop, killed, without_seconds
 from tiny_runs import HashBody, assert_same, write_corpus
 from wandb_file import wandb_records
@@ -26,11 +26,11 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def untracked(corpus, tmp_path_factory, short_baselines_of_runs):
+def untracked_run(corpus, tmp_path_factory, short_baselines_of_runs):
     """The outcome of the run that the tests track."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vectors, "embed", HashBody())
-        return run_experiment(tracked(corpus), tmp_path_factory.mktemp("untracked") / "run")
+        return run_experiment(tracked_config(corpus), tmp_path_factory.mktemp("untracked") / "run")
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def two_tracked_runs(corpus, tmp_path):
     def do(name):
         tracking = Tracking.from_names(name)
         runs = tmp_path / "table2" / "runs"
-        changed = [tracked(corpus), tracked(corpus).model_copy(update={"seed": 1})]
-        plan = Plan([PlannedRun(each, f"run {each.seed}") for each in changed])
+        changed = [tracked_config(corpus), tracked_config(corpus).model_copy(update={"seed": 1})]
+        plan = Plan([PlannedRun(run_config, f"run {run_config.seed}") for run_config in changed])
         Executor(tracking=tracking).execute(plan, runs)
-        return [each.identity for each in changed]
+        return [run_config.identity for run_config in changed]
 
     return do
 
@@ -52,9 +52,9 @@ def in_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    values = [(each.step, each.value) for each in events.Scalars("validation_loss")]
-    shown = [events.Tensors(f"{name}/text_summary") for name in ("settings", "table")]
-    return values, "".join(each.tensor_proto.string_val[0].decode() for (each,) in shown)
+    values = [(point.step, point.value) for point in events.Scalars("validation_loss")]
+    summaries = [events.Tensors(f"{name}/text_summary") for name in ("settings", "table")]
+    return values, "".join(tensor.tensor_proto.string_val[0].decode() for (tensor,) in summaries)
 
 
 def in_mlflow(tmp_path):
@@ -64,7 +64,7 @@ def in_mlflow(tmp_path):
     (run,) = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
     assert run.info.status == "FINISHED"
     history = client.get_metric_history(run.info.run_id, "validation_loss")
-    values = [(each.step, each.value) for each in history]
+    values = [(point.step, point.value) for point in history]
     return values, f"{run.data.params} {run.data.metrics} {run.data.tags}"
 
 
@@ -88,11 +88,11 @@ def in_wandb(tmp_path):
 
 def assert_told_once(name, tmp_path, outcome):
     """The curve of the run's own file, the table's accuracies, the settings, and no text."""
-    read = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}
-    values, told = read[name](tmp_path)
-    own = [metrics.validation_loss for metrics in outcome.folder.metrics()]
+    readers = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}
+    values, told = readers[name](tmp_path)
+    losses = [metrics.validation_loss for metrics in outcome.folder.metrics()]
     assert [step for step, _ in values] == [1, 2, 3, 4]
-    assert [value for _, value in values] == pytest.approx(own, rel=1e-6)
+    assert [value for _, value in values] == pytest.approx(losses, rel=1e-6)
     assert "quantum head/test" in told
     assert str(outcome.record.head.tested.value)[:12] in told
     assert "train.embedding_noise" in told
@@ -101,17 +101,21 @@ def assert_told_once(name, tmp_path, outcome):
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
 def test_an_interrupted_run_goes_on_as_one_run_of_the_tracker(
-    corpus, out, tmp_path, untracked, name
+    corpus, out, tmp_path, untracked_run, name
 ):
-    assert run_tracked(tracked(corpus), out, Stop(2), Tracking.from_names(name)).record is None
-    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names(name))
+    assert (
+        run_tracked(tracked_config(corpus), out, Stop(2), Tracking.from_names(name)).record is None
+    )
+    outcome = run_tracked(tracked_config(corpus), out, ignore, Tracking.from_names(name))
     assert_told_once(name, tmp_path, outcome)
-    assert without_seconds(outcome.record.to_json()) == without_seconds(untracked.record.to_json())
-    assert outcome.folder.config_file.read_bytes() == untracked.folder.config_file.read_bytes()
+    assert without_seconds(outcome.record.to_json()) == without_seconds(
+        untracked_run.record.to_json()
+    )
+    assert outcome.folder.config_file.read_bytes() == untracked_run.folder.config_file.read_bytes()
 
 
 def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(
-    corpus, out, tmp_path, untracked, monkeypatch
+    corpus, out, tmp_path, untracked_run, monkeypatch
 ):
     # the process of this one's W&B is not the killed one's
     monkeypatch.delenv("WANDB_SERVICE", raising=False)
@@ -121,10 +125,10 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_no_epoch_is_told_twice(
     assert ([m.epoch for m in folder.metrics()], folder.checkpoint.epochs_done()) == ([1, 2, 3], 2)
     with folder.metrics_file.open("a") as file:
         file.write('{"epoch": 4, "train_lo')  # as if it had been killed within the next line
-    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names(names))
+    outcome = run_tracked(tracked_config(corpus), out, ignore, Tracking.from_names(names))
     for name in names:
         assert_told_once(name, tmp_path, outcome)
-    assert_same(folder, untracked)
+    assert_same(folder, untracked_run)
 
 
 # MLflow's use of SQLAlchemy
@@ -135,9 +139,9 @@ def test_runs_of_a_campaign_are_children_of_one_in_mlflow(two_tracked_runs, tmp_
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
     names = two_tracked_runs("mlflow")
     client = MlflowClient(f"sqlite:///{tmp_path}/store.db")
-    found = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
-    (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = [run for run in found if run is not parent]
+    runs = client.search_runs([client.get_experiment_by_name("qllmft").experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run is not parent]
     assert (parent.info.run_name, parent.info.status) == ("table2", "FINISHED")
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert sorted(run.info.run_name for run in children) == sorted(names)
@@ -158,7 +162,7 @@ def test_tensorboard_has_hyperparameters_and_final_numbers(corpus, out, tmp_path
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    outcome = run_tracked(tracked(corpus), out, ignore, Tracking.from_names("tensorboard"))
+    outcome = run_tracked(tracked_config(corpus), out, ignore, Tracking.from_names("tensorboard"))
     events = EventAccumulator(str(out / "tensorboard")).Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     start = HParamsPluginData.FromString(content).session_start_info.hparams

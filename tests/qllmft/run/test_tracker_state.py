@@ -21,9 +21,9 @@ STATE = b'{"noted": {"key": "a key", "epoch": 3}, "mlflow": {"key": null, "epoch
 def test_any_state_of_trackers_is_read_or_left_out(content, tmp_path_factory):
     file = tmp_path_factory.mktemp("state") / "trackers.json"
     file.write_bytes(content)
-    for kept in tracking.read_state(file).values():
-        assert kept.keys() == {"key", "epoch", "ended"}
-        assert isinstance(kept["epoch"], int)
+    for state in tracking.read_state(file).values():
+        assert state.keys() == {"key", "epoch", "ended"}
+        assert isinstance(state["epoch"], int)
 
 
 def test_a_link_in_a_run_is_not_sent(tmp_path):

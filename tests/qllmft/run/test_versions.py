@@ -9,8 +9,8 @@ MODULES = ("numba", "numpy", "qiskit", "qiskit-machine-learning", "sklearn", "to
 
 
 def test_every_package_that_decides_about_numbers_is_there_with_the_version_that_it_says_of_itself():
-    found = versions()
-    assert set(found) == {
+    package_versions = versions()
+    assert set(package_versions) == {
         "python",
         "machine",
         "qllmft",
@@ -18,13 +18,16 @@ def test_every_package_that_decides_about_numbers_is_there_with_the_version_that
         "scikit-learn",
         *MODULES,
     } - {"sklearn"}
-    assert (found["python"], found["machine"]) == (platform.python_version(), platform.machine())
+    assert (package_versions["python"], package_versions["machine"]) == (
+        platform.python_version(),
+        platform.machine(),
+    )
     for name in MODULES:
         module = importlib.import_module(name.replace("-", "_"))
-        recorded = found[{"sklearn": "scikit-learn"}.get(name, name)]
+        recorded = package_versions[{"sklearn": "scikit-learn"}.get(name, name)]
         # torch of PyPI names its build, such as +cu132, in the module alone
         assert recorded.partition("+")[0] == module.__version__.partition("+")[0]
-    assert "not installed" not in found.values()
+    assert "not installed" not in package_versions.values()
 
 
 def test_a_package_that_is_absent_is_said_to_be(monkeypatch):

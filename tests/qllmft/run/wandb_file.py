@@ -7,10 +7,12 @@ def wandb_records(file):
     """The records of a run's file: protocol buffers, each in pieces that end with the blocks of 32 KiB."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    data, at, content = file.read_bytes(), 7, b""
+    data = file.read_bytes()
+    at = 7
+    content = b""
     while at + 7 <= len(data):
-        if (left := 32768 - at % 32768) < 7:
-            at += left
+        if (n_left := 32768 - at % 32768) < 7:
+            at += n_left
             continue
         length, piece = struct.unpack("<HB", data[at + 4 : at + 7])
         content += data[at + 7 : at + 7 + length]

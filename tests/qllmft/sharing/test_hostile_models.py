@@ -30,24 +30,23 @@ def model(model_of, tiny_bert, tmp_path, written):
     config = BodyConfig(model=str(body), device="cpu")
     identity = body_identity(config, locate_body(config))
     changes = {"own_body": True, "body": config, "body_identity": identity, "dimension": 16}
-    stored = stored.model_copy(update=changes)
-    save_model(tmp_path / "hostile", stored)
+    save_model(tmp_path / "hostile", stored.model_copy(update=changes))
     return tmp_path / "hostile"
 
 
-def refused(load, written):
+def assert_refused(load, written):
     with pytest.raises(UserError, match=r"is not loaded because of .*json: "):
         load()
     assert not written.exists()
 
 
 def test_the_body_of_a_run_is_not_unpickled(model, written):
-    refused(lambda: qllmft.load(model).predict(TEXTS), written)
+    assert_refused(lambda: qllmft.load(model).predict(TEXTS), written)
 
 
 def test_the_body_of_a_model_on_the_hub_is_not_even_downloaded_whole(hub, model, written, tmp_path):
     hub.put_folder("evil/model", model)
-    refused(lambda: qllmft.load("evil/model").predict(TEXTS), written)
+    assert_refused(lambda: qllmft.load("evil/model").predict(TEXTS), written)
     assert not list((tmp_path / "hub").rglob("weights.dat"))
 
 
@@ -57,7 +56,7 @@ def test_a_body_on_the_hub_that_a_model_names_is_not_unpickled(hub, model, writt
         model / "model.json",
         lambda record: record.update(own_body=False, body={"model": "evil/body"}),
     )
-    refused(lambda: qllmft.load(model).predict(TEXTS), written)
+    assert_refused(lambda: qllmft.load(model).predict(TEXTS), written)
     assert not list((tmp_path / "hub").rglob("weights.dat"))
 
 
@@ -68,10 +67,10 @@ def test_a_body_on_the_hub_is_downloaded_without_code_and_loaded(hub, tiny_bert,
         "ann/bert",
         {**files, "evil.py": b"", "pytorch_model.bin": b"", "onnx/model.json": b"{}", "a.dat": b""},
     )
-    here = Body(BodyConfig(model=str(tiny_bert), device="cpu"))
+    local_body = Body(BodyConfig(model=str(tiny_bert), device="cpu"))
     for revision in (None, commit):
         body = Body(BodyConfig(model="ann/bert", revision=revision, device="cpu"))
-        assert (body.encode(TEXTS) == here.encode(TEXTS)).all()
+        assert (body.encode(TEXTS) == local_body.encode(TEXTS)).all()
         assert body.location.path == "ann/bert"
     assert body.location.identity == commit
     assert not {"evil.py", "pytorch_model.bin", "model.json", "a.dat"} & {

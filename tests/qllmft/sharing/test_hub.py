@@ -39,20 +39,21 @@ def test_a_saved_model_is_moved_and_answers_the_same(trained_run, tmp_path):
     files = ["README.md", "body", "model.json", "model.safetensors"]
     assert sorted(p.name for p in saved.iterdir()) == files
     moved = shutil.move(saved, tmp_path / "moved")
-    again = Predictor.from_pretrained(moved).save_pretrained(tmp_path / "again")
-    assert answers(qllmft.load(moved)) == answers(qllmft.load(again)) == expected
-    assert str(tmp_path).encode() not in contents(moved, again)
-    assert str(trained_run.parent).encode() not in contents(moved, again)  # of the run's texts too
+    second_copy = Predictor.from_pretrained(moved).save_pretrained(tmp_path / "again")
+    assert answers(qllmft.load(moved)) == answers(qllmft.load(second_copy)) == expected
+    assert str(tmp_path).encode() not in contents(moved, second_copy)
+    assert str(trained_run.parent).encode() not in contents(
+        moved, second_copy
+    )  # of the run's texts too
     with refused(match=r"again exists and is not an empty folder\. Choose another one\."):
-        qllmft.load(trained_run).save_pretrained(again)
+        qllmft.load(trained_run).save_pretrained(second_copy)
 
 
 def test_a_saved_model_names_a_body_of_the_hub_with_its_commit(hub, tiny_body, model_of, tmp_path):
     commit = hub.put_folder("ann/words", tiny_body)
     body = BodyConfig(model="ann/words", device="cpu")
     embed(TEXTS, body, cache_folder=tmp_path / "cache")
-    identity = body_identity(body, locate_body(body))
-    changes = {"body": body, "body_identity": identity}
+    changes = {"body": body, "body_identity": body_identity(body, locate_body(body))}
     stored = Predictor.load(model_of()).model.model_copy(update=changes)
     saved = Predictor(stored).save_pretrained(tmp_path / "saved")
     record = json.loads((saved / "model.json").read_text())
@@ -78,9 +79,10 @@ def test_a_model_goes_to_the_hub_and_comes_back(hub, trained_run, tmp_path):
     first = model.push_to_hub("ann/films", private=True, token=TOKEN)
     assert first == f"{hub.url}/ann/films/commit/{hub.sha('ann/films')}"
     assert is_private(hub.created[0])
-    revision, kept = hub.sha("ann/films"), hub.files("ann/films")
-    others = ("body/old.txt", "evil.pkl", "body/more.bin", "body/x.py")
-    hub.put("ann/films", {**kept, **dict.fromkeys(others, b"")})
+    revision = hub.sha("ann/films")
+    files = hub.files("ann/films")
+    foreign_files = ("body/old.txt", "evil.pkl", "body/more.bin", "body/x.py")
+    hub.put("ann/films", {**files, **dict.fromkeys(foreign_files, b"")})
     hub.refused.add("ann/films")
     for name in (f"ann/films@{revision}", "ann/films"):
         assert answers(Predictor.from_pretrained(name, token=TOKEN)) == answers(model)
@@ -131,8 +133,8 @@ def test_the_command_pushes_with_the_environments_token(
     ],
 )
 def test_a_model_that_is_not_there(hub, name, message):
-    for known in ("ann/films", "ann/secret", "ann/empty"):
-        hub.put(known, {"notes.txt": b""})
+    for repository in ("ann/films", "ann/secret", "ann/empty"):
+        hub.put(repository, {"notes.txt": b""})
     hub.refused.add("ann/secret")
     with refused(match=message) as caught:
         qllmft.load(name, token="hf_another")
@@ -174,11 +176,10 @@ def add_evil(body, written, *modules):
 def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loaded(
     hub, trained_run, tmp_path, monkeypatch
 ):
-    saved, written = qllmft.load(trained_run).save_pretrained(tmp_path / "s"), tmp_path / "was run"
-    modules, kind = (
-        json.loads((saved / "body" / "modules.json").read_text()),
-        "sentence_transformers.models.Evil",
-    )
+    saved = qllmft.load(trained_run).save_pretrained(tmp_path / "s")
+    written = tmp_path / "was run"
+    modules = json.loads((saved / "body" / "modules.json").read_text())
+    kind = "sentence_transformers.models.Evil"
     add_evil(saved / "body", written, *modules, {"idx": 1, "name": "1", "path": "", "type": kind})
     hub.put_folder("eve/films", saved)
     loading = "sentence_transformers.SentenceTransformer"
@@ -191,7 +192,8 @@ def test_a_snapshot_that_names_a_module_of_its_own_is_refused_before_it_is_loade
 def test_a_body_of_the_hub_that_names_code_is_refused_before_it_is_run(
     hub, tiny_body, model_of, tmp_path
 ):
-    body, written = shutil.copytree(tiny_body, tmp_path / "body"), tmp_path / "was run"
+    body = shutil.copytree(tiny_body, tmp_path / "body")
+    written = tmp_path / "was run"
     add_evil(body, written, {"idx": 0, "name": "0", "path": "", "type": "evil.Evil"})
     hub.put_folder("eve/body", body)
     folder = model_of() / "model"

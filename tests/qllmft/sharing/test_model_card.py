@@ -22,27 +22,26 @@ from qllmft.run import RunFolder
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
 
 
-def card_of(run, name="ann/films"):
-    text = model_card(qllmft.load(run).model, name, Path(run))
-    _, metadata, body = text.split("---\n", 2)
+def read_card(run, name="ann/films"):
+    _, metadata, body = model_card(qllmft.load(run).model, name, Path(run)).split("---\n", 2)
     return yaml.safe_load(metadata), body
 
 
 @pytest.fixture(scope="module")
 def golden_card():
     """Metadata and body of the golden run's card; tests do not change them."""
-    return card_of(GOLDEN)
+    return read_card(GOLDEN)
 
 
 @pytest.fixture
 def golden(tmp_path):
     """A function that copies the golden run with another source of its texts, and with an edited record."""
 
-    def copy(source="texts.tsv", edit=lambda record: None, drawn="n_per_label = 12\n"):
+    def copy(source="texts.tsv", edit=lambda record: None, sampling="n_per_label = 12\n"):
         run = shutil.copytree(GOLDEN, tmp_path / "run")
         change(run / "result.json", edit)
         config = (run / "config.toml").read_text().replace('"texts.tsv"', json.dumps(source))
-        (run / "config.toml").write_text(re.sub(r"(?m)^n_per_label = .*\n", drawn, config))
+        (run / "config.toml").write_text(re.sub(r"(?m)^n_per_label = .*\n", sampling, config))
         return run
 
     return copy
@@ -50,17 +49,18 @@ def golden(tmp_path):
 
 def test_the_card_has_the_numbers_of_the_record_and_of_the_answers(golden_card):
     metadata, body = golden_card
-    record, answers = RunFolder(GOLDEN).read_result(), RunFolder(GOLDEN).read_predictions()
-    given = answers.answers["quantum head"]
+    record = RunFolder(GOLDEN).read_result()
+    answers = RunFolder(GOLDEN).read_predictions()
+    predicted = answers.answers["quantum head"]
     values = {
         "accuracy": record.head.test.value,
-        "balanced_accuracy": balanced_accuracy_score(answers.labels, given),
-        "f1": f1_score(answers.labels, given, average="macro"),
+        "balanced_accuracy": balanced_accuracy_score(answers.labels, predicted),
+        "f1": f1_score(answers.labels, predicted, average="macro"),
     }
     (index,) = metadata["model-index"]
     (result,) = index["results"]
-    shown = (index["name"], result["dataset"]["name"], result["task"]["type"])
-    assert shown == ("films", "texts.tsv", "text-classification")
+    task = (index["name"], result["dataset"]["name"], result["task"]["type"])
+    assert task == ("films", "texts.tsv", "text-classification")
     assert {m["type"]: m["value"] for m in result["metrics"]} == pytest.approx(values, abs=1e-12)
     assert metadata["library_name"] == "qllmft"
     assert metadata["metrics"] == list(values)
@@ -81,7 +81,9 @@ class Elements(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.names, self.codes, self._inside = set(), [], False
+        self.names = set()
+        self.codes = []
+        self._inside = False
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
@@ -112,15 +114,15 @@ def test_a_name_with_markup_stays_text(golden, golden_card, text):
     file = run / "predictions.json"
     file.write_text(file.read_text().replace('"logistic regression"', json.dumps(text)))
     expected, _ = golden_card
-    metadata, body = card_of(run)
+    metadata, body = read_card(run)
     assert metadata.keys() == expected.keys()
     source = metadata["model-index"][0]["results"][0]["dataset"]["name"]
-    shown = " ".join(text.replace("\u202e", " ").split())
+    plain_text = " ".join(text.replace("\u202e", " ").split())
     markdown = MarkdownIt("gfm-like", {"linkify": False})
     page = Elements(markdown.render(body.partition("## Results")[0]))
     assert page.names <= {"h1", "h2", "p", "code"}
-    assert source in f"data set {shown}"  # the last part of what may be a path
-    assert {shown, source} <= set(page.codes)
+    assert source in f"data set {plain_text}"  # the last part of what may be a path
+    assert {plain_text, source} <= set(page.codes)
     (row,) = (line for line in body.splitlines() if re.search(r" \| 9 \|$", line))
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
@@ -130,13 +132,13 @@ def test_a_name_with_markup_stays_text(golden, golden_card, text):
 )
 def test_folders_of_this_machine_are_not_shown(golden, source):
     body = {"model": "/home/ann/secret/body"}
-    metadata, body = card_of(golden(source, lambda record: record["body"].update(body)))
+    metadata, body = read_card(golden(source, lambda record: record["body"].update(body)))
     assert "`texts.tsv`" in body
     assert not re.search(r"secret|/home|Users", body + str(metadata))
 
 
 def test_a_data_set_of_the_hub_is_named_in_the_metadata(golden):
-    metadata, _ = card_of(golden("SetFit/sst2"))
+    metadata, _ = read_card(golden("SetFit/sst2"))
     assert metadata["datasets"] == "SetFit/sst2"
     expected = {"name": "SetFit/sst2", "type": "SetFit/sst2", "split": "test"}
     assert metadata["model-index"][0]["results"][0]["dataset"] == expected
@@ -164,17 +166,20 @@ def test_the_block_that_loads_the_model_runs(trained_run, tmp_path, monkeypatch)
 )  # fmt: skip
 def test_the_texts_drawn_of_a_label(golden, setting, few, words):
     """A label with fewer texts than requested is not counted as requested."""
-    run = golden(edit=lambda record: record["data"].update(findings={"drawn": few}), drawn=setting)
-    assert words in card_of(run)[1]
+    run = golden(
+        edit=lambda record: record["data"].update(findings={"drawn": few}), sampling=setting
+    )
+    assert words in read_card(run)[1]
 
 
 def test_a_sentence_of_the_card_ends_before_the_next_one_begins(golden):
     def edit(record):
-        ones, quarter = [1] * 10, [0.25] * 10
+        ones = [1] * 10
+        quarter = [0.25] * 10
         bins = {"texts": ones, "right": ones, "confidence": quarter, "variance": quarter}
         record["models"][0]["test_calibration"] = bins
 
-    body = card_of(golden(edit=edit))[1]
+    body = read_card(golden(edit=edit))[1]
     assert "The expected calibration error" in body
     assert not re.search(r"[a-z]\.[A-Z]", re.sub(r"```.*?```|`[^`]*`", "", body, flags=re.DOTALL))
 
@@ -183,9 +188,9 @@ def test_a_shared_model_keeps_its_card_and_one_without_a_record_claims_nothing(
     trained_run, model_of, tmp_path
 ):
     saved = qllmft.load(trained_run).save_pretrained(tmp_path / "films")
-    again = qllmft.load(saved).save_pretrained(tmp_path / "again")
-    assert (again / "README.md").read_text() == (saved / "README.md").read_text()
-    metadata, body = card_of(model_of())
+    second_copy = qllmft.load(saved).save_pretrained(tmp_path / "again")
+    assert (second_copy / "README.md").read_text() == (saved / "README.md").read_text()
+    metadata, body = read_card(model_of())
     assert "model-index" not in metadata
     assert "is not recorded here" in body
     assert "Results" not in body
@@ -216,34 +221,36 @@ def test_fields_that_a_run_does_not_have(trained_run, cli):
             cli("push", trained_run, "a/b", "--dry-run", *options)[0].split("---\n")[1]
         )
 
-    found = metadata("--license", "apache-2.0", "--language", "en", "--language", "de")
-    assert (found["license"], found["language"]) == ("apache-2.0", ["en", "de"])
-    assert "base_model" not in found  # its body is a folder
+    fields = metadata("--license", "apache-2.0", "--language", "en", "--language", "de")
+    assert (fields["license"], fields["language"]) == ("apache-2.0", ["en", "de"])
+    assert "base_model" not in fields  # its body is a folder
     assert metadata("--base-model", "ann/words")["base_model"] == "ann/words"
     refused = cli("push", trained_run, "a/b", "--dry-run", "--license", "a: b", code=2)[1]
     assert "expected an identifier" in refused
 
 
 def test_a_branch_and_a_pull_request_of_the_hub(cli, monkeypatch, tmp_path):
-    asked, saved = [], []
+    requests = []
+    saved = []
 
     class Hub:
-        commit_url, pr_url = "of the commit", "of the pull request"
+        commit_url = "of the commit"
+        pr_url = "of the pull request"
 
         def __init__(self, **_):
             pass
 
         def __getattr__(self, name):
-            return lambda *given, **named: asked.append((name, named)) or self
+            return lambda *arguments, **named: requests.append((name, named)) or self
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
     save = "qllmft.inference.Predictor.save_pretrained"
     monkeypatch.setattr(save, lambda *_, **card: saved.append(card) or tmp_path)
     options = ("--revision", "v2", "--pull-request", "--license", "mit", "--language", "en")
     assert cli("push", GOLDEN, "ann/films", *options)[0] == "of the pull request\n"
-    assert [name for name, _ in asked] == ["create_repo", "create_branch", "upload_folder"]
-    assert asked[1][1]["branch"] == asked[2][1]["revision"] == "v2"
-    assert asked[2][1]["create_pr"] is True
+    assert [name for name, _ in requests] == ["create_repo", "create_branch", "upload_folder"]
+    assert requests[1][1]["branch"] == requests[2][1]["revision"] == "v2"
+    assert requests[2][1]["create_pr"] is True
     assert saved == [{"min_texts": 5, "license": "mit", "languages": ("en",), "base_model": None}]
     assert cli("push", GOLDEN, "ann/films")[0] == "of the commit\n"
 

@@ -85,10 +85,12 @@ def test_no_word_of_fewer_training_texts_leaves(tickets, row, tmp_path, min_text
 def test_words_of_fewer_than_five_training_texts_stay_by_default(row, tmp_path):
     with pytest.warns(
         LeftOutWordsWarning, match="words are left out: words in fewer than 5"
-    ) as said:
+    ) as caught_warnings:
         by_default = row.save_pretrained(tmp_path / "default")
     assert read_words(by_default) == read_words(save(row, tmp_path / "five", min_texts=5))
-    assert not [name for name in CUSTOMERS if name.lower() in str(said[0].message).lower()]
+    assert not [
+        name for name in CUSTOMERS if name.lower() in str(caught_warnings[0].message).lower()
+    ]
 
 
 def test_all_words_leave_if_one_text_is_enough(tickets, row, tmp_path):
@@ -102,11 +104,11 @@ def test_all_words_leave_if_one_text_is_enough(tickets, row, tmp_path):
 def test_texts_without_left_out_words_keep_their_answers(tickets, row, tmp_path):
     saved = Predictor.load(save(row, tmp_path / "saved"))
     texts = [" ".join(read_words(saved.folder)[:3]), "a word nobody has"]
-    for before, after in zip(row.predict(texts), saved.predict(texts), strict=True):
-        assert after.probabilities == pytest.approx(before.probabilities, abs=1e-6)
-    (before,) = row.predict([tickets[1].texts[0]])
-    (after,) = saved.predict([tickets[1].texts[0]])
-    assert after.probabilities != pytest.approx(before.probabilities, abs=1e-6)
+    for original, shared in zip(row.predict(texts), saved.predict(texts), strict=True):
+        assert shared.probabilities == pytest.approx(original.probabilities, abs=1e-6)
+    (original,) = row.predict([tickets[1].texts[0]])
+    (shared,) = saved.predict([tickets[1].texts[0]])
+    assert shared.probabilities != pytest.approx(original.probabilities, abs=1e-6)
 
 
 def test_the_card_has_the_accuracy_without_the_words_and_claims_no_other_one(row, tmp_path):
@@ -140,8 +142,8 @@ def test_a_shared_model_is_shared_again_with_its_words(row, tmp_path):
     saved = save(row, tmp_path / "saved")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        again = Predictor.load(saved).save_pretrained(tmp_path / "again")
-    assert read_words(again) == read_words(saved)
+        second_copy = Predictor.load(saved).save_pretrained(tmp_path / "again")
+    assert read_words(second_copy) == read_words(saved)
     fewer = save(Predictor.load(saved), tmp_path / "fewer", min_texts=20)
     assert len(read_words(fewer)) < len(read_words(saved))
     assert "fewer than 20 training texts" in (fewer / "README.md").read_text("utf-8")
@@ -175,8 +177,9 @@ def test_words_of_pairs_are_counted_by_pair(tiny_bert, tmp_path, features):
     saved = Predictor.load(save(row, tmp_path / "saved", min_texts=3))
     assert set(read_words(saved.folder)) == {word for word in row_words(run) if counts[word] >= 3}
     pair = (" ".join(read_words(saved.folder)[:2]), read_words(saved.folder)[3])
-    (before,), (after,) = row.predict([pair]), saved.predict([pair])
-    assert after.probabilities == pytest.approx(before.probabilities, abs=1e-5)
+    (original,) = row.predict([pair])
+    (shared,) = saved.predict([pair])
+    assert shared.probabilities == pytest.approx(original.probabilities, abs=1e-5)
 
 
 def row_words(run):
