@@ -280,7 +280,7 @@ class Predictor(EmbeddingPredictor):
         decision = Decision(**rule)
         self.check_decision(decision)
         with closing(self):
-            for part, vectors in self._embed_in_parts(texts):
+            for part, vectors in self.embed_in_parts(texts):
                 answers = self.answer(vectors, decision)
                 unlike = self.unlike(vectors, decision)
                 yield from self.predictions(part, answers, decision, unlike)
@@ -293,12 +293,12 @@ class Predictor(EmbeddingPredictor):
                 f"the model has the labels {', '.join(names)} and gives no regression targets. Use predict."
             )
         with closing(self):
-            for part, vectors in self._embed_in_parts(texts):
+            for part, vectors in self.embed_in_parts(texts):
                 for text, row in zip(part, self.target_values(vectors).tolist(), strict=True):
                     yield TargetPrediction(item_text(text), dict(zip(names, row, strict=True)))
 
-    def _embed_in_parts(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
-        """Return parts of the texts, or the one text or pair that is given, with their vectors."""
+    def embed_in_parts(self, texts: Iterable[Item]) -> Iterator[tuple[list[Item], Vectors]]:
+        """Return parts of the texts, or the one text or pair, with their vectors (n, D); see `ItemVectors.stream`."""
         given = (
             f"the texts are given as {type(texts).__name__}, expected a string, or a list of them"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,14 +67,19 @@ class MeasuredModel:
             )
 
     def predict(
-        self, texts: Sequence[Item], decision: Decision = MOST_PROBABLE
+        self, texts: Iterable[Item], decision: Decision = MOST_PROBABLE
     ) -> list[Prediction]:
-        """Return the predictions for N texts or pairs in their order. One call of the backend runs all circuits."""
+        """Return the predictions for texts, or for one text, in their order. One call runs the circuits of all."""
         self.check_decision(decision)
-        vectors = self.predictor.embed(texts)
+        with closing(self.predictor):
+            parts = list(self.predictor.embed_in_parts(texts))
+        if not parts:
+            return []
+        items = [item for part, _ in parts for item in part]
+        vectors = np.concatenate([part_vectors for _, part_vectors in parts])
         answers = self.answer(vectors, decision)
         unlike = self.predictor.unlike(vectors, decision)
-        return list(self.predictor.predictions(texts, answers, decision, unlike))
+        return list(self.predictor.predictions(items, answers, decision, unlike))
 
     def answer(self, vectors: Vectors, decision: Decision = MOST_PROBABLE) -> LabelProbabilities:
         """Return the answers of the backend for embeddings (N, D).

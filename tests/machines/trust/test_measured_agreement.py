@@ -133,6 +133,9 @@ def test_a_trained_model_answers_the_same_on_every_exact_backend(run):
             assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
             assert (answer.standard_error, answer.decided) == (0.0, True)
     assert {p.label for p in plain} == set(LABELS)
+    (single,) = adjoint.predict(TEXTS[0])
+    assert (single.text, single.label) == (plain[0].text, plain[0].label)
+    assert adjoint.predict([]) == []
 
 
 def test_a_prediction_from_shots_has_the_error_of_its_label(run):
