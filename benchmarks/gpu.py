@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qllmft.heads.devices import torch_devices
-from qllmft.heads.torch_engine import TorchEngine
 from qllmft_engine import AdjointEngine, lower
+from qllmft_engine.torch.devices import torch_devices
+from qllmft_engine.torch.engine import TorchEngine
 
 from machine import cpu_model
 from workloads import CX, EMBEDDING, circuit_gates
@@ -137,7 +137,7 @@ def fused_step(work: Work) -> Run:
 
 def triton_engine(work: Work) -> Any:
     """Return the engine in Triton, which is imported here, because the page needs none."""
-    from qllmft.heads.gpu.engine import TritonEngine
+    from qllmft_engine.torch.gpu.engine import TritonEngine
 
     return TritonEngine(work.program, work.masks, "float32", work.device)
 

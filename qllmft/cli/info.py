@@ -125,7 +125,7 @@ def _engine(config: RunConfig) -> dict[str, str]:
     device = config.backend.options.get("device")
     if device is None or not config.backend.entry.adjoint:
         return {}
-    from qllmft.heads.devices import engine_text  # it imports torch
+    from qllmft_engine.torch.devices import engine_text  # it imports torch
 
     return {"device": device, "engine": engine_text(device)}
 

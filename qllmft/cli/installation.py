@@ -125,7 +125,7 @@ def _check_machine() -> Iterator[Finding]:
     try:
         import torch
 
-        from qllmft.heads.devices import engine_text
+        from qllmft_engine.torch.devices import engine_text
 
         kind = torch.accelerator.current_accelerator(check_available=True)
         name = torch.cuda.get_device_name() if torch.cuda.is_available() else kind

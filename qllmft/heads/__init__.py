@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from qllmft.heads.devices import engines_on
 from qllmft_base.lazy import make_lazy_imports
 from qllmft_engine.interface import provide_engines
+from qllmft_engine.torch.devices import engines_on
 
 if TYPE_CHECKING:
     from qllmft.heads.classical import linear as linear
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from qllmft.heads.layer import without_noise as without_noise
     from qllmft.heads.parallel_encoders import ParallelEncoders as ParallelEncoders
     from qllmft.heads.quantum import QuantumHead as QuantumHead
-    from qllmft.heads.torch_engine import TorchEngine as TorchEngine
     from qllmft.heads.truncated import TruncatedHead as TruncatedHead
+    from qllmft_engine.torch.engine import TorchEngine as TorchEngine
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = make_lazy_imports(__name__)

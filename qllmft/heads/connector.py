@@ -13,14 +13,14 @@ from qiskit_machine_learning.connectors.torch_connector import _TorchNNFunction
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
-from qllmft.heads.autograd import circuit_angles, expectations
 from qllmft.heads.layer import NoisyCircuit, on_rows
-from qllmft.heads.transforms import refuse_second_derivative, transforms_active
 from qllmft_backends import Backend
 from qllmft_backends.definitions import numeric_parameters
 from qllmft_backends.errors import NoSweepError
 from qllmft_base.errors import UserError
 from qllmft_engine import AdjointEngine, ComplexEngine, adjoint_or_none
+from qllmft_engine.torch.autograd import circuit_angles, expectations
+from qllmft_engine.torch.transforms import refuse_second_derivative, transforms_active
 
 
 class _JacobianProduct(_TorchNNFunction):  # type: ignore[misc]

@@ -11,7 +11,6 @@ import torch
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from qllmft.heads.autograd import expectations
 from qllmft.heads.checks import check_ansatz
 from qllmft.heads.initial_weights import initial_angles
 from qllmft.heads.layer import NoisyCircuit, on_rows
@@ -27,6 +26,7 @@ from qllmft_engine import (
     Program,
     try_lower,
 )
+from qllmft_engine.torch.autograd import expectations
 
 
 class QuantumEncoder(NoisyCircuit, nn.Module):

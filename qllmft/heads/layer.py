@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from qllmft.heads.transforms import transforms_active
 from qllmft_base.errors import UserError
 from qllmft_base.randomness import derive_seed
 from qllmft_engine import Differentiable, Engine, Noisy
+from qllmft_engine.torch.transforms import transforms_active
 
 TRACE = (
     "a trace would keep a circuit's values of this input for every other one, as torch.jit.trace, torch.export and "

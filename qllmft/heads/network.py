@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.heads.state_vectors import FLIP_POWERS, PROJECTORS, rotation_matrices
 from qllmft.templates import head_ansatz
 from qllmft_circuits import AnsatzOptions
+from qllmft_engine.torch.state_vectors import FLIP_POWERS, PROJECTORS, rotation_matrices
 
 
 class NetworkHead(nn.Module):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qllmft.heads.encoder import QuantumEncoder
-from qllmft.heads.transforms import refuse_batched_cotangent, refuse_second_derivative
 from qllmft_engine import AdjointEngine, Program
+from qllmft_engine.torch.transforms import refuse_batched_cotangent, refuse_second_derivative
 
 
 def stackable(encoders: Sequence[QuantumEncoder]) -> bool:

@@ -13,7 +13,7 @@ from qllmft.heads.encoder import QuantumEncoder
 from qllmft.heads.layer import on_rows
 from qllmft.heads.loading import amplitudes, loaded_vector
 from qllmft.heads.odd_rows import stackable, stacked_rows
-from qllmft.heads.transforms import transforms_active
+from qllmft_engine.torch.transforms import transforms_active
 
 
 class ParallelEncoders(nn.Module):

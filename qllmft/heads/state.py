@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from qllmft.config import ModelConfig
-from qllmft.heads.state_vectors import Gate, final_states, string_signs
 from qllmft.templates import head_template
 from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, readout_observables
 from qllmft_engine import Program, try_lower
+from qllmft_engine.torch.state_vectors import Gate, final_states, string_signs
 
 MAX_STATE_AMPLITUDES = 2**24  # amplitudes at once
 # amplitudes in one sum of float32: in a single text's sum over 2^20 the rounding is 2e-4

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qllmft.config import ModelConfig
 from qllmft.heads.state import GateHead
-from qllmft.heads.state_vectors import StateRepresentation, apply_x_or_z
+from qllmft_engine.torch.state_vectors import StateRepresentation, apply_x_or_z
 
 TEXTS_AT_ONCE = 256
 

@@ -13,13 +13,13 @@ from qiskit import QuantumCircuit
 from qllmft.config import ModelConfig, RunConfig
 from qllmft.data import read_corpus
 from qllmft.events import OnEvent, stage
-from qllmft.heads.devices import compile_kernels_together, runs_kernels, torch_devices
 from qllmft.run.compilation import functions_to_compile, runs_compiled
 from qllmft.run.needs import training_step
 from qllmft.templates import encoder_template, head_template
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_engine import AdjointEngine, ahead, lower
+from qllmft_engine.torch.devices import compile_kernels_together, runs_kernels, torch_devices
 
 # amplitudes times gates a second in a training step, of one core and of a GPU, as in benchmarks/gpu.json: there one
 # core has 2e9 to 6e9, and an H200 5e11 to 8e11

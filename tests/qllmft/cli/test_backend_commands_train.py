@@ -12,9 +12,9 @@ from sandbox_job import needs_aer, option_arguments
 from small_job import set_options
 from small_texts import write_reviews
 
-from qllmft.heads.torch_engine import TorchEngine
 from qllmft.run import device
 from qllmft_engine import interface
+from qllmft_engine.torch.engine import TorchEngine
 
 # numbers of texts: 4 of each label drawn, 75 % of these to train on
 TRAIN = 6

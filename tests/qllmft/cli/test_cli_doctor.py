@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from qllmft.cli import installation
-from qllmft.heads import devices
 from qllmft_base.versions import installed_version
 from qllmft_engine import ahead
+from qllmft_engine.torch import devices
 
 
 @pytest.fixture

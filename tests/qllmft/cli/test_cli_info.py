@@ -11,12 +11,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from qllmft.config.presets import load_preset, preset_names
-from qllmft.heads import devices
 from qllmft.inference import Predictor
 from qllmft.inference.run_texts import texts_of_run
 from qllmft.run import RunFolder
 from qllmft.tasks.accuracy import DiscordantTexts
 from qllmft.templates import describe
+from qllmft_engine.torch import devices
 
 
 def test_without_a_name_it_lists_the_presets(cli):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from qllmft.heads.devices import torch_devices
 from qllmft_backends import BackendError, create
 from qllmft_circuits import head_circuit, readout_observables
+from qllmft_engine.torch.devices import torch_devices
 
 ROOT = Path(__file__).parents[3]
 NO_DRIVER = "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed a driver"

@@ -6,10 +6,10 @@ import torch
 from qiskit_reference import z_values
 from reference_circuits import jacobian_by_shifts, z_string
 
-from qllmft.heads.autograd import expectations
 from qllmft_base.errors import UserError
 from qllmft_circuits import encoder_circuit
 from qllmft_engine import AdjointEngine, lower
+from qllmft_engine.torch.autograd import expectations
 
 N = 4
 

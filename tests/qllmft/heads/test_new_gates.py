@@ -48,7 +48,7 @@ def test_a_new_real_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # noqa:
 
 
 def test_a_new_complex_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # noqa: F811
-    from qllmft.heads.gpu.complex_engine import TritonComplexEngine
+    from qllmft_engine.torch.gpu.complex_engine import TritonComplexEngine
 
     add_row(monkeypatch, "twist")
     circuit = make_circuit("twist")

@@ -8,12 +8,12 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
 from test_torch_engine import answers
 from test_triton_engine import DEVICE, ON_GPU, triton  # noqa: F401  a fixture
 
-from qllmft.heads import devices
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_backends.observables import PauliObservables
 from qllmft_engine import interface
 from qllmft_engine.complex_engine import ComplexEngine
 from qllmft_engine.program import ComplexProgram, lower_complex
+from qllmft_engine.torch import devices
 
 OBSERVABLES = [
     SparsePauliOp("IIZ"),
@@ -49,7 +49,7 @@ def on_more_qubits(n_qubits):
 
 
 def assert_compiled_answers(circuit, dtype, samples, tolerance):
-    from qllmft.heads.gpu.complex_engine import TritonComplexEngine
+    from qllmft_engine.torch.gpu.complex_engine import TritonComplexEngine
 
     strings = PauliObservables.from_operators(
         on_more_qubits(circuit.num_qubits), circuit.num_qubits
@@ -75,7 +75,7 @@ def test_values_and_gradients_are_the_compiled_engines(triton, dtype, tolerance)
 
 
 def test_larger_states_are_computed_in_passes(triton, monkeypatch):  # noqa: F811
-    from qllmft.heads.gpu import complex_engine
+    from qllmft_engine.torch.gpu import complex_engine
 
     for name, number in (("WHOLE_STATE_QUBITS", 3), ("PASS_QUBITS", 3), ("CONTIGUOUS_QUBITS", 1)):
         monkeypatch.setattr(complex_engine, name, number)
@@ -104,7 +104,7 @@ def test_the_backend_runs_any_gates_and_strings_on_its_device(backend):
 
 @pytest.mark.parametrize("loads", [True, False])
 def test_probabilities_are_the_compiled_engines(triton, loads):  # noqa: F811
-    from qllmft.heads.gpu.complex_engine import TritonComplexEngine
+    from qllmft_engine.torch.gpu.complex_engine import TritonComplexEngine
 
     program = lower_complex(mixed_circuit(3, loads=loads))
     strings = PauliObservables.from_operators(OBSERVABLES, 3)

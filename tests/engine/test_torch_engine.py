@@ -20,14 +20,15 @@ from reference_circuits import (
 from qllmft.cli.main import main
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
-from qllmft.heads import TorchEngine, build_classifier, torch_engine
-from qllmft.heads.autograd import expectations
-from qllmft.heads.devices import torch_devices
-from qllmft.heads.state_vectors import final_states, string_signs
+from qllmft.heads import TorchEngine, build_classifier
 from qllmft_backends import BackendError, UnknownBackendError, create
 from qllmft_base.errors import UserError
 from qllmft_circuits import encoder_circuit
 from qllmft_engine import AdjointEngine, GaussianShots, interface, lower
+from qllmft_engine.torch import engine as torch_engine
+from qllmft_engine.torch.autograd import expectations
+from qllmft_engine.torch.devices import torch_devices
+from qllmft_engine.torch.state_vectors import final_states, string_signs
 
 KINDS = [
     (device, dtype)

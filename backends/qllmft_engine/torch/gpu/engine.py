@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qllmft.heads.gpu import real_gates
-from qllmft.heads.gpu import real_kernels as kernels
-from qllmft.heads.gpu.launches import launch
-from qllmft.heads.gpu.passes import MergedGate, merge_rotations, split_into_passes
-from qllmft.heads.state_vectors import string_signs
-from qllmft.heads.torch_engine import TorchEngine, TorchTape
 from qllmft_engine.program.gates import FactorKind
 from qllmft_engine.program.operations import FIXED_PARTS
+from qllmft_engine.torch.engine import TorchEngine, TorchTape
+from qllmft_engine.torch.gpu import real_gates
+from qllmft_engine.torch.gpu import real_kernels as kernels
+from qllmft_engine.torch.gpu.launches import launch
+from qllmft_engine.torch.gpu.passes import MergedGate, merge_rotations, split_into_passes
+from qllmft_engine.torch.state_vectors import string_signs
 
 SMALL_STATE_QUBITS = 13  # qubits of a state in the registers of one program of the grid
 PASS_QUBITS = 10  # qubits of a pass over larger states

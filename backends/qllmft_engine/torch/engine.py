@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qllmft.heads import shots as shots_of_states
-from qllmft.heads.state_vectors import Gate, StateVectors, final_states, string_signs
 from qllmft_backends import BackendError
 from qllmft_engine import GaussianShots, Program
 from qllmft_engine.interface import EngineBase
+from qllmft_engine.torch import shots as shots_of_states
+from qllmft_engine.torch.state_vectors import Gate, StateVectors, final_states, string_signs
 
 EVALUATION_BYTES = 2**28  # of states held at once in a pass without gradient
 

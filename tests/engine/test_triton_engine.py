@@ -10,13 +10,13 @@ from qiskit import QuantumCircuit
 from reference_circuits import every_gate, masks_of_every_weight, reuploading
 from test_torch_engine import STARTS, TOLERANCE, answers
 
-from qllmft.heads import devices
-from qllmft.heads.gpu.passes import merge_rotations, split_into_passes
-from qllmft.heads.state_vectors import final_states
-from qllmft.heads.torch_engine import TorchEngine
 from qllmft_circuits import encoder_circuit, head_circuit
 from qllmft_engine import AdjointEngine, GaussianShots, lower
 from qllmft_engine.program import Op
+from qllmft_engine.torch import devices
+from qllmft_engine.torch.engine import TorchEngine
+from qllmft_engine.torch.gpu.passes import merge_rotations, split_into_passes
+from qllmft_engine.torch.state_vectors import final_states
 
 DEVICE = devices.torch_devices()[-1]
 ON_GPU = pytest.mark.skipif(DEVICE == "cpu", reason="no GPU answers here")
@@ -28,7 +28,7 @@ def triton():
     module = pytest.importorskip("triton")
     if DEVICE == "cpu" and not module.knobs.runtime.interpret:
         pytest.skip("Triton was imported before its interpreter was asked for")
-    from qllmft.heads.gpu import engine
+    from qllmft_engine.torch.gpu import engine
 
     return engine
 

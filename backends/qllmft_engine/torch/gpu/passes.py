@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qllmft.heads.state_vectors import Gate
 from qllmft_engine.program.operations import Op
+from qllmft_engine.torch.state_vectors import Gate
 
 
 class MergedGate(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from qllmft.heads.torch_engine import TorchEngine
 from qllmft_backends import BackendError, UnsupportedGateError
 from qllmft_engine.interface import Engine
 from qllmft_engine.program import ComplexProgram, Program
+from qllmft_engine.torch.engine import TorchEngine
 
 TRITON_DEVICE_KINDS = ("cuda", "xpu")  # kinds of devices for which torch's wheels bring Triton
 
@@ -64,8 +64,8 @@ class DeviceEngines:
                 )
             return TorchEngine(program, strings, dtype, self.device)
         # importing Triton takes seconds
-        from qllmft.heads.gpu.complex_engine import TritonComplexEngine
-        from qllmft.heads.gpu.engine import TritonEngine
+        from qllmft_engine.torch.gpu.complex_engine import TritonComplexEngine
+        from qllmft_engine.torch.gpu.engine import TritonEngine
 
         if isinstance(program, ComplexProgram):
             return TritonComplexEngine(program, strings, dtype, self.device)
@@ -84,7 +84,7 @@ def compile_kernels_together() -> AbstractContextManager[None]:
     """
     if find_spec("triton") is None:
         return nullcontext()
-    from qllmft.heads.gpu.launches import compile_together
+    from qllmft_engine.torch.gpu.launches import compile_together
 
     return compile_together()
 

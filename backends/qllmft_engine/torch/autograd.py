@@ -9,16 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qllmft.heads.torch_engine import TensorEngine
-from qllmft.heads.transforms import (
+from qllmft_base.errors import UserError
+from qllmft_engine.interface import Differentiable
+from qllmft_engine.program.angles import AngleMap
+from qllmft_engine.torch.engine import TensorEngine
+from qllmft_engine.torch.transforms import (
     RowFunction,
     refuse_batched_cotangent,
     refuse_second_derivative,
     transforms_active,
 )
-from qllmft_base.errors import UserError
-from qllmft_engine.interface import Differentiable
-from qllmft_engine.program.angles import AngleMap
 
 
 class _Expectations(torch.autograd.Function):

@@ -7,13 +7,13 @@ import pytest
 import torch
 from test_triton_engine import DEVICE, request, triton  # noqa: F401
 
-from qllmft.heads.devices import compile_kernels_together
 from qllmft_circuits import head_circuit
+from qllmft_engine.torch.devices import compile_kernels_together
 
 
 @pytest.fixture
 def launches(triton):  # noqa: F811
-    from qllmft.heads.gpu import launches
+    from qllmft_engine.torch.gpu import launches
 
     return launches
 

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qllmft.heads.gpu import complex_kernels as kernels
-from qllmft.heads.gpu.engine import TablePass, count_warps
-from qllmft.heads.gpu.launches import launch
-from qllmft.heads.gpu.matrices import entries, one_angle_gates
-from qllmft.heads.gpu.passes import MergedGate, Pass, split_into_passes
-from qllmft.heads.state_vectors import string_signs
-from qllmft.heads.torch_engine import EVALUATION_BYTES, Array, TensorEngine, convert_like
 from qllmft_backends import BackendError
 from qllmft_backends.observables import PauliObservables
 from qllmft_engine.complex_engine import move_to_wires
 from qllmft_engine.program import ComplexProgram
+from qllmft_engine.torch.engine import EVALUATION_BYTES, Array, TensorEngine, convert_like
+from qllmft_engine.torch.gpu import complex_kernels as kernels
+from qllmft_engine.torch.gpu.engine import TablePass, count_warps
+from qllmft_engine.torch.gpu.launches import launch
+from qllmft_engine.torch.gpu.matrices import entries, one_angle_gates
+from qllmft_engine.torch.gpu.passes import MergedGate, Pass, split_into_passes
+from qllmft_engine.torch.state_vectors import string_signs
 
 WHOLE_STATE_QUBITS = 11  # qubits of a state that one program of the grid holds
 PASS_QUBITS = 10  # qubits of a pass over larger states

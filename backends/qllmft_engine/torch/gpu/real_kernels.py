@@ -6,7 +6,7 @@ Small circuits have S whole states in a program. Larger ones have a block of one
 import triton
 import triton.language as tl
 
-from qllmft.heads.gpu.real_gates import apply_gates, undo_gates
+from qllmft_engine.torch.gpu.real_gates import apply_gates, undo_gates
 
 # arguments that change with the circuit or the batch, so that no kernel is compiled for their values
 INTEGERS = (

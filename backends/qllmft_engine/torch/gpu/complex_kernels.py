@@ -9,8 +9,8 @@ M, its derivative is G·M for a constant matrix G, the generator.
 import triton
 import triton.language as tl
 
-from qllmft.heads.gpu.real_gates import lane_partners, register_partners, warp_partners
-from qllmft.heads.gpu.real_kernels import place, sample_and_block
+from qllmft_engine.torch.gpu.real_gates import lane_partners, register_partners, warp_partners
+from qllmft_engine.torch.gpu.real_kernels import place, sample_and_block
 
 ROW = 3  # numbers of a row
 ENTRIES = 8  # numbers of a matrix
