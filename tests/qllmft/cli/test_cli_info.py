@@ -147,7 +147,7 @@ def test_one_table_of_the_paper(cli):
     assert not any(row["source"] for row in ours)
 
 
-def test_a_run_has_load_and_gain_by_hand(run, cli):
+def test_a_run_has_circuit_dependence_and_gain_by_hand(run, cli):
     """By scikit-learn on the latent values of the stored model, and the interval of the discordant texts."""
     _, _, splits = texts_of_run(run.path)
     predictor = Predictor.load(run.path)
@@ -179,7 +179,7 @@ def test_a_run_has_load_and_gain_by_hand(run, cli):
     difference = DiscordantTexts(int((right > 0).sum()), int((right < 0).sum()), len(right))
     assert shown["gain"]["interval95"] == pytest.approx(difference.interval)
     lines = " ".join(cli("info", run.path)[0].split())
-    assert f"Circuit: {100 * shown['load']:.0f} % of predicted labels change" in lines
+    assert f"Circuit: {100 * shown['circuit_dependence']:.0f} % of predicted labels change" in lines
     assert "Head minus no-circuit ablation: " in lines
 
 
