@@ -17,7 +17,8 @@ from qllmft_base import files
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, parse_toml, read_text, write_bytes, write_json, write_text
 
-OLD, NEW = b"old and whole", b"new and longer, also whole"
+OLD = b"old and whole"
+NEW = b"new and longer, also whole"
 
 
 def test_bytes_come_back_as_they_are_and_folders_are_made(tmp_path):
@@ -100,7 +101,8 @@ def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypat
     path = tmp_path / "file"
     write_bytes(path, OLD)
     seen = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync = os.fsync
+    real_replace = Path.replace
 
     def fsync(descriptor: int) -> None:
         beside = [p.read_bytes() for p in tmp_path.iterdir() if p != path]
@@ -191,15 +193,19 @@ def test_large_toml_is_refused_in_no_time(text):
     assert time.process_time() - started < 2
 
 
-@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 1}', '[{"b": {"a": 1, "a": 2}}]'])
-def test_a_name_twice_in_json_is_refused(text):
-    with pytest.raises(ValueError, match="the name 'a' is there twice"):
-        parse_json(text)
-
-
-@pytest.mark.parametrize("text", [r'"a\ud800"', r'{"\uDFFF": 1}', r'["\udc00\ud83d"]'])
-def test_half_of_a_surrogate_pair_in_json_is_refused(text):
-    with pytest.raises(ValueError, match="half of a surrogate pair"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1, "b": 2, "a": 1}', "the name 'a' is there twice"),
+        ('[{"b": {"a": 1, "a": 2}}]', "the name 'a' is there twice"),
+        *(
+            (text, "half of a surrogate pair")
+            for text in (r'"a\ud800"', r'{"\uDFFF": 1}', r'["\udc00\ud83d"]')
+        ),
+    ],
+)
+def test_names_twice_and_half_pairs_in_json_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
         parse_json(text)
 
 

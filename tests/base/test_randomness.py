@@ -43,16 +43,16 @@ def test_every_consumer_and_every_seed_has_a_seed_of_its_own():
 
 
 def test_generators_repeat_themselves_and_differ_from_each_other():
-    def of_torch(seed, *names):
+    def torch_numbers(seed, *names):
         return tuple(torch.rand(8, generator=torch_generator(seed, *names)).tolist())
 
-    def of_numpy(seed, *names):
+    def numpy_numbers(seed, *names):
         return tuple(numpy_generator(seed, *names).random(8))
 
-    for draw in (of_torch, of_numpy):
-        drawn = {names: draw(5, *names) for names in CONSUMERS}
-        assert drawn == {names: draw(5, *names) for names in CONSUMERS}
-        assert len({*drawn.values(), draw(6, *CONSUMERS[0])}) == len(CONSUMERS) + 1
+    for draw in (torch_numbers, numpy_numbers):
+        numbers = {names: draw(5, *names) for names in CONSUMERS}
+        assert numbers == {names: draw(5, *names) for names in CONSUMERS}
+        assert len({*numbers.values(), draw(6, *CONSUMERS[0])}) == len(CONSUMERS) + 1
 
 
 def test_deriving_leaves_the_global_generators_alone():

@@ -46,10 +46,10 @@ def weights(module):
 
 
 def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path):
-    before = weights(model.model_body)
+    initial_weights = weights(model.model_body)
     torch.manual_seed(0)
     model.fit(TEXTS, LABELS, num_epochs=16, head_learning_rate=0.1, **HOW)
-    assert (weights(model.model_body) == before).all()
+    assert (weights(model.model_body) == initial_weights).all()
     assert model.predict(TEXTS) == [NAMES[label] for label in LABELS]
     expected = model.predict_proba(TEXTS)
     model.save_pretrained(tmp_path)
@@ -62,12 +62,13 @@ def test_a_head_learns_on_a_frozen_body_and_is_saved_and_loaded(model, tmp_path)
     names = [a for _, a, _ in pickletools.genops(content) if isinstance(a, str)]
     assert names == ["qllmft_doors.setfit", "restore_head"]
     model.model_head.save(tmp_path)
-    other = SetFitModel(model.model_body, QuantumSetFitHead.load(tmp_path), labels=NAMES)
-    assert (other.predict_proba(TEXTS) == expected).all()
+    reloaded = SetFitModel(model.model_body, QuantumSetFitHead.load(tmp_path), labels=NAMES)
+    assert (reloaded.predict_proba(TEXTS) == expected).all()
 
 
 def test_body_and_head_learn_end_to_end(model):
-    body, head = weights(model.model_body), weights(model.model_head)
+    body = weights(model.model_body)
+    head = weights(model.model_head)
     rates = {"head_learning_rate": 0.1, "body_learning_rate": 1e-4}
     model.fit(TEXTS, LABELS, num_epochs=1, end_to_end=True, **rates, **HOW)
     assert not (weights(model.model_body) == body).all()
@@ -77,7 +78,8 @@ def test_body_and_head_learn_end_to_end(model):
 def test_setfits_trainer_tunes_the_body_and_then_trains_the_head(model, tmp_path):
     from datasets import Dataset
 
-    body, head = weights(model.model_body), weights(model.model_head)
+    body = weights(model.model_body)
+    head = weights(model.model_head)
     quiet = {"eval_strategy": "no", "save_strategy": "no", "report_to": "none"}
     arguments = TrainingArguments(
         output_dir=str(tmp_path), num_epochs=(1, 1), max_steps=2, **quiet, **HOW
@@ -95,9 +97,9 @@ def test_the_interface_is_that_of_setfits_own_head():
     for head in (ours, theirs):
         logits, probabilities = head(vectors)
         torch.testing.assert_close(probabilities, torch.softmax(logits, dim=1))
-        found = head({"sentence_embedding": vectors}, temperature=2.0)
-        assert set(found) == {"sentence_embedding", "logits", "probs"}
-        torch.testing.assert_close(found["logits"], logits * (1 + 1e-5) / (2 + 1e-5))
+        outputs = head({"sentence_embedding": vectors}, temperature=2.0)
+        assert set(outputs) == {"sentence_embedding", "logits", "probs"}
+        torch.testing.assert_close(outputs["logits"], logits * (1 + 1e-5) / (2 + 1e-5))
         assert (head.predict(vectors) == probabilities.argmax(dim=1)).all()
         assert head.predict_proba(vectors).shape == (5, 3)
         assert head.device == torch.device("cpu")
@@ -112,10 +114,10 @@ def test_the_interface_is_that_of_setfits_own_head():
 )
 def test_a_pickle_gives_the_head_again(preset):
     head = QuantumSetFitHead(16, 2, preset=preset, temperature=0.5, seed=7).to("cpu")
-    again = pickle.loads(pickle.dumps(head))
-    assert again.get_config_dict() == head.get_config_dict()
+    unpickled = pickle.loads(pickle.dumps(head))
+    assert unpickled.get_config_dict() == head.get_config_dict()
     vectors = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32))
-    assert (again.eval()(vectors)[0] == head.eval()(vectors)[0]).all()
+    assert (unpickled.eval()(vectors)[0] == head.eval()(vectors)[0]).all()
 
 
 def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tmp_path):
@@ -124,18 +126,18 @@ def test_any_number_of_labels_per_text_as_setfit_trains_and_gives_them(model, tm
     several = SetFitModel(multi_target_strategy="multi-output", **parts)
     table = np.stack([np.eye(3, dtype=int)[LABELS][:, i] for i in range(3)], axis=1)
     table[::2, 2] = 1
-    before = binary_loss(several, table)
+    initial_loss = binary_loss(several, table)
     several.fit(TEXTS, table.tolist(), num_epochs=20, head_learning_rate=0.1, **HOW)
-    assert binary_loss(several, table) < before
+    assert binary_loss(several, table) < initial_loss
     probabilities = several.predict_proba(TEXTS, as_numpy=True)
     assert (several.predict(TEXTS, as_numpy=True) == (probabilities >= 0.5)).all()
     assert not np.allclose(probabilities.sum(axis=1), 1)
     several.save_pretrained(tmp_path / "model")
     head.save(tmp_path)
-    again = QuantumSetFitHead.load(tmp_path)
-    assert again.multitarget
+    reloaded = QuantumSetFitHead.load(tmp_path)
+    assert reloaded.multitarget
     vectors = torch.as_tensor(several.encode(TEXTS))
-    assert torch.equal(again.predict(vectors), head.predict(vectors))
+    assert torch.equal(reloaded.predict(vectors), head.predict(vectors))
     with pytest.raises(
         UserError, match=r"have the shape \(6,\), expected \(6, 3\) with 0 or 1 for"
     ):
@@ -150,8 +152,6 @@ def binary_loss(model, table):
 def test_what_a_quantum_head_does_not_do_is_refused(model):
     with pytest.raises(UserError, match=r"have the shape \(6, 3\), expected one label per text"):
         model.fit(TEXTS, np.eye(3)[LABELS].tolist(), num_epochs=1, head_learning_rate=0.1, **HOW)
-    with pytest.raises(UserError, match=r"encoder qubits hold"):
-        QuantumSetFitHead(4_000)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,12 @@ def test_what_a_quantum_head_does_not_do_is_refused(model):
         ({"settings": {"train": {"lr": 0.1}}}, "settings holds train.lr, expected settings of mo"),
         ({"temperature": float("nan")}, "temperature is nan, expected a number above 0"),
         ({"temperature": "a"}, "temperature is 'a', expected a number above 0"),
+        ({"in_features": 4_000}, "encoder qubits hold"),
     ],
 )
 def test_arguments_without_effect_or_meaning_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
-        QuantumSetFitHead(8, **arguments)
+        QuantumSetFitHead(**{"in_features": 8} | arguments)
 
 
 def test_settings_of_a_section_keep_the_others_of_the_preset():

@@ -94,24 +94,28 @@ def test_days_of_numpy_are_classes_as_in_scikit_learn():
     assert plain_array(days) is days
 
 
-@pytest.mark.parametrize("kind", MISSING)
-def test_a_missing_value_is_named_with_its_row(kind):
-    with pytest.raises(
-        UserError, match=r"row 3 of y is .*, expected a label. Fill it in, or leave"
-    ):
-        plain_array(MISSING[kind])
-
-
-@pytest.mark.parametrize("kind", OTHER_TYPES)
-def test_a_label_that_is_neither_text_nor_number_is_refused(kind):
-    labels, remedy = OTHER_TYPES[kind]
-    with pytest.raises(UserError, match=rf"y has .* of the type .*, expected a label\. {remedy}"):
-        plain_array(labels)
-
-
-def test_days_are_no_numbers():
-    with pytest.raises(UserError, match="'2026-01-01' of the type datetime64, expected a number"):
-        plain_array(np.array(DAYS, dtype="datetime64[D]"), numeric=True)
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        *(
+            (labels, {}, r"row 3 of y is .*, expected a label. Fill it in, or leave")
+            for labels in MISSING.values()
+        ),
+        *(
+            (labels, {}, rf"y has .* of the type .*, expected a label\. {remedy}")
+            for labels, remedy in OTHER_TYPES.values()
+        ),
+        (
+            np.array(DAYS, dtype="datetime64[D]"),
+            {"numeric": True},
+            "'2026-01-01' of the type datetime64, expected a number",
+        ),
+    ],
+    ids=[*MISSING, *OTHER_TYPES, "days as numbers"],
+)
+def test_missing_labels_and_other_types_are_refused(values, options, message):
+    with pytest.raises(UserError, match=message):
+        plain_array(values, **options)
 
 
 def test_what_scikit_learn_refuses_itself_is_left_to_it():

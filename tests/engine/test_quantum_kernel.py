@@ -46,8 +46,8 @@ def states(circuit, x):
     return np.array([Statevector(circuit.assign_parameters(row)).data for row in x])
 
 
-def fidelities(left, right):
-    return np.abs(left.conj() @ right.T) ** 2
+def fidelities(states, right):
+    return np.abs(states.conj() @ right.T) ** 2
 
 
 def bloch_vectors(circuit, x):
@@ -85,9 +85,9 @@ def test_fidelities_are_those_of_qiskits_kernel_and_of_qiskits_states(circuit):
     kernel = QuantumKernel(circuit)
     reference = FidelityStatevectorKernel(feature_map=circuit)
     assert isinstance(kernel, BaseKernel)
-    for others in (None, x.copy(), y):
+    for columns in (None, x.copy(), y):
         np.testing.assert_allclose(
-            kernel.evaluate(x, others), reference.evaluate(x, others), atol=1e-10, rtol=0
+            kernel.evaluate(x, columns), reference.evaluate(x, columns), atol=1e-10, rtol=0
         )
     np.testing.assert_allclose(
         kernel.evaluate(x, y), fidelities(states(circuit, x), states(circuit, y)), atol=1e-10
@@ -99,12 +99,12 @@ def test_blocks_of_any_size_give_the_same_matrix(circuit, monkeypatch):
     x = rows(11, 3)
     y = rows(7, 3, seed=1)
     kernel = QuantumKernel(circuit)
-    whole = kernel.evaluate(x)
-    other = kernel.evaluate(x, y)
+    matrix = kernel.evaluate(x)
+    rectangle = kernel.evaluate(x, y)
     monkeypatch.setattr(qllmft_engine.quantum_kernel, "PART_ROWS", 2)
     monkeypatch.setattr(qllmft_engine.quantum_kernel, "FIRST_PARTS", 2)
-    np.testing.assert_allclose(kernel.evaluate(x), whole, atol=1e-14)
-    np.testing.assert_allclose(kernel.evaluate(x, y), other, atol=1e-14)
+    np.testing.assert_allclose(kernel.evaluate(x), matrix, atol=1e-14)
+    np.testing.assert_allclose(kernel.evaluate(x, y), rectangle, atol=1e-14)
     assert (kernel.evaluate(x) == kernel.evaluate(x).T).all()
 
 
@@ -151,43 +151,43 @@ def test_shots_are_frequencies_of_their_fidelity_and_repeat_with_their_seed():
     exact = QuantumKernel(circuit).evaluate(x)
     settings = {"shots": 500, "enforce_psd": False}
     kernel = QuantumKernel(circuit, **settings, seed=7)
-    drawn = kernel.evaluate(x)
-    assert (drawn == drawn.T).all()
-    assert (np.diag(drawn) == 1).all()
-    assert drawn[0, -1] == drawn[-1, 0] == 1
+    frequencies = kernel.evaluate(x)
+    assert (frequencies == frequencies.T).all()
+    assert (np.diag(frequencies) == 1).all()
+    assert frequencies[0, -1] == frequencies[-1, 0] == 1
     pairs = np.triu_indices(30, 1)
-    deviations = (drawn - exact)[pairs] / np.sqrt(exact * (1 - exact) / 500)[pairs]
+    deviations = (frequencies - exact)[pairs] / np.sqrt(exact * (1 - exact) / 500)[pairs]
     assert abs(deviations.mean()) < 4 / np.sqrt(deviations.size)
     assert abs(deviations.std() - 1) < 0.15
-    assert (drawn * 500 % 1 == 0).all()
-    np.testing.assert_array_equal(kernel.evaluate(x), drawn)
-    assert (QuantumKernel(circuit, **settings, seed=8).evaluate(x) != drawn).any()
-    other = kernel.evaluate(x, x[:9])
-    assert np.abs(other - exact[:, :9]).max() < 5 * 0.5 / np.sqrt(500)
+    assert (frequencies * 500 % 1 == 0).all()
+    np.testing.assert_array_equal(kernel.evaluate(x), frequencies)
+    assert (QuantumKernel(circuit, **settings, seed=8).evaluate(x) != frequencies).any()
+    rectangle = kernel.evaluate(x, x[:9])
+    assert np.abs(rectangle - exact[:, :9]).max() < 5 * 0.5 / np.sqrt(500)
 
 
 def test_one_shot_gives_0_or_1():
-    drawn = QuantumKernel(zz_feature_map(3), shots=1, enforce_psd=False).evaluate(rows(20, 3))
-    assert set(drawn.ravel()) == {0.0, 1.0}
+    frequencies = QuantumKernel(zz_feature_map(3), shots=1, enforce_psd=False).evaluate(rows(20, 3))
+    assert set(frequencies.ravel()) == {0.0, 1.0}
 
 
 def test_a_matrix_with_shots_becomes_the_closest_semidefinite_one():
     circuit = zz_feature_map(3)
     x = rows(40, 3)
-    drawn = QuantumKernel(circuit, shots=50, enforce_psd=False).evaluate(x)
+    frequencies = QuantumKernel(circuit, shots=50, enforce_psd=False).evaluate(x)
     kernel = QuantumKernel(circuit, shots=50)
-    assert np.linalg.eigvalsh(drawn)[0] < -0.01
+    assert np.linalg.eigvalsh(frequencies)[0] < -0.01
     assert np.linalg.eigvalsh(kernel.evaluate(x))[0] > -1e-12
-    np.testing.assert_allclose(kernel.evaluate(x), kernel._make_psd(drawn), atol=1e-10)
+    np.testing.assert_allclose(kernel.evaluate(x), kernel._make_psd(frequencies), atol=1e-10)
 
 
 @pytest.mark.parametrize("circuit", [zz_feature_map(4), real_map(3)])
 def test_a_projected_kernel_is_that_of_qiskits_reduced_density_matrices(circuit):
     x = rows(6, circuit.num_parameters)
     y = rows(4, circuit.num_parameters, seed=1)
-    left = bloch_vectors(circuit, x)
+    bloch = bloch_vectors(circuit, x)
     right = bloch_vectors(circuit, y)
-    squares = ((left[:, None] - right[None]) ** 2).sum(axis=(2, 3)) / 2  # Frobenius norms
+    squares = ((bloch[:, None] - right[None]) ** 2).sum(axis=(2, 3)) / 2  # Frobenius norms
     kernel = QuantumKernel(circuit, "projected", gamma=0.7)
     np.testing.assert_allclose(kernel.evaluate(x, y), np.exp(-0.7 * squares), atol=1e-10)
     assert (np.diag(kernel.evaluate(x)) == 1).all()
@@ -216,16 +216,16 @@ def test_a_projected_kernel_with_shots_converges_and_repeats_with_its_seed():
     x = rows(6, 3)
     exact = QuantumKernel(circuit, "projected").evaluate(x)
     kernel = QuantumKernel(circuit, "projected", shots=4000, seed=3)
-    drawn = kernel.evaluate(x)
-    assert 0 < np.abs(drawn - exact).max() < 0.05
-    np.testing.assert_array_equal(kernel.evaluate(x), drawn)
+    estimate = kernel.evaluate(x)
+    assert 0 < np.abs(estimate - exact).max() < 0.05
+    np.testing.assert_array_equal(kernel.evaluate(x), estimate)
     on_backend = QuantumKernel(
         circuit,
         "projected",
         backend=create("adjoint", {"shots": 4000, "seed": 3, "dtype": "float64"}),
     )
-    np.testing.assert_array_equal(on_backend.evaluate(x), drawn)
-    assert (QuantumKernel(circuit, "projected", shots=4000).evaluate(x) != drawn).any()
+    np.testing.assert_array_equal(on_backend.evaluate(x), estimate)
+    assert (QuantumKernel(circuit, "projected", shots=4000).evaluate(x) != estimate).any()
 
 
 def test_scikit_learn_takes_the_kernel_as_a_function_and_as_a_matrix():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,6 @@ from reference_circuits import (
     z_string,
 )
 
-from qllmft.cli.main import main
 from qllmft.config import ModelConfig
 from qllmft.config.presets import load_preset
 from qllmft.heads import TorchEngine, build_classifier
@@ -56,9 +56,9 @@ def request(n_qubits, start, samples=5, *, shared=False, circuit=None, masks=Non
     return program, masks, (angles[0] if shared else angles, amplitudes), cotangent
 
 
-def answers(engine, given, cotangent):
+def answers(engine, inputs, cotangent):
     """Values, and the gradients of the angles and of the amplitudes."""
-    values, tape = engine.forward(*given)
+    values, tape = engine.forward(*inputs)
     return values, *engine.vjp(tape, cotangent, amplitudes=True)
 
 
@@ -72,17 +72,17 @@ def close(got, expected, dtype, device="cpu"):
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("n_qubits", [3, 4, 6, 9])
 def test_values_and_gradients_are_the_compiled_engines(n_qubits, start, device, dtype):
-    program, masks, given, cotangent = request(n_qubits, start)
+    program, masks, inputs, cotangent = request(n_qubits, start)
     engine = TorchEngine(program, masks, dtype, device)
-    expected = answers(AdjointEngine(program, masks, dtype), given, cotangent)
-    for got, wanted in zip(answers(engine, given, cotangent), expected, strict=True):
-        close(got, wanted, dtype, device)
-    close(engine.values(*given), expected[0], dtype, device)
+    expected = answers(AdjointEngine(program, masks, dtype), inputs, cotangent)
+    for got, expected_array in zip(answers(engine, inputs, cotangent), expected, strict=True):
+        close(got, expected_array, dtype, device)
+    close(engine.values(*inputs), expected[0], dtype, device)
 
 
 @EVERY_KIND
 def test_the_papers_encoder_has_one_gradient_for_a_batch_with_shared_angles(device, dtype):
-    program, masks, given, cotangent = request(
+    program, masks, inputs, cotangent = request(
         10,
         "fewer amplitudes",
         16,
@@ -90,12 +90,12 @@ def test_the_papers_encoder_has_one_gradient_for_a_batch_with_shared_angles(devi
         circuit=encoder_circuit(10, 28),
         masks=1 << np.arange(10),
     )
-    got = answers(TorchEngine(program, masks, dtype, device), given, cotangent)
+    got = answers(TorchEngine(program, masks, dtype, device), inputs, cotangent)
     assert got[1].shape == (280,)
-    for mine, wanted in zip(
-        got, answers(AdjointEngine(program, masks, dtype), given, cotangent), strict=True
+    for mine, expected in zip(
+        got, answers(AdjointEngine(program, masks, dtype), inputs, cotangent), strict=True
     ):
-        close(mine, wanted, dtype, device)
+        close(mine, expected, dtype, device)
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -118,12 +118,12 @@ def test_values_are_qiskits_and_gradients_those_of_the_shift_rule(start):
 
 
 def test_the_sweep_gives_the_gradients_of_autograd():
-    program, masks, given, cotangent = request(5, "all amplitudes")
-    angles, states = (torch.from_numpy(part).requires_grad_() for part in given)
+    program, masks, inputs, cotangent = request(5, "all amplitudes")
+    angles, states = (torch.from_numpy(part).requires_grad_() for part in inputs)
     final = final_states(program.ops.tolist(), states, (angles / 2).cos(), (angles / 2).sin())
     signs = string_signs(5, masks.tolist()).double()
     (final.square() @ signs * torch.from_numpy(cotangent)).sum().backward()
-    _, by_angle, by_amplitude = answers(TorchEngine(program, masks, "float64"), given, cotangent)
+    _, by_angle, by_amplitude = answers(TorchEngine(program, masks, "float64"), inputs, cotangent)
     close(by_angle, angles.grad.numpy(), "float64")
     close(by_amplitude, states.grad.numpy(), "float64")
 
@@ -136,58 +136,59 @@ def test_large_angles_keep_their_digits_in_single_precision():
 
 
 def test_answers_are_of_the_kind_of_the_question():
-    program, masks, given, cotangent = request(3, "all amplitudes")
+    program, masks, inputs, cotangent = request(3, "all amplitudes")
     engine = TorchEngine(program, masks, "float64")
-    tensors = [torch.from_numpy(part) for part in given]
-    for got, wanted in zip(
+    tensors = [torch.from_numpy(part) for part in inputs]
+    for got, expected in zip(
         answers(engine, tensors, torch.from_numpy(cotangent)),
-        answers(engine, given, cotangent),
+        answers(engine, inputs, cotangent),
         strict=True,
     ):
         assert isinstance(got, torch.Tensor)
-        np.testing.assert_array_equal(got.numpy(), wanted)
+        np.testing.assert_array_equal(got.numpy(), expected)
 
 
 def test_a_second_sweep_of_a_tape_and_a_copy_of_the_engine_give_the_same_bits():
-    program, masks, given, cotangent = request(4, "fewer amplitudes")
+    program, masks, inputs, cotangent = request(4, "fewer amplitudes")
     engine = TorchEngine(program, masks)
-    _, tape = engine.forward(*given)
+    _, tape = engine.forward(*inputs)
     first = engine.vjp(tape, cotangent, amplitudes=True)
-    for again in (
+    for sweep in (
         engine.vjp(tape, cotangent, amplitudes=True),
-        answers(copy.deepcopy(engine), given, cotangent)[1:],
-        answers(pickle.loads(pickle.dumps(engine)), given, cotangent)[1:],
+        answers(copy.deepcopy(engine), inputs, cotangent)[1:],
+        answers(pickle.loads(pickle.dumps(engine)), inputs, cotangent)[1:],
     ):
-        for got, wanted in zip(again, first, strict=True):
-            np.testing.assert_array_equal(got, wanted)
+        for got, expected in zip(sweep, first, strict=True):
+            np.testing.assert_array_equal(got, expected)
     assert engine.double.dtype == "float64"
 
 
 def test_a_large_batch_is_evaluated_in_parts(monkeypatch):
-    program, masks, given, _ = request(4, "fewer amplitudes", 7)
+    program, masks, inputs, _ = request(4, "fewer amplitudes", 7)
     engine = TorchEngine(program, masks, "float64")
-    whole = engine.values(*given)
+    all_values = engine.values(*inputs)
     monkeypatch.setattr(torch_engine, "EVALUATION_BYTES", 2 * 8 * 2**4)
-    np.testing.assert_array_equal(engine.values(*given), whole)
+    np.testing.assert_array_equal(engine.values(*inputs), all_values)
 
 
 @pytest.mark.parametrize("samples", [0, 2])
 @pytest.mark.parametrize("masks", [[], [1, 6]])
 def test_nothing_to_do_has_the_compiled_engines_shapes(samples, masks):
     for circuit in (QuantumCircuit(3), every_gate(3)):
-        program, masks = lower(circuit), np.array(masks, np.int64)
+        program = lower(circuit)
+        masks = np.array(masks, np.int64)
         for amplitudes in (None, np.ones((samples, 5))):
-            given = np.zeros((samples, program.n_angles)), amplitudes
-            got, wanted = (
-                answers(engine(program, masks), given, np.ones((samples, len(masks))))
+            inputs = np.zeros((samples, program.n_angles)), amplitudes
+            got, expected = (
+                answers(engine(program, masks), inputs, np.ones((samples, len(masks))))
                 for engine in (TorchEngine, AdjointEngine)
             )
-            for mine, theirs in zip(got, wanted, strict=True):
+            for mine, theirs in zip(got, expected, strict=True):
                 close(mine, theirs, "float32")
 
 
 def test_memory_that_does_not_suffice_is_refused_with_the_remedy(monkeypatch):
-    program, masks, given, _ = request(4, "zero state")
+    program, masks, inputs, _ = request(4, "zero state")
     engine = TorchEngine(program, masks)
 
     def full(*arguments):
@@ -198,7 +199,7 @@ def test_memory_that_does_not_suffice_is_refused_with_the_remedy(monkeypatch):
         BackendError,
         match=r"state and co-state of 5 samples on 4 qubits, .* device 'cpu'\. Take a smaller batch",
     ):
-        engine.forward(*given)
+        engine.forward(*inputs)
 
 
 def test_a_device_without_double_precision_is_refused_with_the_remedy(monkeypatch):
@@ -222,14 +223,14 @@ def test_a_device_without_double_precision_is_refused_with_the_remedy(monkeypatc
 @pytest.fixture
 def cuda(monkeypatch):
     """The device cuda, which is the CPU."""
-    asked = []
+    devices = []
 
     def engines_on(device):
-        asked.append(device)
+        devices.append(device)
         return lambda program, masks, dtype: TorchEngine(program, masks, dtype, "cpu")
 
     monkeypatch.setattr(interface, "_providers", [engines_on])
-    return asked
+    return devices
 
 
 OBSERVABLES = [SparsePauliOp(["IIZ", "ZZI"], [0.5, -2.0]), SparsePauliOp(["ZIZ"])]
@@ -243,18 +244,18 @@ def test_the_backend_computes_on_the_device_of_its_option(cuda):
     circuit = every_gate(3)
     values = np.random.default_rng(0).uniform(-3, 3, (2, circuit.num_parameters))
     assert isinstance(gpu.compile(circuit, OBSERVABLES)[0], TorchEngine)
-    wanted, got = (
+    expected, got = (
         backend.expectations(circuit, values, OBSERVABLES).values for backend in (cpu, gpu)
     )
-    np.testing.assert_allclose(got, wanted, atol=1e-12)
-    wanted, got = (
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+    expected, got = (
         backend.gradient()
         .run([circuit], [OBSERVABLES[0]], [values[0].tolist()])
         .result()
         .gradients[0]
         for backend in (cpu, gpu)
     )
-    np.testing.assert_allclose(got, wanted, atol=1e-12)
+    np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
 def test_a_model_trains_through_it(cuda):
@@ -274,9 +275,9 @@ def test_a_model_trains_through_it(cuda):
 
 
 def test_a_layer_passes_its_checks_of_gradients():
-    program, masks, given, _ = request(3, "all amplitudes", 2)
+    program, masks, inputs, _ = request(3, "all amplitudes", 2)
     engine = TorchEngine(program, masks, "float64")
-    angles, amplitudes = (torch.from_numpy(part).requires_grad_() for part in given)
+    angles, amplitudes = (torch.from_numpy(part).requires_grad_() for part in inputs)
     assert torch.autograd.gradcheck(
         lambda *tensors: expectations(engine, *tensors), (angles, amplitudes)
     )
@@ -284,30 +285,19 @@ def test_a_layer_passes_its_checks_of_gradients():
 
 @pytest.mark.parametrize("device", sorted({"cuda", "mps", "xpu:1"} - {k for k, _ in KINDS}))
 def test_a_device_that_torch_does_not_have_is_refused_when_the_backend_is_made(device):
-    with pytest.raises(BackendError) as error:
-        create("adjoint", {"device": device})
-    for words in (
+    words = (
         f"device is {device!r}, and torch {torch.__version__} has cpu",
         "driver of that device may be missing",
         "torch was built without it (pytorch.org/get-started)",
         "or set device='cpu'.",
-    ):
-        assert words in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.skipif("cuda" in torch_devices(), reason="there is a GPU here")
-def test_the_command_line_ends_with_the_remedy_and_code_2(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        main(["train", "--data", "reviews", "--preset", "single-10q", "--device", "cuda"])
-    assert end.value.code == 2
-    assert "or set device='cpu'" in " ".join(capsys.readouterr().err.split())
-    assert not list(tmp_path.iterdir())
+    )
+    with pytest.raises(BackendError, match=".*".join(map(re.escape, words))):  # in one line
+        create("adjoint", {"device": device})
 
 
 def test_full_batch_training_is_of_the_cpu():
-    odd, cuda = load_preset("odd"), {"backend.options.device": "cuda"}
+    odd = load_preset("odd")
+    cuda = {"backend.options.device": "cuda"}
     with pytest.raises(
         UserError, match=r"'lbfgs', and it needs exact values of the engine on the CPU"
     ):
@@ -329,7 +319,8 @@ def test_without_the_heads_no_engine_is_registered(monkeypatch):
 
 
 def test_complex_gates_are_of_the_cpu_without_kernels(cuda):
-    backend, circuit = create("adjoint", {"device": "cuda"}), QuantumCircuit(3)
+    backend = create("adjoint", {"device": "cuda"})
+    circuit = QuantumCircuit(3)
     circuit.rx(0.1, 0)
     with pytest.raises(
         BackendError, match=r"device='cpu' runs all standard gates without gate noise"

@@ -85,8 +85,8 @@ def test_larger_states_are_computed_in_passes(triton, monkeypatch):  # noqa: F81
 @pytest.fixture
 def backend(triton, monkeypatch):  # noqa: F811
     """The backend whose device is that of the kernels here."""
-    made = devices.DeviceEngines(DEVICE, complex_gates=True)
-    monkeypatch.setattr(interface, "_providers", [lambda device: made])
+    engines = devices.DeviceEngines(DEVICE, complex_gates=True)
+    monkeypatch.setattr(interface, "_providers", [lambda device: engines])
     return create("adjoint", {"device": "cuda", "dtype": "float64"})
 
 
@@ -124,10 +124,11 @@ def test_the_backend_draws_counts_of_any_gates_on_its_device(backend):
     circuit = mixed_circuit(3, loads=False)
     values = np.random.default_rng(0).uniform(-3, 3, (2, circuit.num_parameters))
     cpu = create("adjoint", {"dtype": "float64"})
-    drawn = [
-        each.outcomes(circuit, values, 200, np.random.default_rng(5)) for each in (backend, cpu)
+    counts = [
+        counting_backend.outcomes(circuit, values, 200, np.random.default_rng(5))
+        for counting_backend in (backend, cpu)
     ]
-    np.testing.assert_array_equal(*drawn)
+    np.testing.assert_array_equal(*counts)
 
 
 def test_a_device_without_kernels_refuses_complex_gates_with_the_remedy():

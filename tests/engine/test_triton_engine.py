@@ -121,8 +121,8 @@ def test_a_second_sweep_and_a_copy_give_the_same_bits(triton):
     second = engine.vjp(tape, cotangent)
     copied = answers(copy.deepcopy(engine), arguments, cotangent)[1:]
     pickled = answers(pickle.loads(pickle.dumps(engine)), arguments, cotangent)[1:]
-    for again in (second, copied, pickled):
-        np.testing.assert_array_equal(again[0], first[0])
+    for sweep in (second, copied, pickled):
+        np.testing.assert_array_equal(sweep[0], first[0])
 
 
 def test_shots_are_those_of_torch_operations(triton):

@@ -28,10 +28,10 @@ WITH_FIGURES = "train_on_your_table"  # its page has every figure of a run's pag
 @pytest.fixture(autouse=True)
 def one_torch_thread():
     """One thread for torch: its threads wait for each other on a busy machine."""
-    before = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,14 +64,16 @@ def test_the_notebook_prints_what_it_is_kept_with(tmp_path, monkeypatch, capsys)
     for cell in cells:
         capsys.readouterr()
         exec("".join(cell["source"]), names)
-        kept = [
-            "".join(each["text"]) for each in cell["outputs"] if each["output_type"] == "stream"
+        outputs = [
+            "".join(output["text"])
+            for output in cell["outputs"]
+            if output["output_type"] == "stream"
         ]
-        assert capsys.readouterr().out == "".join(kept)
+        assert capsys.readouterr().out == "".join(outputs)
         assert cell["outputs"]
     (table,) = cells[0]["outputs"]
-    shown = re.sub(r"<td>[\d.]+</td></tr>", "", "".join(table["data"]["text/html"]))
-    assert re.sub(r"<td>[\d.]+</td></tr>", "", names["outcome"]._repr_html_()) == shown
+    table_html = re.sub(r"<td>[\d.]+</td></tr>", "", "".join(table["data"]["text/html"]))
+    assert re.sub(r"<td>[\d.]+</td></tr>", "", names["outcome"]._repr_html_()) == table_html
     tested = [model.tested.value for model in names["outcome"].record.models]
     assert tested[0] > 0.6, "the head learns"
 

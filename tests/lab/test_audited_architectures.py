@@ -16,18 +16,19 @@ from lab.experiments.common import DOCS, read_rows
 
 
 @pytest.fixture(autouse=True)
-def seeded():
+def fix_seed():
     torch.manual_seed(0)
 
 
 def texts(size):
     """Return three texts of 4, 2 and 1 tokens."""
     x = torch.randn(3, 4, size, dtype=torch.float64)
-    x[1, 2:], x[2, 1:] = 0.0, 0.0
+    x[1, 2:] = 0.0
+    x[2, 1:] = 0.0
     return x
 
 
-def state_of(circuit, x, weights):
+def circuit_state(circuit, x, weights):
     named = {
         p: x[p.index] if p.vector.name == "x" else weights[p.index] for p in circuit.parameters
     }
@@ -36,19 +37,21 @@ def state_of(circuit, x, weights):
 
 def both_scores(model, x):
     """Return the scores of the forward pass, and those of the states."""
-    found = model(x).detach()
-    assert model.scores(x, model.values(x, model.states(x))).detach() == pytest.approx(found)
-    return found
+    direct_scores = model(x).detach()
+    assert model.scores(x, model.values(x, model.states(x))).detach() == pytest.approx(
+        direct_scores
+    )
+    return direct_scores
 
 
-def attended(model, circuit, x, coefficient):
+def attention_scores(model, circuit, x, coefficient):
     """Return the scores of texts by loops over Qiskit's states; the coefficient is of two states."""
     weights = [head.connector.weight.tolist() for head in model.heads]
     last = model.last.weight[0].detach().numpy(), model.last.bias.item()
     scores = []
     for text in x.numpy():
         tokens = text[(text != 0).any(axis=1)]
-        query, key, value = ([state_of(circuit, t, w) for t in tokens] for w in weights)
+        query, key, value = ([circuit_state(circuit, t, w) for t in tokens] for w in weights)
         told = np.array(
             [
                 [state.expectation_value(o).real for o in model.circuits[2].observables]
@@ -62,29 +65,32 @@ def attended(model, circuit, x, coefficient):
 
 
 def test_qsann_has_the_gaussians_of_its_paper():
-    model, x = QSANN(3), texts(9)
+    model = QSANN(3)
+    x = texts(9)
     z = paulis(3, "Z")[0]
 
     def gaussian(q, k):
         return np.exp(-((q.expectation_value(z) - k.expectation_value(z)).real ** 2))
 
-    expected = attended(model, qsann_circuit(3), x, gaussian)
+    expected = attention_scores(model, qsann_circuit(3), x, gaussian)
     assert both_scores(model, x).numpy() == pytest.approx(expected, abs=1e-9)
 
 
 def test_qmsan_has_the_overlaps_of_mixed_states():
-    model, x = QMSAN(4), texts(4)
+    model = QMSAN(4)
+    x = texts(4)
 
     def overlap(q, k):
         rho, sigma = (partial_trace(state, [2, 3]).data for state in (q, k))
         return np.trace(rho @ sigma).real
 
-    expected = attended(model, qmsan_circuit(4), x, overlap)
+    expected = attention_scores(model, qmsan_circuit(4), x, overlap)
     assert both_scores(model, x).numpy() == pytest.approx(expected, abs=1e-9)
 
 
 def ansatz_14(angles, qubits):
-    circuit, slots = QuantumCircuit(qubits), iter(angles)
+    circuit = QuantumCircuit(qubits)
+    slots = iter(angles)
     for controls, step in ((range(qubits - 1, -1, -1), 1), ([qubits - 1, *range(qubits - 1)], -1)):
         for qubit in range(qubits):
             circuit.ry(next(slots), qubit)
@@ -94,7 +100,8 @@ def ansatz_14(angles, qubits):
 
 
 def test_claqs_has_the_polynomial_of_the_combined_unitaries():
-    model, x = CLAQS(3, 5, 4), texts(5)
+    model = CLAQS(3, 5, 4)
+    x = texts(5)
     states = model.states(x)[0]
     mixing = torch.view_as_complex(model.mixing.detach()).numpy()
     for text, state in zip(x, states, strict=True):
@@ -120,8 +127,9 @@ def test_discocat_is_the_contraction_of_its_words_tensors():
 
     def tensor(row, place):
         """Return the state of a word, its first wire as the first axis."""
-        sentence, kind = every[row], every[row][place][1]
-        start = sum(ANGLES[each] for _, each in sentence[:place])
+        sentence = every[row]
+        kind = every[row][place][1]
+        start = sum(ANGLES[word] for _, word in sentence[:place])
         angles = model.angles.detach().numpy()[model.places[row][start:]]
         word = QuantumCircuit(len(GRAMMAR[kind]))
         if kind == "noun":
@@ -135,12 +143,12 @@ def test_discocat_is_the_contraction_of_its_words_tensors():
         return Statevector(word).data.reshape([2] * word.num_qubits).transpose()
 
     products = ["n,nsm,m->s", "an,n,asm,m->s", "n,nsm,mb,b->s"]
-    for row, found in zip(x.tolist(), scores, strict=True):
+    for row, text_scores in zip(x.tolist(), scores, strict=True):
         form = int(model.form[row])
         words = [tensor(row, place) for place in range(len(every[row]))]
         amplitudes = np.einsum(products[form], *words)
         chances = np.abs(amplitudes) ** 2
-        assert found == pytest.approx(np.log(chances / chances.sum()), abs=1e-9)
+        assert text_scores == pytest.approx(np.log(chances / chances.sum()), abs=1e-9)
 
 
 def test_a_sentence_without_a_verb_has_no_circuit():
@@ -153,10 +161,10 @@ def test_training_finds_labels_that_need_a_bond_of_two():
     x, test = task.numbers
     model = DisCoCat(sentences()[0])
     train(model, x, task.y, rate=0.05, epochs=40)
-    found = audit_model(model, x, task.y, test, task.y_test)
-    assert found["test"] > 0.95
-    assert found["bonds"]["accuracy"] == 2
-    assert found["test_of_products"] < 0.7
+    audit = audit_model(model, x, task.y, test, task.y_test)
+    assert audit["test"] > 0.95
+    assert audit["bonds"]["accuracy"] == 2
+    assert audit["test_of_products"] < 0.7
 
 
 def test_the_page_is_that_of_the_record(monkeypatch, tmp_path):

@@ -24,8 +24,8 @@ def test_every_setting_is_a_keyword_with_its_type():
 
 
 def test_type_checkers_read_the_same_keywords():
-    made = "python -m qllmft.config.keywords"
-    assert keywords.STUB.read_text("utf-8") == keywords.stub(), made
+    command = "python -m qllmft.config.keywords"
+    assert keywords.STUB.read_text("utf-8") == keywords.stub(), command
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The configuration: defaults that depend on each other, and faults found before any work."""
 
 import pytest
-from config_errors import refused, tree_of
+from config_errors import read_error, read_tree
 from pydantic import ValidationError
 
 from qllmft.config import BodyConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, parse_config
@@ -10,7 +10,7 @@ from qllmft_base.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("tree", "where", "known"),
+    ("tree", "where", "section"),
     [
         ({"sed": 1}, "sed (got 1): seed", RunConfig),
         ({"trian": {"epochs": 1}}, "trian: train", RunConfig),
@@ -22,12 +22,12 @@ from qllmft_base.errors import UserError
         ({"data": {"": 1}}, "data. (got 1): ", DataConfig),
     ],
 )
-def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree, where, known):
+def test_an_unknown_setting_is_refused_with_the_nearest_and_all_known_ones(tree, where, section):
     where, near = where.split(": ") if ": " in where else (where.removesuffix(":"), "")
     meant = f" Did you mean {near}?" if near else ""
-    names = ", ".join(known.model_fields)
+    names = ", ".join(section.model_fields)
     expected = f"my.toml: {where}: there is no such setting.{meant} Expected one of {names}."
-    assert refused(tree) == expected
+    assert read_error(tree) == expected
 
 
 OUT_OF_RANGE = {
@@ -64,7 +64,9 @@ OUT_OF_RANGE = {
 def test_a_value_out_of_range_is_refused_with_what_was_got(setting):
     place = setting.partition("=")[0]
     between = "" if OUT_OF_RANGE[setting].startswith(".") else " "
-    assert refused(tree_of(setting)).startswith(f"my.toml: {place}{between}{OUT_OF_RANGE[setting]}")
+    assert read_error(read_tree(setting)).startswith(
+        f"my.toml: {place}{between}{OUT_OF_RANGE[setting]}"
+    )
 
 
 def test_a_file_may_begin_with_a_mark_of_its_encoding_and_is_utf_8(tmp_path):
@@ -78,12 +80,12 @@ def test_a_file_may_begin_with_a_mark_of_its_encoding_and_is_utf_8(tmp_path):
 
 def test_batch_norm_needs_two_texts_per_batch():
     model = "model.head=mlp model.encoder=none model.batch_norm=true train.batch_size="
-    assert parse_config(tree_of(f"{model}2"), "my.toml").model.batch_norm
-    assert "train.batch_size is 1. Set it to 2 or more" in refused(tree_of(f"{model}1"))
+    assert parse_config(read_tree(f"{model}2"), "my.toml").model.batch_norm
+    assert "train.batch_size is 1. Set it to 2 or more" in read_error(read_tree(f"{model}1"))
 
 
 def test_every_fault_is_told_at_once():
-    message = refused(tree_of("seed=-1 train.epochs=0 train.epoch=1 model.n_qubits=1"))
+    message = read_error(read_tree("seed=-1 train.epochs=0 train.epoch=1 model.n_qubits=1"))
     faults = (
         "seed (got -1)",
         "train.epochs (got 0)",
@@ -154,7 +156,7 @@ def test_a_model_too_large_is_refused_before_a_circuit_is_built(settings, monkey
     import qiskit
 
     monkeypatch.setattr(qiskit, "QuantumCircuit", None)
-    assert TOO_LARGE[settings] in refused(tree_of(f"model.{settings}"))
+    assert TOO_LARGE[settings] in read_error(read_tree(f"model.{settings}"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Settings that contradict each other are refused, and their neighbours are not."""
 
 import pytest
-from config_errors import refused, tree_of
+from config_errors import read_error, read_tree
 from test_message_sentences import long_sentences
 
 from qllmft.config import flat_settings, parse_config
@@ -80,7 +80,21 @@ CONTRADICTIONS = {
     f"{SINES} model.block=ry_cx": "model: start is 'sines', and block is 'ry_cx'. Set block to 'cx_ry', or leave",
     f"{SINES} model.ring=false": "model: start is 'sines', and ring is false. Set ring to true, or leave start out",
     f"{SINES} model.initial_angle=0.5": "model: start is 'sines', and initial_angle is 0.5. Leave start or",
+    f"{LINEAR} model.start=sines": "model: start is 'sines', and head is 'none'. Set head to 'quantum', or leave start",
+    f"{SINES} model.n_qubits=10 model.registers=3": "model: registers is 3, n_qubits 10 and connectivity 1. Registers "
+    "have the same number of qubits, 2 or more and above the connectivity: make n_qubits a multiple of registers",
+    f"{SINES} model.n_qubits=4 model.registers=4": "model: registers is 4, n_qubits 4 and connectivity 1. Registers",
+    f"{SINES} model.registers=7": "model: registers is 7, n_qubits 10 and connectivity 1. Registers have the same",
+    f"{SINES} model.n_qubits=40 model.n_encoders=40": "model: n_qubits is 40, encoder_qubits 14, expected at most 30, "
+    "which the engine simulates in one register: raise registers",
+    "model.n_qubits=5000 model.registers=1000 model.n_encoders=auto model.encoder_qubits=10": "model: n_qubits is 5000,"
+    " n_encoders auto, expected at most 4,096",
+    "model.n_qubits=8 model.registers=2 model.readout=first": "model: readout is 'first', and registers is 2. Several",
+    "model.n_qubits=8 model.registers=2 model.readout=latent": "model: readout is 'latent', and registers is 2.",
     # training
+    "train.patience=3 train.select=last": "train: patience is 3, and select is 'last'. Set select to 'accuracy', or",
+    "model.final_linear=false train.calibration=temperature": "train.calibration 'temperature' divides the logits of a "
+    "final linear layer, and there is none. Set model.final_linear to true, or leave calibration out",
     "train.ridge_c=2.0": "train: ridge_c is 2.0 and Adam has no ridge. Set ridge to true, or optimizer to",
     "train.ridge=true": "train.ridge is true, and model.odd is false. Set model.odd to true, or leave train.ridge out",
     "train.ridge=true train.optimizer=lbfgs": "train: ridge is true, and optimizer is 'lbfgs'. It always has a ridge",
@@ -129,7 +143,7 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("settings", CONTRADICTIONS)
 def test_a_contradiction_is_refused_with_its_section(settings):
-    message = refused(tree_of(settings))
+    message = read_error(read_tree(settings))
     assert message.startswith(f"my.toml: {CONTRADICTIONS[settings]}")
     assert "Value error" not in message
     assert long_sentences(message) == []
@@ -137,7 +151,7 @@ def test_a_contradiction_is_refused_with_its_section(settings):
 
 @pytest.mark.parametrize("settings", [LINEAR, FULL_BATCH, SINES, FOLDS])
 def test_the_settings_that_contradictions_begin_with_are_accepted(settings):
-    parse_config(tree_of(settings), "my.toml")
+    parse_config(read_tree(settings), "my.toml")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +173,7 @@ def test_the_settings_that_contradictions_begin_with_are_accepted(settings):
     ],
 )
 def test_what_lies_just_beside_a_contradiction_is_accepted(settings):
-    tree = tree_of(settings)
-    ((section, chosen),) = tree.items()
-    found = flat_settings(parse_config(tree, "my.toml"))
-    assert {name: found[f"{section}.{name}"] for name in chosen} == chosen
+    tree = read_tree(settings)
+    ((section, values),) = tree.items()
+    settings_in_use = flat_settings(parse_config(tree, "my.toml"))
+    assert {name: settings_in_use[f"{section}.{name}"] for name in values} == values

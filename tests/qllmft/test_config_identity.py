@@ -41,7 +41,7 @@ def other_value(annotation: Any, value: Any) -> Any:
     }[type(value)]()
 
 
-def names_of(annotation: object) -> list[str | None]:
+def setting_names(annotation: object) -> list[str | None]:
     """The settings of a section, or one None for a value without a section."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return list(annotation.model_fields)
@@ -51,7 +51,7 @@ def names_of(annotation: object) -> list[str | None]:
 SETTINGS = [
     (section, name)
     for section, field in RunConfig.model_fields.items()
-    for name in names_of(field.annotation)
+    for name in setting_names(field.annotation)
 ]
 
 
@@ -59,7 +59,7 @@ WITHOUT_EFFECT = ("batch_size", "batch_tokens", "device")  # settings of the bod
 OF_PAIRS = ("data", "pair_features")  # it changes nothing for single texts, the default
 
 
-def changed(section: str, name: str | None) -> RunConfig:
+def change_setting(section: str, name: str | None) -> RunConfig:
     """The default configuration with one setting changed, whether that makes sense or not."""
     config = RunConfig()
     if name is None:
@@ -71,14 +71,14 @@ def changed(section: str, name: str | None) -> RunConfig:
 
 @pytest.mark.parametrize(("section", "name"), SETTINGS)
 def test_the_identity_follows_every_setting_that_can_change_a_result(section, name):
-    config = changed(section, name)
+    config = change_setting(section, name)
     assert config != RunConfig()
-    same = (section == "body" and name in WITHOUT_EFFECT) or (section, name) == OF_PAIRS
-    assert (config.identity == RunConfig().identity) == same
+    has_no_effect = (section == "body" and name in WITHOUT_EFFECT) or (section, name) == OF_PAIRS
+    assert (config.identity == RunConfig().identity) == has_no_effect
 
 
 def test_no_two_settings_change_the_identity_alike():
-    identities = [changed(*setting).identity for setting in SETTINGS]
+    identities = [change_setting(*setting).identity for setting in SETTINGS]
     assert len(set(identities)) == len(SETTINGS) - len(WITHOUT_EFFECT) - 1 + 1, (
         "all those have the identity of the default"
     )
@@ -87,11 +87,11 @@ def test_no_two_settings_change_the_identity_alike():
 def test_the_identity_is_the_same_in_another_process_and_order():
     code = "from qllmft.config import RunConfig; print(RunConfig().identity)"
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     identity = RunConfig().identity
-    assert found.stdout.strip() == identity
+    assert process.stdout.strip() == identity
     assert len(identity) == 12
     assert int(identity, 16) >= 0
     orders = (
@@ -133,7 +133,7 @@ NAMED = [
 def test_a_run_has_the_name_of_kept_records(preset, settings, identity):
     settings = settings | HEADS_TRAINING
     if preset is None:
-        found = parse_config(with_settings({}, settings), "my.toml")
+        config = parse_config(with_settings({}, settings), "my.toml")
     else:
-        found = load_study("paper-size").load_preset(preset).config(settings)
-    assert found.identity == identity
+        config = load_study("paper-size").load_preset(preset).config(settings)
+    assert config.identity == identity

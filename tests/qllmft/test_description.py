@@ -8,7 +8,7 @@ from qllmft.heads import build_classifier
 from qllmft.templates import describe, encoder_template, head_template
 
 
-def parts_of(preset, dimension=768, n_classes=2):
+def describe_parts(preset, dimension=768, n_classes=2):
     description = describe(load_preset(preset).config().model, dimension, n_classes)
     return description, {part.name: part for part in description.parts}
 
@@ -66,14 +66,15 @@ def test_the_counts_without_a_model_are_those_of_the_built_model(settings, n_cla
     ],
 )
 def test_parameters_of_the_parts(preset, parameters):
-    _, parts = parts_of(preset)
+    _, parts = describe_parts(preset)
     assert {name: part.parameters for name, part in parts.items()} == parameters
 
 
 @pytest.mark.parametrize("q", [10, 14, 18])
 def test_gates_of_the_circuits(q):
-    _, parts = parts_of(f"single-{q}q")
-    encoder, head = parts["encoder"].circuit, parts["head"].circuit
+    _, parts = describe_parts(f"single-{q}q")
+    encoder = parts["encoder"].circuit
+    head = parts["head"].circuit
     assert (encoder.n_qubits, head.n_qubits) == (q, q)
     assert (encoder.one_qubit_gates, encoder.two_qubit_gates) == (28 * q, 28 * q)
     assert (head.one_qubit_gates, head.two_qubit_gates) == (4 * q + 5 * q, 5 * q)
@@ -83,15 +84,15 @@ def test_gates_of_the_circuits(q):
 
 
 def test_an_encoder_of_several_is_drawn_once():
-    _, parts = parts_of("multi-18q")
+    _, parts = describe_parts("multi-18q")
     assert parts["encoder (2 of them)"].circuit.n_qubits == 14
     assert parts["head"].circuit.n_qubits == 18
 
 
 def test_classical_parts_have_no_circuit():
-    assert not any(part.circuit for part in parts_of("nn-head-96")[1].values())
-    assert parts_of("nn-encoder-96")[1]["encoder"].circuit is None
-    assert parts_of("nn-encoder-96")[1]["head"].circuit is not None
+    assert not any(part.circuit for part in describe_parts("nn-head-96")[1].values())
+    assert describe_parts("nn-encoder-96")[1]["encoder"].circuit is None
+    assert describe_parts("nn-encoder-96")[1]["head"].circuit is not None
     assert head_template(load_preset("nn-head-0").config().model) is None
     assert encoder_template(load_preset("nn-encoder-0").config().model) is None
 
@@ -105,4 +106,4 @@ def test_connectivity_is_the_heads_and_not_the_encoders():
 
 @pytest.mark.parametrize(("n_classes", "total"), [(2, 353), (5, 386)])
 def test_classes_count_in_the_final_layer(n_classes, total):
-    assert parts_of("single-10q", n_classes=n_classes)[0].parameters == total
+    assert describe_parts("single-10q", n_classes=n_classes)[0].parameters == total

@@ -13,7 +13,8 @@ from qllmft.run.notes import report_choices
 from qllmft.training import Examples, fit
 from qllmft_doors.sklearn import QuantumHeadClassifier, QuantumHeadRegressor
 
-K, D = 16, 10
+K = 16
+D = 10
 SMALL = {"model.encoder_qubits": 4, "model.encoder_layers": 6, "train.epochs": 4}
 
 
@@ -28,7 +29,7 @@ def rows(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def test_one_label_of_sixteen_is_as_right_as_logistic_regression():
     x, outputs, _ = rows(320)
-    held, truth, _ = rows(300, 1)
+    test_texts, truth, _ = rows(300, 1)
     labels = outputs.argmax(axis=1)
     labels[:K] = np.arange(K)
     model = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
@@ -37,7 +38,7 @@ def test_one_label_of_sixteen_is_as_right_as_logistic_regression():
     network = model._load_network()
     assert (network.head.registers, len(network.quantum_encoders.encoders)) == (2, 18)
     right = truth.argmax(axis=1)
-    assert model.score(held, right) > linear.score(held, right) - 0.05
+    assert model.score(test_texts, right) > linear.score(test_texts, right) - 0.05
 
 
 @pytest.mark.parametrize(
@@ -69,16 +70,16 @@ def test_several_registers_have_a_largest_learning_rate(labels, settings, rate):
 
 def test_several_labels_and_several_targets_have_a_qubit_each():
     x, outputs, clean = rows(160)
-    held, _, expected = rows(80, 1)
+    test_texts, _, expected = rows(80, 1)
     several = QuantumHeadClassifier(random_state=0, settings={**SMALL, "train.ridge_c": 1.0})
     several.fit(x, (clean > 2).astype(int))
     assert several._load_network().head.registers == 2
-    assert ((several.predict(held) == (expected > 2)).mean()) > 0.85
+    assert ((several.predict(test_texts) == (expected > 2)).mean()) > 0.85
     regressor = QuantumHeadRegressor(random_state=0, settings={**SMALL, "train.ridge_c": 10.0})
     regressor.fit(x, outputs)
     assert regressor._load_network().head.registers == 2
     ridge = RidgeCV().fit(x, outputs)
-    assert regressor.score(held, expected) > ridge.score(held, expected) - 0.1
+    assert regressor.score(test_texts, expected) > ridge.score(test_texts, expected) - 0.1
 
 
 def test_training_with_shots_and_noise_draws_for_every_register():
@@ -100,9 +101,9 @@ def test_training_with_shots_and_noise_draws_for_every_register():
     exact = QuantumHeadClassifier(
         random_state=0, settings={**SMALL, "train.epochs": 1, "train.ridge_c": 1.0}
     ).fit(x, labels)
-    same = [fit.decision_function(x) for fit in fits]
-    assert np.array_equal(*same)
-    assert not np.allclose(same[0], exact.decision_function(x))
+    decisions = [fit.decision_function(x) for fit in fits]
+    assert np.array_equal(*decisions)
+    assert not np.allclose(decisions[0], exact.decision_function(x))
 
 
 def test_setfit_holds_a_head_of_several_registers():

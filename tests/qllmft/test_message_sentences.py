@@ -21,7 +21,7 @@ EXCEPTIONS = (
 )
 
 
-def texts_of(file):
+def message_texts(file):
     """Yield the line and the text of each string that is no docstring, with … for each value of an f-string."""
     tree = ast.parse(file.read_text("utf-8"))
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -53,7 +53,7 @@ def test_a_sentence_of_a_text_has_one_idea(package):
     faults = [
         f"{file.relative_to(ROOT)}:{line}: {sentence}"
         for file in sorted((ROOT / package).rglob("*.py"))
-        for line, text in texts_of(file)
+        for line, text in message_texts(file)
         if re.search(r"\w", text) and not text.startswith(EXCEPTIONS)
         for sentence in long_sentences(text)
     ]
@@ -71,9 +71,9 @@ def test_a_sentence_of_the_page_of_a_server_has_one_idea():
     script = (folder / "page.js").read_text("utf-8")
     texts = re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", script)
     page = re.sub(r"<[^>]*>", "\n", (folder / "page.html").read_text("utf-8"))
-    shown = "\n".join(["".join(pair) for pair in texts if pair != ("; ", "")] + [page])
-    assert "Nearest training texts" in shown
-    assert long_sentences(shown) == []
+    page_text = "\n".join(["".join(pair) for pair in texts if pair != ("; ", "")] + [page])
+    assert "Nearest training texts" in page_text
+    assert long_sentences(page_text) == []
 
 
 def templates():

@@ -67,10 +67,8 @@ def test_the_default_preset_has_a_value_for_each_label(k, qubits):
 
 
 def test_the_preset_on_a_tuned_body_of_768_dimensions_is_the_re_uploading_head():
-    tuned, head = (
-        load_preset("contrastive-768").config(),
-        load_study("paper-size").load_preset("reuploading").config(),
-    )
+    tuned = load_preset("contrastive-768").config()
+    head = load_study("paper-size").load_preset("reuploading").config()
     assert (tuned.model, tuned.train) == (head.model, head.train)
     step = tuned.body.contrastive
     assert (step.loss, step.epochs, step.lr) == ("supervised", 4, 5e-5)
@@ -97,7 +95,8 @@ def test_what_the_papers_experiments_share(name):
     config = load_preset(name).config()
     assert config.seed == 0
     assert config.data == DataConfig(source="SetFit/sst2")
-    data, train = config.data, config.train
+    data = config.data
+    train = config.train
     assert (data.protocol, data.drawn_per_label, data.train_fraction) == ("paper", 256, 0.85)
     assert config.body == BodyConfig(model="sentence-transformers/paraphrase-mpnet-base-v2")
     assert (train.epochs, train.batch_size, train.select) == (800, 16, "accuracy")
@@ -169,7 +168,8 @@ def test_the_papers_baselines_stand_beside_the_smallest_head(name, baseline):
 def test_a_preset_of_a_study_file():
     config = load_study("paper-size").load_preset("recommended").config()
     assert (config.data.source, config.data.drawn_per_label) == ("reviews", 200)
-    model, train = config.model, config.train
+    model = config.model
+    train = config.train
     assert (model.n_encoders, model.encoder_qubits, model.n_qubits, model.pad) == (
         2,
         10,
@@ -189,9 +189,9 @@ def test_the_odd_preset(dimension, k, parameters):
     config = load_preset("odd").config()
     train = config.train
     assert (train.optimizer, train.ridge_c, train.epochs) == ("lbfgs", 1.0, 300)
-    found = describe(config.model, dimension, k)
-    assert found.parameters == parameters
-    assert found.parts[0].stored == dimension + dimension * min(127, dimension)
+    description = describe(config.model, dimension, k)
+    assert description.parameters == parameters
+    assert description.parts[0].stored == dimension + dimension * min(127, dimension)
 
 
 def test_settings_are_changed_by_dotted_names():
@@ -271,6 +271,6 @@ def test_the_defaults_are_the_first_experiment_of_the_paper_with_exact_values():
 
 def test_what_bears_the_papers_name_has_the_papers_shots():
     """Every preset of a table whose head is quantum; exact values need a setting."""
-    found = [preset.config() for preset in map(load_preset, preset_names()) if preset.source]
-    shots = [config.noise.shots for config in found if config.model.head == "quantum"]
+    configs = [preset.config() for preset in map(load_preset, preset_names()) if preset.source]
+    shots = [config.noise.shots for config in configs if config.model.head == "quantum"]
     assert shots == [8192] * 26

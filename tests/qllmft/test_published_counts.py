@@ -11,7 +11,8 @@ from qllmft.heads import build_classifier
 from qllmft.templates import describe, encoder_template, head_template
 from qllmft.training import Examples
 
-D, K = 768, 2  # paraphrase-mpnet-base-v2 and SST-2
+D = 768  # paraphrase-mpnet-base-v2
+K = 2  # labels of SST-2
 
 
 def single(q: int) -> int:
@@ -56,7 +57,8 @@ LOGISTIC_REGRESSION = 769
 
 def count_by_circuits(config: ModelConfig) -> int:
     """Parameters without a torch module: those of the Qiskit circuits, a scale an encoder, and the dense layers."""
-    encoder, head = encoder_template(config), head_template(config)
+    encoder = encoder_template(config)
+    head = head_template(config)
     if head is None:
         return mlp(config.hidden_dim, K)
     latent = mlp(config.hidden_dim, config.n_qubits)

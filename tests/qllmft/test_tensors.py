@@ -29,9 +29,9 @@ def vast(path, name="a", numbers=5 * 10**9):
 
 
 def test_tensors_that_fit_are_read(file):
-    read = read_tensors(file, GIVEN)
-    assert read.keys() == GIVEN.keys()
-    assert all(torch.equal(read[name], tensor) for name, tensor in GIVEN.items())
+    tensors = read_tensors(file, GIVEN)
+    assert tensors.keys() == GIVEN.keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in GIVEN.items())
     empty = {name: tensor.to("meta") for name, tensor in GIVEN.items()}
     assert torch.equal(read_tensors(file, empty)["a"], GIVEN["a"])
 
@@ -58,7 +58,7 @@ def test_names_and_types_may_be_left_open(file):
 
 
 def test_a_vast_file_is_not_read(tmp_path):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory_at_start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(WrongTensorsError, match=r"a has the shape \(5000000000,\)"):
         read_tensors(vast(tmp_path / "vast"), {"a": torch.ones(3)})
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory_at_start < 100_000  # kB

@@ -6,12 +6,12 @@ from qllmft.config import parse_config, parse_settings, with_settings
 from qllmft_base.errors import UserError
 
 
-def refused(tree):
+def read_error(tree):
     with pytest.raises(UserError) as caught:
         parse_config(tree, "my.toml")
     return str(caught.value)
 
 
-def tree_of(settings: str):
+def read_tree(settings: str):
     """A tree of settings as on the command line, with blanks between them."""
     return with_settings({}, parse_settings(settings.split()))

@@ -14,10 +14,10 @@ def one_torch_thread():
     """One thread for torch: its threads wait for each other on a busy machine, and these models are tiny."""
     import torch
 
-    before = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,9 +44,9 @@ def databases_of_mlflow():
 @pytest.fixture
 def usual_ctrl_c():
     """Python's own handler of Ctrl-C; a shell starts its background jobs with Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from qllmft_circuits import data_parameters, readout_observables, weight_paramet
 
 def rows(circuit: QuantumCircuit, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Parameters (B, P) of a head in Qiskit's order, from data angles (B, Q) and weights (G,)."""
-    given = [*data_parameters(circuit), *weight_parameters(circuit)]
+    order = [*data_parameters(circuit), *weight_parameters(circuit)]
     side_by_side = np.hstack([data, np.tile(weights, (len(data), 1))])
-    return side_by_side[:, [given.index(parameter) for parameter in circuit.parameters]]
+    return side_by_side[:, [order.index(parameter) for parameter in circuit.parameters]]
 
 
 def z_values(
@@ -32,7 +32,8 @@ def z_values(
 def logits(model: Classifier, config: ModelConfig, x: Tensor) -> np.ndarray:
     """Logits (B, k) of embeddings (B, D): one encoder, quantum or classical, the head, then W z + b."""
     state = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
-    head, encoder = head_template(config), encoder_template(config)
+    head = head_template(config)
+    encoder = encoder_template(config)
     if encoder is None:
         latent = model.encoder(x).detach().double().numpy()
     else:
@@ -49,9 +50,7 @@ def central_differences(function, x: np.ndarray, step: float = 1e-4) -> np.ndarr
     for index in np.ndindex(x.shape):
         delta = np.zeros_like(x)
         delta[index] = step
-        near, far = (
-            function(x + delta) - function(x - delta),
-            function(x + 2 * delta) - function(x - 2 * delta),
-        )
+        near = function(x + delta) - function(x - delta)
+        far = function(x + 2 * delta) - function(x - 2 * delta)
         gradient[index] = (8 * near - far) / (12 * step)
     return gradient

@@ -29,11 +29,11 @@ def cluster(monkeypatch):
     from ray.cluster_utils import Cluster
 
     common = {"include_dashboard": False, "object_store_memory": 80 * MIB}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common})
-    made.add = lambda: made.add_node(num_cpus=1, **common)
-    made.first = made.add()
-    yield made
-    made.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common})
+    nodes.add = lambda: nodes.add_node(num_cpus=1, **common)
+    nodes.first = nodes.add()
+    yield nodes
+    nodes.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -53,8 +53,8 @@ def until(condition, process):
         time.sleep(0.1)
 
 
-def finished(process):
-    said, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, said
-    assert "state-dump" not in (said or "")
-    return said
+def wait_for_end(process):
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, output
+    assert "state-dump" not in (output or "")
+    return output

@@ -30,6 +30,11 @@ TRAINING = TrainConfig(
 )
 
 
+def cpu_body(folder: Path, **settings: Any) -> BodyConfig:
+    """Settings of the language model in a folder, on the CPU."""
+    return BodyConfig(model=str(folder), device="cpu", **settings)
+
+
 def bert(folder: Path) -> Path:
     """Save BERT of one layer and `DIMENSION` dimensions, random weights, dropout 0.1; its folder."""
     from sentence_transformers import SentenceTransformer
@@ -74,7 +79,7 @@ def table(n: int, seed: int = 0) -> Table:
 
 
 def trainable(folder: Path) -> TrainableBody:
-    return TrainableBody(Body(BodyConfig(model=str(folder), device="cpu")))
+    return TrainableBody(Body(cpu_body(folder)))
 
 
 def end_to_end(folder: Path, head: str = "quantum", seed: int = 0) -> EndToEnd:
@@ -112,8 +117,8 @@ def run_with_messages(
     corpus: Path, body: Path, folder: Path, **changes: Any
 ) -> tuple[Outcome, str]:
     """A finished run in ``folder``, with a cache of its own, and its messages."""
-    said: list[Event] = []
+    events: list[Event] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QLLMFT_CACHE", str(folder / "cache"))
-        outcome = run_experiment(run_config(corpus, body, **changes), folder / "run", said.append)
-    return outcome, " ".join(each.text for each in said if isinstance(each, Message))
+        outcome = run_experiment(run_config(corpus, body, **changes), folder / "run", events.append)
+    return outcome, " ".join(event.text for event in events if isinstance(event, Message))

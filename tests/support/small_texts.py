@@ -9,7 +9,8 @@ import numpy as np
 
 from qllmft.embed import Embeddings
 
-GOOD, BAD = ("good", "great", "fine", "lovely"), ("bad", "awful", "dull", "poor")
+GOOD = ("good", "great", "fine", "lovely")
+BAD = ("bad", "awful", "dull", "poor")
 DIMENSION = 8  # of `embed_by_hash`
 
 
@@ -26,8 +27,10 @@ def write_reviews(path: Path, per_label: int = 40) -> Path:
     rows = []
     for i in range(per_label):
         for label, words in (("positive", GOOD), ("negative", BAD)):
-            rest = rng.choices(["film", "plot", "cast", "score", "ending", "very"], k=3)
-            rows.append(f"{label}\t{' '.join([rng.choice(words), *rest, rng.choice(words)])} {i}\n")
+            filler = rng.choices(["film", "plot", "cast", "score", "ending", "very"], k=3)
+            rows.append(
+                f"{label}\t{' '.join([rng.choice(words), *filler, rng.choice(words)])} {i}\n"
+            )
     path.write_text("label\ttext\n" + "".join(rows), encoding="utf-8")
     return path
 

@@ -46,7 +46,7 @@ def write_table(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def labelled(*pairs: tuple[str, object]) -> list[dict]:
+def labelled_rows(*pairs: tuple[str, object]) -> list[dict]:
     """Rows of the usual two columns."""
     return [{"text": text, "label": label} for text, label in pairs]
 
@@ -57,18 +57,24 @@ def write_lines(path: Path, *lines: str) -> Path:
     return path
 
 
-def read(path: Path, **settings) -> Corpus:
+def write_content(path: Path, content: str | bytes) -> Path:
+    """Write a text in UTF-8, or bytes as they are."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read_file(path: Path, **settings) -> Corpus:
     """Read the labelled texts of a file."""
     return read_corpus(DataConfig(source=str(path), **settings))
 
 
-def texts_of(path: Path, **settings) -> list[str]:
+def read_all_texts(path: Path, **settings) -> list[str]:
     """Return the texts of a file that is read."""
-    return read(path, **settings).join_splits().texts
+    return read_file(path, **settings).join_splits().texts
 
 
 def refusal(path: Path, **settings) -> str:
     """Return the message of the error about a file."""
     with pytest.raises(UserError) as caught:
-        read(path, **settings)
+        read_file(path, **settings)
     return str(caught.value)

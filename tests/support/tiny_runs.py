@@ -86,17 +86,21 @@ class LoadedHashBody:
         return np.stack([vector(text) for text in texts])
 
 
-def assert_same(ours: RunFolder, whole: Outcome) -> None:
+def assert_same(ours: RunFolder, expected: Outcome) -> None:
     """Every bit of the model, every figure of the record, every line of the metrics; the seconds aside."""
-    assert without_seconds(ours.read_result().to_json()) == without_seconds(whole.record.to_json())
+    assert without_seconds(ours.read_result().to_json()) == without_seconds(
+        expected.record.to_json()
+    )
     for file in (
         "model/model.safetensors",
         "model/model.json",
         "checkpoint/state.safetensors",
         "config.toml",
     ):
-        assert (ours.path / file).read_bytes() == (whole.folder.path / file).read_bytes()
-    lines = [[replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, whole.folder)]
+        assert (ours.path / file).read_bytes() == (expected.folder.path / file).read_bytes()
+    lines = [
+        [replace(m, seconds=0.0) for m in folder.metrics()] for folder in (ours, expected.folder)
+    ]
     assert lines[0] == lines[1]
     assert [m.epoch for m in lines[0]] == [1, 2, 3, 4]
 

@@ -11,7 +11,8 @@ from qllmft import QuantumHead
 def zz_head(reps, **options):
     """Qiskit's map of products (π - x₀)(π - x₁) of the data, whose names come after those of the weights."""
     circuit = zz_feature_map(3, reps=reps, parameter_prefix="x")
-    data, weights = list(circuit.parameters), ParameterVector("a", 3)
+    data = list(circuit.parameters)
+    weights = ParameterVector("a", 3)
     for qubit in range(3):
         circuit.ry(weights[qubit] * data[qubit], qubit)
     circuit.rx(weights[0].sin(), 1)

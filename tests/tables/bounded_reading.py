@@ -25,21 +25,21 @@ def outcome(places: str, path: str) -> str:
         lambda: read_corpus(DataConfig(source=path, task="multilabel", label_separator=";")),
         lambda: sum(1 for _ in read_texts(Path(path), "text")),
     )
-    for read in (ways[int(place)] for place in places):
-        start = spent()
+    for read_once in (ways[int(place)] for place in places):
+        start = processor_time()
         try:
-            read()
+            read_once()
         except UserError as error:
             messages.append(f"refused: {error}")
         except BaseException as error:
             messages.append(f"raw: {error!r:.300}")
         else:
             messages.append("read")
-        seconds.append(spent() - start)
+        seconds.append(processor_time() - start)
     return json.dumps({"messages": messages, "seconds": seconds})
 
 
-def spent() -> float:
+def processor_time() -> float:
     """Return the processor time of this process and of its children that have ended."""
     return sum(os.times()[:4])
 

@@ -155,8 +155,8 @@ def encodings(random):
             random.choice(["cp850", "mac-roman"])
         )
     parts = [line.encode() for line in text.splitlines(keepends=True)]
-    other = "utf-16-le" if kind == "wide part" else "cp1252"
-    parts[random.choice([8, 31])] = random.choice([rows[7], rows[30]]).encode(other)
+    encoding = "utf-16-le" if kind == "wide part" else "cp1252"
+    parts[random.choice([8, 31])] = random.choice([rows[7], rows[30]]).encode(encoding)
     return ".csv", b"".join(parts)
 
 
@@ -168,7 +168,7 @@ def workbook(random):
     )
     many = random.choice([1_000, 1_000_000])
     far = random.choice(["XFD1", "A1048576", "XFD1048576", "ZZZZ9", "A99999999999"])
-    before, more, after, strings, head = random.choice(
+    preface, more_rows, appendix, strings, head = random.choice(
         [
             (f'<dimension ref="A1:{far}"/>', "", "", "", ""),
             ("", f"<row>{_cell('z', far)}</row>", "", "", ""),
@@ -187,7 +187,7 @@ def workbook(random):
             ("", "", "<mergeCells>" + '<mergeCell ref="A1:B2"/>' * many + "</mergeCells>", "", ""),
         ]
     )  # fmt: skip
-    sheet = f'{head}<worksheet xmlns="{MAIN}">{before}<sheetData>{rows}{more}</sheetData>{after}</worksheet>'
+    sheet = f'{head}<worksheet xmlns="{MAIN}">{preface}<sheetData>{rows}{more_rows}</sheetData>{appendix}</worksheet>'
     return ".xlsx", pack_workbook(sheet, strings)
 
 
@@ -254,7 +254,7 @@ def open_document(random):
     )
 
 
-def pack_document(rows: list[tuple[str, str]], more: str = "") -> bytes:
+def pack_document(rows: list[tuple[str, str]], tail: str = "") -> bytes:
     """Return a workbook of OpenDocument, written by hand."""
     names = "urn:oasis:names:tc:opendocument:xmlns"
     lines = "".join(
@@ -268,7 +268,7 @@ def pack_document(rows: list[tuple[str, str]], more: str = "") -> bytes:
     )
     content = (
         f'<office:document-content xmlns:office="{names}:office:1.0" xmlns:table="{names}:table:1.0" '
-        f'xmlns:text="{names}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">{lines}{more}'
+        f'xmlns:text="{names}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">{lines}{tail}'
         "</table:table></office:spreadsheet></office:body></office:document-content>"
     )
     manifest = (

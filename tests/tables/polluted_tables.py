@@ -57,7 +57,8 @@ class DrawnTable:
     @property
     def pairs(self) -> Counter:
         """The texts with their labels."""
-        text, label = self.names.index("text"), self.names.index("label")
+        text = self.names.index("text")
+        label = self.names.index("label")
         return Counter((row[text], row[label]) for row in self.rows)
 
     def line(self, row: list[str], delimiter: str | None = None) -> str:
@@ -80,8 +81,8 @@ class DrawnTable:
 
 def draw_table(random: Random, *, line_breaks: bool = True) -> DrawnTable:
     """A sound table of two to six columns."""
-    others = random.sample(OTHERS, random.randrange(len(OTHERS)))
-    names = random.sample(["text", "label", *others], 2 + len(others))
+    extra_columns = random.sample(OTHERS, random.randrange(len(OTHERS)))
+    names = random.sample(["text", "label", *extra_columns], 2 + len(extra_columns))
     rows = []
     for i in range(random.randrange(12, 40)):
         words = random.choices(WORDS, k=random.randrange(3, 12))

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from table_files import FORMATS, HAS_EXCEL, labelled, read, write_table
+from table_files import FORMATS, HAS_EXCEL, labelled_rows, read_file, write_table
 
 from qllmft.data import SUFFIXES
-from qllmft_base.errors import UserError
 from qllmft_tables.tables import WORKBOOKS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -33,8 +32,8 @@ def test_the_formats_are_those_that_the_package_names():
 
 @EVERY_FORMAT
 def test_a_file_is_one_split_with_its_texts_as_they_are(tmp_path, suffix):
-    file = write_table(tmp_path / f"mine{suffix}", labelled(*PAIRS))
-    corpus = read(file)
+    file = write_table(tmp_path / f"mine{suffix}", labelled_rows(*PAIRS))
+    corpus = read_file(file)
     assert corpus.source == str(file)
     assert list(corpus.splits) == ["all"]
     assert corpus.label_names == ("0", "1")
@@ -46,36 +45,22 @@ def test_a_file_is_one_split_with_its_texts_as_they_are(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".xls", ".xlsb"])
 def test_workbooks_of_other_programs_are_read(suffix):
     file = GOLDEN / f"reviews{suffix}"
-    assert read(file).splits["all"].texts == [f"Ein schöner Film {i} – naïve" for i in range(12)]
-    assert read(file).label_names == ("bad", "good")
-    targets = read(file, label_column="stars", task="regression").splits["all"].labels
+    assert read_file(file).splits["all"].texts == [
+        f"Ein schöner Film {i} – naïve" for i in range(12)
+    ]
+    assert read_file(file).label_names == ("bad", "good")
+    targets = read_file(file, label_column="stars", task="regression").splits["all"].labels
     assert targets.ravel().tolist() == [i % 5 + 0.5 if i % 3 else i % 5 for i in range(12)]
 
 
 @EVERY_FORMAT
 def test_the_columns_are_chosen_by_name_and_others_are_left_alone(tmp_path, suffix):
     rows = [{"id": i, "review": text, "stars": label} for i, (text, label) in enumerate(PAIRS)]
-    corpus = read(
+    corpus = read_file(
         write_table(tmp_path / f"mine{suffix}", rows), text_column="review", label_column="stars"
     )
     assert corpus.splits["all"].texts == [text for text, _ in PAIRS]
     assert corpus.splits["all"].labels.tolist() == [label for _, label in PAIRS]
-
-
-@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\r\n\r\n", "\n \t\n\n"])
-@pytest.mark.parametrize("separator", ["\t", ","])
-def test_blank_lines_at_the_end_of_a_table_are_no_rows(tmp_path, separator, end):
-    file = tmp_path / f"mine{'.tsv' if separator == chr(9) else '.csv'}"
-    rows = [("text", "label"), ("a fine film", "1"), ("a dull film", "0")]
-    file.write_bytes("\n".join(separator.join(row) for row in rows).encode() + end.encode())
-    assert read(file).splits["all"].texts == ["a fine film", "a dull film"]
-
-
-def test_an_empty_cell_at_the_end_of_a_table_is_still_missed(tmp_path):
-    file = tmp_path / "mine.tsv"
-    file.write_text("text\tlabel\na fine film\t1\na dull film\t\n\n")
-    with pytest.raises(UserError, match="row 3: the label is empty"):
-        read(file)
 
 
 @EVERY_FORMAT
@@ -88,20 +73,20 @@ def test_an_empty_cell_at_the_end_of_a_table_is_still_missed(tmp_path):
     ],
 )  # fmt: skip
 def test_a_file_of_a_folder_is_the_split_that_its_name_means(tmp_path, suffix, name, split):
-    write_table(tmp_path / f"{name}{suffix}", labelled(*PAIRS))
-    corpus = read(tmp_path)
+    write_table(tmp_path / f"{name}{suffix}", labelled_rows(*PAIRS))
+    corpus = read_file(tmp_path)
     assert list(corpus.splits) == [split]
     assert corpus.splits[split].texts == [text for text, _ in PAIRS]
 
 
 def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
-    write_table(tmp_path / "train.csv", labelled(("a", "no"), ("b", "yes")))
-    write_table(tmp_path / "dev.jsonl", labelled(("c", "yes")))
-    write_table(tmp_path / "test.parquet", labelled(("d", "no")))
-    write_table(tmp_path / "notes.tsv", labelled(("e", "perhaps")))
+    write_table(tmp_path / "train.csv", labelled_rows(("a", "no"), ("b", "yes")))
+    write_table(tmp_path / "dev.jsonl", labelled_rows(("c", "yes")))
+    write_table(tmp_path / "test.parquet", labelled_rows(("d", "no")))
+    write_table(tmp_path / "notes.tsv", labelled_rows(("e", "perhaps")))
     (tmp_path / "train.md").write_text("about the data")
     (tmp_path / "licence.txt").write_text("for everybody")
-    corpus = read(tmp_path)
+    corpus = read_file(tmp_path)
     assert "Tables of the folder that are no split, and are not read: notes.tsv." in " ".join(
         corpus.findings.sentences()
     )
@@ -122,12 +107,14 @@ def test_a_folder_may_mix_formats_and_hold_other_files(tmp_path):
 def test_labels_in_bytes_are_their_letters(tmp_path):
     labels = pd.Series([b"no", "dé".encode(), b"\xff"])
     pd.DataFrame({"text": ["a", "b", "c"], "label": labels}).to_parquet(tmp_path / "mine.parquet")
-    assert read(tmp_path / "mine.parquet").label_names == ("\\xff", "dé", "no")
+    assert read_file(tmp_path / "mine.parquet").label_names == ("\\xff", "dé", "no")
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv"])
 def test_digits_stay_the_text_that_they_are(tmp_path, suffix):
-    corpus = read(write_table(tmp_path / f"mine{suffix}", labelled(("007", "01"), ("1.50", "02"))))
+    corpus = read_file(
+        write_table(tmp_path / f"mine{suffix}", labelled_rows(("007", "01"), ("1.50", "02")))
+    )
     assert corpus.splits["all"].texts == ["007", "1.50"]
     assert corpus.label_names == ("01", "02")
 
@@ -136,7 +123,7 @@ def test_csv_has_quoting(tmp_path):
     (tmp_path / "mine.csv").write_text(
         'text,label\n"one, two",0\n"she said ""no""",1\n"two\nlines",0\n'
     )
-    assert read(tmp_path / "mine.csv").splits["all"].texts == [
+    assert read_file(tmp_path / "mine.csv").splits["all"].texts == [
         "one, two",
         'she said "no"',
         "two\nlines",
@@ -145,7 +132,7 @@ def test_csv_has_quoting(tmp_path):
 
 def test_tsv_has_none(tmp_path):
     (tmp_path / "mine.tsv").write_text('text\tlabel\n"open\t0\n"both"\t1\n')
-    assert read(tmp_path / "mine.tsv").splits["all"].texts == ['"open', '"both"']
+    assert read_file(tmp_path / "mine.tsv").splits["all"].texts == ['"open', '"both"']
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
@@ -154,31 +141,33 @@ def test_jsonl_ends_its_lines_at_newlines_only(tmp_path, character):
     (tmp_path / "mine.jsonl").write_text(
         f'{{"text": "{text}", "label": 1}}\r\n\n{{"text": "b", "label": 0}}', encoding="utf-8"
     )
-    assert read(tmp_path / "mine.jsonl").splits["all"].texts == [text, "b"]
+    assert read_file(tmp_path / "mine.jsonl").splits["all"].texts == [text, "b"]
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path, suffix):
-    file = write_table(tmp_path / f"mine{suffix}", labelled(("a", 0), ("b", 1)))
+    file = write_table(tmp_path / f"mine{suffix}", labelled_rows(("a", 0), ("b", 1)))
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert read(file).splits["all"].texts == ["a", "b"]
+    assert read_file(file).splits["all"].texts == ["a", "b"]
 
 
 def test_a_source_may_begin_with_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    write_table(tmp_path / "mine.tsv", labelled(("a", 0), ("b", 1)))
-    assert read("~/mine.tsv").splits["all"].texts == ["a", "b"]
+    write_table(tmp_path / "mine.tsv", labelled_rows(("a", 0), ("b", 1)))
+    assert read_file("~/mine.tsv").splits["all"].texts == ["a", "b"]
 
 
 def test_the_fingerprint_follows_texts_labels_and_splits(tmp_path):
-    rows = labelled(("a", 0), ("b", 1), ("c", 1))
+    rows = labelled_rows(("a", 0), ("b", 1), ("c", 1))
     tables = {
         "as it is": {"train": rows},
-        "another text": {"train": labelled(("a", 0), ("b", 1), ("d", 1))},
-        "another label": {"train": labelled(("a", 0), ("b", 1), ("c", 0))},
+        "another text": {"train": labelled_rows(("a", 0), ("b", 1), ("d", 1))},
+        "another label": {"train": labelled_rows(("a", 0), ("b", 1), ("c", 0))},
         "another split": {"test": rows},
         "two splits": {"train": rows[:2], "test": rows[2:]},
-        "another name of a label": {"train": labelled(("a", "no"), ("b", "yes"), ("c", "yes"))},
+        "another name of a label": {
+            "train": labelled_rows(("a", "no"), ("b", "yes"), ("c", "yes"))
+        },
     }
     fingerprints = {}
     for title, splits in tables.items():
@@ -187,6 +176,6 @@ def test_the_fingerprint_follows_texts_labels_and_splits(tmp_path):
             folder.mkdir()
             for split, table in splits.items():
                 write_table(folder / f"{split}{suffix}", table)
-            fingerprints.setdefault(title, set()).add(read(folder).fingerprint)
-    assert all(len(found) == 1 for found in fingerprints.values()), "the same in every format"
+            fingerprints.setdefault(title, set()).add(read_file(folder).fingerprint)
+    assert all(len(group) == 1 for group in fingerprints.values()), "the same in every format"
     assert len(set().union(*fingerprints.values())) == len(tables)

@@ -56,12 +56,12 @@ def test_a_quoted_text_of_two_lines_is_one(tmp_path):
 )  # fmt: skip
 def test_what_is_no_text_is_named_after_the_texts_before_it(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    found = []
+    texts = []
     with pytest.raises(UserError, match=message):
-        found.extend(read_texts(tmp_path / name, "text"))
-    assert found in ([], ["fine"])
+        texts.extend(read_texts(tmp_path / name, "text"))
+    assert texts in ([], ["fine"])
     # the encoding of a table is found before its rows
-    assert bool(found) == (b"fine" in content and name != "x.parquet" and b"\xec" not in content)
+    assert bool(texts) == (b"fine" in content and name != "x.parquet" and b"\xec" not in content)
 
 
 def test_a_line_without_an_end_takes_little_memory(tmp_path):

@@ -18,7 +18,7 @@ MAX_SILENT = 0.005  # share of the tables
 MIN_RIGHT = 0.3
 
 
-def pairs_of(path, **settings):
+def read_pairs(path, **settings):
     """The texts with their labels as they are read, and the lines that say how."""
     corpus = read_corpus(DataConfig(source=str(path), **settings))
     table = corpus.join_splits()
@@ -29,7 +29,7 @@ def pairs_of(path, **settings):
 def outcome(path, table):
     """Whether a table is read right, refused or silently different."""
     try:
-        pairs, _ = pairs_of(path)
+        pairs, _ = read_pairs(path)
     except UserError as error:
         message = str(error)
         assert path.name in message
@@ -44,7 +44,7 @@ def test_a_sound_table_is_read_as_it_is(tmp_path, random):
     table = draw_table(random)
     path = tmp_path / "table.csv"
     path.write_bytes(table.content().encode())
-    pairs, _ = pairs_of(path)
+    pairs, _ = read_pairs(path)
     assert pairs == table.pairs
     assert Counter(read_texts(path, "text")) == Counter(text.strip() for text, _ in table.pairs)
 

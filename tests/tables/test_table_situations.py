@@ -1,14 +1,12 @@
 """Tables as people's programs leave them: read right, refused by name, or with a line that says what is unusual."""
 
-import gzip
 import json
-import unicodedata
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
-from table_files import HAS_EXCEL, read, refusal, texts_of, write_lines
+from table_files import HAS_EXCEL, read_all_texts, read_file, refusal, write_lines
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, split_corpus
@@ -34,7 +32,7 @@ def table_with(tmp_path, *labels):
 def sentences_about(path, **settings):
     """Return what is said about a file before any training."""
     config = DataConfig(source=str(path), protocol="split", **settings)
-    corpus = read(path, protocol="split", **settings)
+    corpus = read_file(path, protocol="split", **settings)
     return " ".join(split_corpus(corpus, config, 0).findings(corpus).sentences())
 
 
@@ -58,7 +56,7 @@ def sentences_about(path, **settings):
 def test_labels_that_differ_only_in_writing_are_named(tmp_path, labels):
     path = table_with(tmp_path, *labels)
     assert "Labels that differ only in writing" in sentences_about(path)
-    assert len(read(path, merge_labels=True).label_names) == 2
+    assert len(read_file(path, merge_labels=True).label_names) == 2
 
 
 @pytest.mark.parametrize(
@@ -82,107 +80,48 @@ def test_names_of_labels_that_contradict_each_other_are_refused(tmp_path):
     names = ["no", "yes", "no"]
     rows = [f"{text},{i % 2},{names[i % 3]}" for i, text in enumerate(TEXTS)]
     path = write_lines(tmp_path / "table.csv", "text,label,label_text", *rows)
-    said = refusal(path)
-    assert "the column 'label_text' names the label '0' 'no' and 'yes'" in said
+    message = refusal(path)
+    assert "the column 'label_text' names the label '0' 'no' and 'yes'" in message
     rows = [f"{text},{i % 3},{names[i % 3]}" for i, text in enumerate(TEXTS)]
     path = write_lines(tmp_path / "table.csv", "text,label,label_text", *rows)
-    said = refusal(path)
-    assert "the column 'label_text' names the labels '0' and '2' 'no'" in said
-    assert "rename the column" in said
+    message = refusal(path)
+    assert "the column 'label_text' names the labels '0' and '2' 'no'" in message
+    assert "rename the column" in message
 
 
 def test_labels_without_a_name_keep_their_own(tmp_path):
     rows = [f"{text},{i % 2},{['', 'yes'][i % 2]}" for i, text in enumerate(TEXTS)]
     path = write_lines(tmp_path / "table.csv", "text,label,label_text", *rows)
-    assert read(path).label_names == ("0", "yes")
+    assert read_file(path).label_names == ("0", "yes")
 
 
 @pytest.mark.parametrize("mark", ["#REF!", "#NAME?", "#VALUE!", "#DIV/0!"])
 def test_errors_of_excel_are_no_labels_and_no_texts(tmp_path, mark):
-    said = refusal(table_with(tmp_path, mark, "good", "bad"))
-    assert f"have a label that looks missing, '{mark}' (8)" in said
+    message = refusal(table_with(tmp_path, mark, "good", "bad"))
+    assert f"have a label that looks missing, '{mark}' (8)" in message
     path = write_lines(
         tmp_path / "table.csv", "text,label", f"{mark},good", *rows_with("bad", "good")
     )
     assert f"the text is '{mark}', an error of a spreadsheet" in refusal(path)
-    assert texts_of(path, bad_rows="skip") == TEXTS
+    assert read_all_texts(path, bad_rows="skip") == TEXTS
 
 
 def test_repeated_texts_that_look_missing_are_counted(tmp_path):
     rows = [*(f"nan,{label}" for label in ("good", "bad", "bad")), *rows_with("bad", "good")]
-    said = sentences_about(write_lines(tmp_path / "table.csv", "text,label", *rows))
-    assert "3 texts look missing: 'nan' (3)." in said
+    sentences = sentences_about(write_lines(tmp_path / "table.csv", "text,label", *rows))
+    assert "3 texts look missing: 'nan' (3)." in sentences
 
 
 def test_a_line_of_dashes_below_the_names_is_no_row(tmp_path):
     for rule in ("----,-----", ":---,---:", "====,===="):
         path = write_lines(tmp_path / "table.csv", "text,label", rule, *rows_with("bad", "good"))
         assert f"line 2: it is a line of {rule[1:3]!r}, not a row" in refusal(path)
-        assert texts_of(path, bad_rows="skip") == TEXTS
+        assert read_all_texts(path, bad_rows="skip") == TEXTS
     cells = [row.replace(",", " | ") for row in rows_with("bad", "good")]
     lines = ["| text | label |", "|------|-------|", *(f"| {row} |" for row in cells)]
     path = write_lines(tmp_path / "table.txt", *lines)
     assert "line 2: it is a line of '--'" in refusal(path)
-    assert [text.strip() for text in texts_of(path, bad_rows="skip")] == TEXTS
-
-
-def test_comments_above_the_names_may_hold_the_delimiter(tmp_path):
-    path = write_lines(
-        tmp_path / "table.csv",
-        "# exported by Tool 3, on 2026-01-02",
-        "# rows: 24",
-        "text,label",
-        *rows_with("bad", "good"),
-    )
-    corpus = read(path)
-    assert corpus.join_splits().texts == TEXTS
-    assert "the columns are named in line 3" in corpus.tables[0]
-
-
-def test_names_of_columns_may_have_another_unicode_form(tmp_path):
-    name = unicodedata.normalize("NFD", "kommentär")
-    path = write_lines(tmp_path / "table.csv", f"{name},label", *rows_with("bad", "good"))
-    assert texts_of(path, text_column=unicodedata.normalize("NFC", name)) == TEXTS
-
-
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", ["Очень хорошая лампа", "とても良いランプ"])
-def test_utf_16_of_any_script_needs_no_mark(tmp_path, encoding, text):
-    path = tmp_path / "table.csv"
-    rows = [f"{text} {i},{i % 2}\n" for i in range(40)]
-    path.write_bytes("".join(["text,label\n", *rows]).encode(encoding))
-    corpus = read(path)
-    assert corpus.join_splits().texts[0] == f"{text} 0"
-    assert "UTF-16" in corpus.tables[0]
-
-
-def sound_table():
-    return "\n".join(["text,label", *rows_with("bad", "good")]).encode()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.csv", sound_table().decode().encode("utf-32"), "is UTF-32, expected UTF-8"),
-        (
-            "a.csv.gz",
-            gzip.compress(gzip.compress(sound_table(), mtime=0), mtime=0),
-            "is packed twice by gzip",
-        ),
-        ("a.csv", b"BZh91AY&SY\0\0", "is packed by bzip2"),
-        ("a.csv.bz2", b"BZh91AY&SY\0\0", "is packed by bzip2"),
-        ("a.csv.xz", b"\xfd7zXZ\0\0\4", "is packed by xz"),
-        ("a.csv", b"\x28\xb5\x2f\xfd\0\0", "is packed by Zstandard"),
-        ("a.csv", b"%PDF-1.4\n%\xe2\xe3", "is a PDF document"),
-        ("a.csv", b"SQLite format 3\0", "is a database of SQLite"),
-        ("a.csv", b"ARROW1\0\0", "is an Arrow file"),
-    ],
-)
-def test_files_that_are_no_tables_are_named(tmp_path, name, content, said):
-    (tmp_path / name).write_bytes(content)
-    message = refusal(tmp_path / name)
-    assert said in message
-    assert "tr -d" not in message
+    assert [text.strip() for text in read_all_texts(path, bad_rows="skip")] == TEXTS
 
 
 def test_dates_are_one_label_in_every_format(tmp_path):
@@ -190,17 +129,17 @@ def test_dates_are_one_label_in_every_format(tmp_path):
     frame = pd.DataFrame({"text": TEXTS, "label": days})
     frame.to_parquet(tmp_path / "table.parquet")
     expected = ("2026-01-01", "2026-01-02")
-    assert read(tmp_path / "table.parquet").label_names == expected
+    assert read_file(tmp_path / "table.parquet").label_names == expected
     assert corpus_in_memory(frame, DataConfig()).label_names == expected
     if HAS_EXCEL:
         frame.to_excel(tmp_path / "table.xlsx", index=False)
-        assert read(tmp_path / "table.xlsx").label_names == expected
+        assert read_file(tmp_path / "table.xlsx").label_names == expected
 
 
 def test_numbers_of_single_precision_are_labels_as_they_were_written(tmp_path):
     frame = pd.DataFrame({"text": TEXTS, "label": np.float32([0.1, 0.2] * (len(TEXTS) // 2))})
     frame.to_parquet(tmp_path / "table.parquet")
-    assert read(tmp_path / "table.parquet").label_names == ("0.1", "0.2")
+    assert read_file(tmp_path / "table.parquet").label_names == ("0.1", "0.2")
     assert corpus_in_memory(frame, DataConfig()).label_names == ("0.1", "0.2")
 
 
@@ -210,7 +149,7 @@ def test_dates_are_no_texts_and_escaped_characters_are_read_in_a_sheet(tmp_path)
     frame["text"] = frame["text"].astype(object)
     frame.loc[3, "text"] = "two_x000D_\nlines, and _x005F_x000D_"
     frame.to_excel(tmp_path / "table.xlsx", index=False)
-    assert texts_of(tmp_path / "table.xlsx")[3] == "two\r\nlines, and _x000D_"
+    assert read_all_texts(tmp_path / "table.xlsx")[3] == "two\r\nlines, and _x000D_"
     frame.loc[3, "text"] = datetime(2026, 1, 2)
     frame.to_excel(tmp_path / "table.xlsx", index=False)
     assert "a text that is no string" in refusal(tmp_path / "table.xlsx")
@@ -218,9 +157,9 @@ def test_dates_are_no_texts_and_escaped_characters_are_read_in_a_sheet(tmp_path)
 
 def test_labels_that_join_others_are_named(tmp_path):
     for mark in (";", "|", "/"):
-        said = sentences_about(table_with(tmp_path, f"home{mark}bad", "home", "bad"))
-        assert f"8 labels join other labels, such as 'home{mark}bad'" in said
-        assert f"--task multilabel --label-separator '{mark}'" in said
+        sentences = sentences_about(table_with(tmp_path, f"home{mark}bad", "home", "bad"))
+        assert f"8 labels join other labels, such as 'home{mark}bad'" in sentences
+        assert f"--task multilabel --label-separator '{mark}'" in sentences
     assert "join other" not in sentences_about(table_with(tmp_path, "w/o", "with", "o"))
 
 
@@ -228,7 +167,7 @@ def test_labels_that_join_others_are_named(tmp_path):
 def test_tuples_and_sets_as_text_are_lists_of_labels(tmp_path, cell):
     path = table_with(tmp_path, cell, "\"['home']\"", "\"['bad']\"")
     assert "8 labels are lists" in sentences_about(path).replace("24", "8")
-    assert read(path, task="multilabel").label_names == ("bad", "home")
+    assert read_file(path, task="multilabel").label_names == ("bad", "home")
 
 
 def test_an_error_about_a_label_of_many_values_is_short(tmp_path):
@@ -236,9 +175,3 @@ def test_an_error_about_a_label_of_many_values_is_short(tmp_path):
     columns = {"text": dict(enumerate(TEXTS))}
     path.write_text(json.dumps(columns | {"label": columns["text"]}))
     assert len(refusal(path)) - len(str(path)) < 400
-
-
-def test_a_guess_of_names_takes_no_column_of_one_value(tmp_path):
-    rows = [f'"{i % 2}","14678{i}","NO_QUERY","{text} and so"' for i, text in enumerate(TEXTS)]
-    said = refusal(write_lines(tmp_path / "table.csv", *rows))
-    assert "--columns label,column2,column3,text" in said

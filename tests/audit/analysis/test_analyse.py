@@ -47,20 +47,20 @@ def analyse_with_figures(cli, undrawn_figures):
 
 def test_a_run_is_analysed(run, cli, analyse_with_figures):
     output = analyse_with_figures(FIGURES, run, "--json", "--figures", run / "figures")
-    found = json.loads(output)
-    assert found == json.loads((run / "analysis.json").read_text("utf-8"))
-    assert found["certificate"]["bond"] == 4**4
-    assert found["forms"]["largest_error"] < 1e-12
+    analysis = json.loads(output)
+    assert analysis == json.loads((run / "analysis.json").read_text("utf-8"))
+    assert analysis["certificate"]["bond"] == 4**4
+    assert analysis["forms"]["largest_error"] < 1e-12
     assert (
-        found["head"]["test"]["total"]
-        == found["kernel"]["test"]["total"]
-        == found["twins"]["separable encoder"]["test"]["total"]
-        == found["twins"]["separable head"]["test"]["total"]
+        analysis["head"]["test"]["total"]
+        == analysis["kernel"]["test"]["total"]
+        == analysis["twins"]["separable encoder"]["test"]["total"]
+        == analysis["twins"]["separable head"]["test"]["total"]
         == 40
     )
-    assert max(found["bond"]["ranks"]) <= 4
-    least = found["least"]
-    assert [each["share"] for each in least["found"]] == [0.99, 1.0]
+    assert max(analysis["bond"]["ranks"]) <= 4
+    least = analysis["least"]
+    assert [step["share"] for step in least["found"]] == [0.99, 1.0]
     assert least["found"][0]["bond"] <= least["found"][1]["bond"] <= least["limit"] == 4
     assert least["found"][1]["same"]["right"] == least["texts"] == 40
     model = RunFolder(run).read_config().model
@@ -77,7 +77,7 @@ def test_a_run_is_analysed(run, cli, analyse_with_figures):
     assert "separable encoder" in page
     assert "separable head" in page
     assert "Least bond that keeps" in page
-    assert found["sentence"] in model_card(load_model(run), "a/b", run)
+    assert analysis["sentence"] in model_card(load_model(run), "a/b", run)
     trained = (run / "separable-head" / "model" / "model.safetensors").stat().st_mtime_ns
     output, _ = cli("analyse", run)
     assert "No quantum computer is needed" in output
@@ -102,8 +102,8 @@ def test_kernels_of_validation_folds_are_compared_with_their_own_number_of_texts
     outcome = run_experiment(parse_config(settings, "the test"), tmp_path / "run")
     n_train = outcome.record.data.sizes["train"]
     output = analyse_with_figures(["geometry"], tmp_path / "run", "--no-twin")
-    found = json.loads((tmp_path / "run" / "analysis.json").read_text("utf-8"))
-    n_texts = found["geometry"]["linear"]["texts"]
+    analysis = json.loads((tmp_path / "run" / "analysis.json").read_text("utf-8"))
+    n_texts = analysis["geometry"]["linear"]["texts"]
     assert 0.5 * n_train < n_texts < 0.8 * n_train  # two of three folds
     assert f"√N = {n_texts**0.5:.1f}" in output
     assert f"√N of {n_texts} texts" in (tmp_path / "run" / "analysis.html").read_text("utf-8")
@@ -203,9 +203,9 @@ def test_a_twin_changes_one_part(settings, names):
         assert (twin.train == config.train) == (twin.model.start == config.model.start)
         pairs = [(f(config.model), f(twin.model)) for f in (encoder_template, head_template)]
         changed = pairs["head" in name]
-        (kept,) = [pair for pair in pairs if pair is not changed]
+        (unchanged,) = [pair for pair in pairs if pair is not changed]
         assert two_qubit_gates(changed[0]) > 0 == two_qubit_gates(changed[1])
-        assert gates(kept[0]) == gates(kept[1])
+        assert gates(unchanged[0]) == gates(unchanged[1])
 
 
 def test_a_head_that_starts_at_sines_has_a_twin_with_the_training_of_other_starts():
@@ -232,16 +232,16 @@ def test_twins_of_uneven_labels_are_compared_by_balanced_accuracy(run, cli):
     result["models"][0]["balanced"] = True
     file.write_text(json.dumps(result), "utf-8")
     output, _ = cli("analyse", run)
-    found = json.loads((run / "analysis.json").read_text("utf-8"))["twins"]
-    for name, twin in found.items():
+    twins = json.loads((run / "analysis.json").read_text("utf-8"))["twins"]
+    for name, twin in twins.items():
         answers = [
             json.loads((folder / "predictions.json").read_text("utf-8"))
             for folder in (run, run / name.replace(" ", "-"))
         ]
         labels = answers[0]["labels"]
         scores = [
-            balanced_accuracy_score(labels, next(iter(each["answers"].values())))
-            for each in answers
+            balanced_accuracy_score(labels, next(iter(seed_answers["answers"].values())))
+            for seed_answers in answers
         ]
         assert twin["balanced"]["value"] == pytest.approx(scores[0] - scores[1])
         low, high = twin["balanced"]["interval95"]

@@ -38,11 +38,11 @@ def test_states_are_those_of_qiskit(ansatz):
     function = {"paper": None, **LIBRARY}[ansatz]
     head = QuantumHead(4, 2, ansatz=function, generator=torch.Generator().manual_seed(3))
     latent = np.random.default_rng(0).normal(size=(3, 4))
-    for found, row in zip(head_states(head, latent), latent, strict=True):
+    for state, row in zip(head_states(head, latent), latent, strict=True):
         expected = bound_state(head, row).data
-        assert abs(np.vdot(found, expected)) == pytest.approx(1.0, abs=1e-12)
+        assert abs(np.vdot(state, expected)) == pytest.approx(1.0, abs=1e-12)
         np.testing.assert_allclose(
-            np.outer(found, found.conj()), np.outer(expected, expected.conj()), atol=1e-12
+            np.outer(state, state.conj()), np.outer(expected, expected.conj()), atol=1e-12
         )
 
 
@@ -158,10 +158,10 @@ def test_certificates_of_other_models():
 @pytest.mark.parametrize("ring", [False, True])
 def test_a_certificate_is_refused_above_the_limit_only(connectivity, ring):
     for layers in range(1, 10):
-        found = certify(
+        certificate = certify(
             ModelConfig(reuploads=1, main_layers=layers, ring=ring, connectivity=connectivity)
         )
-        assert found.holds == (found.bond <= 65_536)
-        assert f"{found.bond:,}" in found.sentence
-        assert ("above the limit of 65,536" in found.sentence) != found.holds
-        assert ("at any number of qubits" in found.sentence) == found.holds
+        assert certificate.holds == (certificate.bond <= 65_536)
+        assert f"{certificate.bond:,}" in certificate.sentence
+        assert ("above the limit of 65,536" in certificate.sentence) != certificate.holds
+        assert ("at any number of qubits" in certificate.sentence) == certificate.holds

@@ -6,7 +6,8 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qllmft.heads import DataMap, ParallelEncoders, QuantumEncoder
 from qllmft_audit.forms import FormsResult, compute_forms
 
-D, QUBITS = 6, 4
+D = 6
+QUBITS = 4
 
 
 def encoders(pad, odd=False, data_map=None):
@@ -22,9 +23,9 @@ def encoders(pad, odd=False, data_map=None):
 def test_forms_give_the_latent_vector(pad, odd):
     model = encoders(pad, odd)
     x = torch.randn(20, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = compute_forms(model).latent(x.numpy())
-    assert found.shape == (20, 5)
-    np.testing.assert_allclose(found, model(x).detach().numpy(), atol=1e-12)
+    latent = compute_forms(model).latent(x.numpy())
+    assert latent.shape == (20, 5)
+    np.testing.assert_allclose(latent, model(x).detach().numpy(), atol=1e-12)
 
 
 def test_a_form_is_the_observable_in_the_heisenberg_picture():
@@ -51,10 +52,10 @@ def test_an_odd_encoder_is_linear_in_the_unit_embedding():
 def test_spectra_are_those_of_a_restricted_reflection():
     model = encoders("zeros")
     x = torch.randn(20, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found = FormsResult.compute(model, x)
-    assert (found.dimension, found.linear, found.texts) == (D, False, 20)
-    assert found.largest_error < 1e-12
-    rows = zip(found.spectra, found.effective_ranks, found.ranks_of_weight, strict=True)
+    forms = FormsResult.compute(model, x)
+    assert (forms.dimension, forms.linear, forms.texts) == (D, False, 20)
+    assert forms.largest_error < 1e-12
+    rows = zip(forms.spectra, forms.effective_ranks, forms.ranks_of_weight, strict=True)
     for matrix, (spectrum, rank, count) in zip(compute_forms(model).matrices, rows, strict=True):
         sizes = np.linalg.svd(matrix, compute_uv=False)
         np.testing.assert_allclose(sorted(map(abs, spectrum), reverse=True), sizes, atol=1e-12)

@@ -20,13 +20,17 @@ def kernel(seed, n=12):
 
 
 def test_the_difference_is_that_of_the_definition():
-    quantum, classical = kernel(0), kernel(1)
-    found = GeometricDifference.compute(quantum, classical, [1e-12, 0.1])
+    quantum = kernel(0)
+    classical = kernel(1)
+    difference = GeometricDifference.compute(quantum, classical, [1e-12, 0.1])
     quantum, classical = (k * 12 / np.trace(k) for k in (quantum, classical))
     expected = np.abs(np.linalg.eigvals(np.linalg.inv(classical) @ quantum)).max() ** 0.5
-    assert found.general[0] == pytest.approx(expected, rel=1e-6)
+    assert difference.general[0] == pytest.approx(expected, rel=1e-6)
     inverse = np.linalg.inv(classical + 0.1 * np.eye(12))
-    for value, middle in ((found.general[1], classical), (found.training[1], 0.01 * np.eye(12))):
+    for value, middle in (
+        (difference.general[1], classical),
+        (difference.training[1], 0.01 * np.eye(12)),
+    ):
         expected = np.abs(np.linalg.eigvals(inverse @ middle @ inverse @ quantum)).max() ** 0.5
         assert value == pytest.approx(expected, rel=1e-6)
 
@@ -57,24 +61,24 @@ def test_the_machine_learns_states_that_differ():
         return np.concatenate([np.cos(2 * x), np.sin(2 * x)], axis=1)
 
     parts = [examples(n, seed) for seed, n in enumerate((60, 30, 1100))]  # the last in blocks
-    found, known = kernel_svm(*parts, states)
-    assert known.shape == (60, 2)
-    assert found.c in C_GRID
-    assert found.test.total == 1100
-    assert found.test.value > 0.95
+    machine, kernels = kernel_svm(*parts, states)
+    assert kernels.shape == (60, 2)
+    assert machine.c in C_GRID
+    assert machine.test.total == 1100
+    assert machine.test.value > 0.95
 
 
 def test_the_variance_of_independent_qubits_is_known():
     # <Z_0> = cos(R x + sum of its L angles): a derivative by one of them has the variance 1/2, by
     # others it is 0
     model = ModelConfig(ansatz="separable")
-    (found,) = gradient_variances(model, [3], samples=4000)
-    assert found.variance == pytest.approx(1 / 6, rel=0.03)
+    (variance,) = gradient_variances(model, [3], samples=4000)
+    assert variance.variance == pytest.approx(1 / 6, rel=0.03)
 
 
 def test_the_variance_of_an_encoder():
-    found = gradient_variances(
+    variances = gradient_variances(
         ModelConfig(head="none", encoder_qubits=4, encoder_layers=8), [3, 5], samples=100
     )
-    assert found[1].variance < found[0].variance
+    assert variances[1].variance < variances[0].variance
     assert decay_per_qubit([GradientVariance(q, 0.5**q) for q in (4, 6, 8)]) == pytest.approx(-1.0)

@@ -31,7 +31,8 @@ def dense_values(circuit, angles, bond):
 
     ``angles`` (N, R) are those of the rotations.
     """
-    qubits, index = circuit.num_qubits, np.arange(1 << circuit.num_qubits)
+    qubits = circuit.num_qubits
+    index = np.arange(1 << circuit.num_qubits)
     states = np.zeros((len(angles), 1 << qubits))
     states[:, 0] = 1.0
     half_angles = iter(angles.T / 2)
@@ -41,8 +42,8 @@ def dense_values(circuit, angles, bond):
         if gate.operation.name == "ry":
             half_angle = next(half_angles)[:, None]
             signs = np.where(index >> target & 1, 1.0, -1.0)
-            other = states[:, index ^ (1 << target)]
-            states = np.cos(half_angle) * states + np.sin(half_angle) * signs * other
+            partners = states[:, index ^ (1 << target)]
+            states = np.cos(half_angle) * states + np.sin(half_angle) * signs * partners
             continue
         assert gate.operation.name == "cx"
         states = states[:, index ^ ((index >> places[0] & 1) << target)]
@@ -55,15 +56,16 @@ def dense_values(circuit, angles, bond):
 @torch.no_grad()
 def bound_angles(classifier):
     """Return the angles (N, R) of the head's rotations, in the order of its circuit, for each text."""
-    head, network = classifier.head, classifier.head.connector.neural_network
+    head = classifier.head
+    network = classifier.head.connector.neural_network
     weights = dict(zip(network.weight_params, head.connector.weight.numpy(), strict=True))
-    found = []
+    angles_of_circuits = []
     for row in classifier.encoder(X).numpy():
         inputs = dict(zip(network.input_params, row, strict=True))
         bound = head.circuit.assign_parameters(inputs | weights)
         rotations = (gate.operation for gate in bound.data if gate.operation.name == "ry")
-        found.append([float(rotation.params[0]) for rotation in rotations])
-    return np.array(found)
+        angles_of_circuits.append([float(rotation.params[0]) for rotation in rotations])
+    return np.array(angles_of_circuits)
 
 
 @torch.no_grad()
@@ -87,34 +89,34 @@ def same_labels(classifier, angles, bond):
 )
 def test_the_least_bonds_are_those_of_dense_truncated_states(settings):
     config, classifier = model(**settings)
-    found = least_bonds(config, classifier, X)
+    result = least_bonds(config, classifier, X)
     limit = 2 ** (config.n_qubits // 2)
-    assert (found.limit, found.searched, found.texts) == (limit, limit, len(X))
+    assert (result.limit, result.searched, result.texts) == (limit, limit, len(X))
     angles = bound_angles(classifier)
     by_bond = {bond: same_labels(classifier, angles, bond) for bond in range(1, limit + 1)}
     assert by_bond[limit] == len(X)
-    for share, each in zip(LABEL_SHARES, found.found, strict=True):
-        assert each.bond == min(b for b, same in by_bond.items() if same >= share * len(X))
-        assert each.same.right == by_bond[each.bond]
-        assert each.certain <= each.same.right
-        assert each.certain == len(X) or each.bond < limit
+    for share, least in zip(LABEL_SHARES, result.found, strict=True):
+        assert least.bond == min(b for b, n_same in by_bond.items() if n_same >= share * len(X))
+        assert least.same.right == by_bond[least.bond]
+        assert least.certain <= least.same.right
+        assert least.certain == len(X) or least.bond < limit
     assert by_bond[1] < len(X)  # truncation changes labels
 
 
 def test_a_product_head_needs_a_bond_of_one():
     config, classifier = model(n_qubits=6, ansatz="separable", encoder_ansatz="paper")
-    found = least_bonds(config, classifier, X)
-    assert [each.bond for each in found.found] == [1, 1]
-    assert [each.certain for each in found.found] == [len(X)] * 2  # nothing is truncated
-    assert "1 for 99 % of 120 test texts" in found.sentence
+    result = least_bonds(config, classifier, X)
+    assert [least.bond for least in result.found] == [1, 1]
+    assert [least.certain for least in result.found] == [len(X)] * 2  # nothing is truncated
+    assert "1 for 99 % of 120 test texts" in result.sentence
 
 
 def test_a_search_that_ends_below_the_least_bond_says_so(monkeypatch):
     monkeypatch.setattr("qllmft_audit.least_bond.MAX_BOND", 1)
     config, classifier = model(n_qubits=6, reuploads=3, main_layers=2)
-    found = least_bonds(config, classifier, X)
-    assert (found.found, found.searched, found.limit) == ((), 1, 8)
-    assert "more than 1 for 99 %" in found.sentence
+    result = least_bonds(config, classifier, X)
+    assert (result.found, result.searched, result.limit) == ((), 1, 8)
+    assert "more than 1 for 99 %" in result.sentence
 
 
 def test_a_head_of_complex_gates_has_no_truncation():

@@ -35,7 +35,7 @@ STRUCTURES = {
 }  # fmt: skip
 
 
-def stored(k=2, **settings):
+def stored_model(k=2, **settings):
     config = ModelConfig(**settings)
     classifier = build_classifier(config, D, k, seed=3)
     if classifier.data_map is not None:
@@ -58,24 +58,26 @@ X = torch.randn(40, D, generator=torch.Generator().manual_seed(1))
 @torch.no_grad()
 def test_a_surrogate_gives_the_logits_of_the_circuits(name, tmp_path):
     k = 2 if name == "sign" else 3
-    model = stored(k, **STRUCTURES[name])
+    model = stored_model(k, **STRUCTURES[name])
     surrogate, bounds = make_surrogate_pair(model)
     assert not bounds.truncation(X).any()
     expected = model.classifier(X)
     torch.testing.assert_close(surrogate.classifier(X), expected, atol=2e-5, rtol=1e-4)
     save_model(tmp_path, surrogate)
-    found = load_model(tmp_path)
-    assert found.checked
-    assert found.surrogate == surrogate.surrogate
-    torch.testing.assert_close(found.classifier(X), surrogate.classifier(X), atol=1e-6, rtol=1e-5)
+    loaded_model = load_model(tmp_path)
+    assert loaded_model.checked
+    assert loaded_model.surrogate == surrogate.surrogate
+    torch.testing.assert_close(
+        loaded_model.classifier(X), surrogate.classifier(X), atol=1e-6, rtol=1e-5
+    )
     with pytest.raises(UserError, match="surrogate already"):
-        make_surrogate_pair(found)
+        make_surrogate_pair(loaded_model)
     with pytest.raises(UserError, match="is classical: there is no circuit to export"):
         export_run(tmp_path, ExportRequest())
 
 
 def test_odd_encoders_and_their_layer_are_one_matrix():
-    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES["odd"]))
+    surrogate, _ = make_surrogate_pair(stored_model(3, **STRUCTURES["odd"]))
     assert {name: tuple(p.shape) for name, p in surrogate.classifier.named_parameters()} == {
         "final.weight": (3, 7),
         "final.bias": (3,),
@@ -85,7 +87,7 @@ def test_odd_encoders_and_their_layer_are_one_matrix():
 @pytest.mark.parametrize("name", ["single", "multi", "latent", "sign"])
 @torch.no_grad()
 def test_truncation_stays_within_its_bound(name):
-    model = stored(2, **STRUCTURES[name])
+    model = stored_model(2, **STRUCTURES[name])
     for rank in (3, 6):
         surrogate, bounds = make_surrogate_pair(model, rank)
         assert surrogate.classifier.encoder.vectors.shape[1] == rank
@@ -105,7 +107,7 @@ WIDER = {
 @pytest.mark.parametrize("name", WIDER)
 @torch.no_grad()
 def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
-    model = stored(2, **WIDER[name])
+    model = stored_model(2, **WIDER[name])
     # states of less entanglement, whose bounds are below 2
     model.classifier.head.connector.weight.mul_(0.02)
     model.classifier.encoder.encoders[0].scale.mul_(0.05)
@@ -114,7 +116,8 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
     expected = model.classifier(X)
     torch.testing.assert_close(full.classifier(X), expected, atol=2e-5, rtol=1e-4)
     surrogate, bounds = make_surrogate_pair(model, bond=2)
-    change, bound = (surrogate.classifier(X) - expected).abs(), bounds.truncation(X)
+    change = (surrogate.classifier(X) - expected).abs()
+    bound = bounds.truncation(X)
     assert (change <= bound + 1e-5).all()
     assert bound.min() > 1e-8  # it is truncated
     # of values whose bound is below 2
@@ -123,13 +126,11 @@ def test_a_truncated_bond_stays_within_the_bound_of_each_text(name):
 
 def test_a_bond_makes_a_model_of_a_wide_head_without_certificate(monkeypatch, tmp_path):
     monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", 3)
-    surrogate, _ = make_surrogate_pair(stored(2, **WIDER["two neighbours"]), bond=4)
+    surrogate, _ = make_surrogate_pair(stored_model(2, **WIDER["two neighbours"]), bond=4)
     save_model(tmp_path, surrogate)
-    found = load_model(tmp_path)
-    assert (found.surrogate.bond, found.classifier.head.bond) == (4, 4)
-    torch.testing.assert_close(found.classifier(X), surrogate.classifier(X))
-    with pytest.raises(UserError, match="the model has no head"):
-        make_surrogate_pair(stored(3, **STRUCTURES["odd"]), bond=4)
+    loaded_model = load_model(tmp_path)
+    assert (loaded_model.surrogate.bond, loaded_model.classifier.head.bond) == (4, 4)
+    torch.testing.assert_close(loaded_model.classifier(X), surrogate.classifier(X))
 
 
 @pytest.mark.parametrize("ring", [False, True])
@@ -148,14 +149,14 @@ def test_a_network_gives_the_values_of_the_state(ring, block):
 def test_a_wide_head_is_a_network(monkeypatch):
     monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", 3)
     for name in ("single", "multi", "sign"):
-        model = stored(2, **STRUCTURES[name], reuploads=2, main_layers=1)
+        model = stored_model(2, **STRUCTURES[name], reuploads=2, main_layers=1)
         surrogate, _ = make_surrogate_pair(model)
         assert type(surrogate.classifier.head).__name__ == "NetworkHead"
         torch.testing.assert_close(
             surrogate.classifier(X), model.classifier(X), atol=2e-5, rtol=1e-4
         )
     with pytest.raises(UserError, match=r"Above 3 qubits .* with C = 1 only\. Give a bond"):
-        make_surrogate_pair(stored(2, **STRUCTURES["single"], connectivity=2))
+        make_surrogate_pair(stored_model(2, **STRUCTURES["single"], connectivity=2))
 
 
 @pytest.mark.parametrize(
@@ -180,14 +181,14 @@ def test_a_single_text_of_a_wide_state_has_float32s_digits(monkeypatch):
     random = torch.Generator().manual_seed(2)
     head.theta.uniform_(-3, 3, generator=random)
     latent = torch.randn(1, 17, generator=random)
-    found = head(latent)
+    values = head(latent)
     exact = head.double()(latent.double())
-    torch.testing.assert_close(found.double(), exact, atol=3e-6, rtol=0)
+    torch.testing.assert_close(values.double(), exact, atol=3e-6, rtol=0)
     small = StateHead(ModelConfig(n_qubits=6))
     small.theta.uniform_(-3, 3, generator=random)
-    whole = small(latent[:, :6])
+    values_at_once = small(latent[:, :6])
     monkeypatch.setattr("qllmft.heads.state.MAX_SUMMED_AMPLITUDES", 32)
-    torch.testing.assert_close(small(latent[:, :6]), whole, atol=1e-6, rtol=0)
+    torch.testing.assert_close(small(latent[:, :6]), values_at_once, atol=1e-6, rtol=0)
 
 
 def points_at_the_border(classifier, first, second):
@@ -198,7 +199,9 @@ def points_at_the_border(classifier, first, second):
 
     first_labels = label(first)
     crosses = first_labels != label(second)
-    first, second, first_labels = first[crosses], second[crosses], first_labels[crosses]
+    first = first[crosses]
+    second = second[crosses]
+    first_labels = first_labels[crosses]
     for _ in range(60):
         middle = (first + second) / 2
         is_like_first = (label(middle) == first_labels)[:, None]
@@ -209,7 +212,7 @@ def points_at_the_border(classifier, first, second):
 
 @torch.no_grad()
 def test_labels_that_rounding_changes_are_not_certain():
-    model = stored(2, n_qubits=6, encoder_layers=3)
+    model = stored_model(2, n_qubits=6, encoder_layers=3)
     logits = model.classifier(X)
     model.classifier.final.bias[0] -= (logits[:, 0] - logits[:, 1]).median()  # both labels occur
     _, bounds = make_surrogate_pair(model)
@@ -229,31 +232,33 @@ def test_labels_that_rounding_changes_are_not_certain():
 
 @torch.no_grad()
 def test_the_rounding_of_a_truncated_surrogate_has_no_truncation_in_it():
-    model = stored(2, **STRUCTURES["multi"])
-    found = make_surrogate_pair(model, 3)[1].agreement(X.numpy(), np.zeros(len(X), dtype=int))
-    assert found.largest_difference > 1e-3
-    assert 0 < found.rounding < 1e-4
+    model = stored_model(2, **STRUCTURES["multi"])
+    agreement = make_surrogate_pair(model, 3)[1].agreement(X.numpy(), np.zeros(len(X), dtype=int))
+    assert agreement.largest_difference > 1e-3
+    assert 0 < agreement.rounding < 1e-4
     assert next(model.classifier.parameters()).dtype == torch.float32
 
 
-def test_a_rank_above_the_dimension_is_refused():
-    with pytest.raises(UserError, match="a rank of at most 8"):
-        make_surrogate_pair(stored(2, **STRUCTURES["single"]), 9)
-    with pytest.raises(UserError, match="encoder is classical"):
-        make_surrogate_pair(stored(2, encoder="mlp", n_qubits=4))
-
-
-def test_a_rank_of_odd_encoders_is_refused():
-    with pytest.raises(UserError, match="a rank of 2 is one of quadratic forms"):
-        make_surrogate_pair(stored(3, **STRUCTURES["odd and a head"]), rank=2)
+@pytest.mark.parametrize(
+    ("structure", "options", "message"),
+    [
+        (STRUCTURES["single"], {"rank": 9}, "a rank of at most 8"),
+        ({"encoder": "mlp", "n_qubits": 4}, {}, "encoder is classical"),
+        (STRUCTURES["odd and a head"], {"rank": 2}, "a rank of 2 is one of quadratic forms"),
+        (STRUCTURES["odd"], {"bond": 4}, "the model has no head"),
+    ],
+)
+def test_what_has_no_surrogate_is_refused(structure, options, message):
+    with pytest.raises(UserError, match=message):
+        make_surrogate_pair(stored_model(3, **structure), **options)
 
 
 def test_a_run_is_dequantised(run, cli, tmp_path):
     pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
     output, _ = cli("dequantise", run, "--json", "--onnx", tmp_path / "model.onnx")
-    found = json.loads(output)
-    assert found == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
-    agreed = found["agreement"]
+    record = json.loads(output)
+    assert record == json.loads((run / "surrogate" / "dequantised.json").read_text("utf-8"))
+    agreed = record["agreement"]
     assert (
         agreed["same_labels"]["right"] == agreed["same_labels"]["total"] == agreed["certain"] == 40
     )
@@ -290,8 +295,8 @@ def test_a_run_is_dequantised(run, cli, tmp_path):
     assert "truncated: bond 2" in output
     output, _ = cli("dequantise", run, "--out", tmp_path / "plain")
     assert "(an exact classical simulation of 4 qubits)" in " ".join(output.split())
-    both = ("--bond", "2", "--onnx", tmp_path / "m.onnx")
-    _, error = cli("dequantise", run, "--out", tmp_path / "onnx", *both, code=2)
+    options = ("--bond", "2", "--onnx", tmp_path / "m.onnx")
+    _, error = cli("dequantise", run, "--out", tmp_path / "onnx", *options, code=2)
     assert "no singular value decomposition" in error
 
 
@@ -308,9 +313,9 @@ def test_an_onnx_file_gives_the_logits(widest_state, structure, tmp_path, monkey
     monkeypatch.setattr("qllmft.heads.surrogate.MAX_STATE_QUBITS", widest_state)
     # the bonds of a network grow with the uploads
     uploads = {"reuploads": 2} if widest_state == 3 else {}
-    surrogate, _ = make_surrogate_pair(stored(3, **STRUCTURES[structure], **uploads))
+    surrogate, _ = make_surrogate_pair(stored_model(3, **STRUCTURES[structure], **uploads))
     write_onnx(surrogate, tmp_path / "model.onnx")
-    (found,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(
+    (logits,) = runtime.InferenceSession(str(tmp_path / "model.onnx")).run(
         None, {"embedding": X[:7].numpy()}
     )
-    np.testing.assert_allclose(found, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(logits, surrogate.classifier(X[:7]).detach().numpy(), atol=1e-5)

@@ -39,12 +39,12 @@ def test_each_draw_has_every_way(content):
 
 def test_the_advice_has_the_numbers_of_the_record(content):
     page = (DOCS / "labels-and-probabilities.md").read_text(encoding="utf-8")
-    for way, other in (("balanced", "none"), ("auto", "none"), ("balanced", "auto")):
-        values = differences(content, HEAD, way, other)
-        higher, same, lower = count_cells(values)
-        cells = (way, other, mean_with_error(values), higher, same, lower)
+    for way, reference in (("balanced", "none"), ("auto", "none"), ("balanced", "auto")):
+        values = differences(content, HEAD, way, reference)
+        higher, equal, lower = count_cells(values)
+        cells = (way, reference, mean_with_error(values), higher, equal, lower)
         assert f"| {' | '.join(map(str, cells))} |" in page
-        if other == "none":
+        if reference == "none":
             assert lower == 0
             assert np.mean(values) > 5
         else:  # what the page advises against, because it is no gain

@@ -14,8 +14,12 @@ def test_a_record_has_a_line_for_each_row_and_goes_on_where_it_ended(tmp_path):
     assert record.lacks("a", 0)
     record.add({"task": "a", "seed": 0, "right": 7})
     record.add({"task": "ä", "seed": 1, "right": 8})
-    again = Record(file, "task", "seed", folds=5)
-    assert (again.lacks("a", 0), again.lacks("ä", 1), again.lacks("a", 1)) == (False, False, True)
+    continued = Record(file, "task", "seed", folds=5)
+    assert (continued.lacks("a", 0), continued.lacks("ä", 1), continued.lacks("a", 1)) == (
+        False,
+        False,
+        True,
+    )
     text = file.read_text("utf-8")
     assert json.loads(text) == {"folds": 5, "results": record.rows}
     assert len(text.splitlines()) == 4

@@ -36,26 +36,24 @@ RECORD = ROOT / "docs" / "records" / "planted-control"
 def angles():
     """Angles of 600 texts on four axes, as far from normal as embeddings are."""
     random = np.random.default_rng(0)
-    drawn = random.standard_t(5, size=(900, 12)) * np.linspace(2.0, 0.2, 12)
-    return latent_angles(drawn.astype(np.float32), 4)
+    vectors = random.standard_t(5, size=(900, 12)) * np.linspace(2.0, 0.2, 12)
+    return latent_angles(vectors.astype(np.float32), 4)
 
 
 def test_the_page_is_made_by_its_command(tmp_path, monkeypatch):
     monkeypatch.setattr(style, "save_figure", lambda figure, file: file.touch())
     planted_page(RECORD, tmp_path / "planted-control.md")
-    found = (tmp_path / "planted-control.md").read_text("utf-8")
+    page = (tmp_path / "planted-control.md").read_text("utf-8")
     made_again = "python -m lab.experiments.planted_control --page docs/results/planted-control.md"
-    assert (ROOT / "docs" / "results" / "planted-control.md").read_text("utf-8") == found, (
-        made_again
-    )
+    assert (ROOT / "docs" / "results" / "planted-control.md").read_text("utf-8") == page, made_again
     assert (tmp_path / "figures" / "planted-control.svg").exists()
 
 
 def test_the_record_has_the_points_of_its_command():
     for point in POINTS:
-        kept = json.loads((RECORD / f"{point.name}.json").read_text("utf-8"))
-        assert (kept["noise"], kept["first"]) == (point.noise, point.first)
-        counts = {name: len(right) for name, right in kept["right"].items()}
+        record = json.loads((RECORD / f"{point.name}.json").read_text("utf-8"))
+        assert (record["noise"], record["first"]) == (point.noise, point.first)
+        counts = {name: len(right) for name, right in record["right"].items()}
         assert counts.pop(KERNEL) == CONTEXT
         assert set(counts.values()) == {point.count}
     ranges = [set(point.seeds) for point in POINTS]
@@ -92,20 +90,20 @@ def test_noise_turns_its_share_of_the_labels_anew_with_each_seed(angles):
     task = Task(angles, np.zeros(len(angles), np.int64), 0.3)
     turned = [np.concatenate([part.y for part in task.parts(seed, 300)]) for seed in range(8)]
     assert np.mean(turned) == pytest.approx(0.3, abs=0.03)
-    assert len({each.tobytes() for each in turned}) == 8
+    assert len({labels.tobytes() for labels in turned}) == 8
 
 
 def test_studies_find_a_planted_head_and_none_where_labels_are_coins(angles):
-    found, coins = (
+    of_head, coins = (
         PointRecord(measure_point(Point("small", Structure(), noise, 0, seeds), angles, None, None))
         for noise, seeds in ((0.0, 10), (0.5, 5))
     )
-    assert found.planted_gap > 0.1
+    assert of_head.planted_gap > 0.1
     assert coins.planted_gap == 0.0
-    assert found.gaps.min() > 0.1
+    assert of_head.gaps.min() > 0.1
     assert abs(coins.gaps).max() < 0.08
-    assert [share.total for share in found.answers.better] == [2, 2]
-    assert sum(share.right for share in found.answers.better) >= 3
+    assert [share.total for share in of_head.answers.better] == [2, 2]
+    assert sum(share.right for share in of_head.answers.better) >= 3
     assert coins.answers.beats.right == 0
 
 
@@ -113,9 +111,9 @@ def test_a_kept_point_is_not_measured_again(angles, monkeypatch):
     one_epoch = planted_heads.TRAIN.model_copy(update={"epochs": 1})
     monkeypatch.setattr(planted_heads, "TRAIN", one_epoch)
     point = planted_control.Point("small", Structure(1, 0), 0.0, 0, 2)
-    kept = planted_control.measure_point(point, angles, None, None)
+    measured_point = planted_control.measure_point(point, angles, None, None)
     monkeypatch.setattr(planted_control, "train_models", None)
-    assert planted_control.measure_point(point, angles, kept, None) == kept
+    assert planted_control.measure_point(point, angles, measured_point, None) == measured_point
 
 
 def test_the_rule_on_drawn_studies_is_that_of_a_study():
@@ -124,7 +122,7 @@ def test_the_rule_on_drawn_studies_is_that_of_a_study():
     one_by_one = []
     for study in studies:
         differences = [PairedDifference.from_values(column, np.zeros(5)) for column in study.T]
-        corrected = holm([each.p for each in differences])
+        corrected = holm([difference.p for difference in differences])
         one_by_one.append(
             [p < ALPHA and d.value > 0 for p, d in zip(corrected, differences, strict=True)]
         )
@@ -150,8 +148,8 @@ def test_normal_studies_say_better_in_80_percent_at_the_least_difference_and_in_
 
 
 def test_a_bond_is_exact_where_it_reaches_the_planted_rank():
-    drawn = np.random.default_rng(3).normal(size=(64, 8)).astype(np.float32)
-    rows = truncations(latent_angles(drawn, 6))
+    vectors = np.random.default_rng(3).normal(size=(64, 8)).astype(np.float32)
+    rows = truncations(latent_angles(vectors, 6))
     assert [row["rank"] for row in rows] == [1, 2, 4, 8, 8, 4]
     for row in rows:
         for bond, bound in row["bounds"].items():

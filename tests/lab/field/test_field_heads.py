@@ -157,8 +157,8 @@ def test_auc_is_scikit_learns_with_ties():
     scores = random.integers(0, 4, (3, 40)).astype(np.float32)
     labels = random.integers(0, 2, (3, 40)).astype(np.float32)
     expected = [roc_auc_score(y, s) for y, s in zip(labels, scores, strict=True)]
-    found = auc(torch.from_numpy(scores), torch.from_numpy(labels))
-    assert found.numpy() == pytest.approx(expected, abs=1e-6)
+    areas = auc(torch.from_numpy(scores), torch.from_numpy(labels))
+    assert areas.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_ensemble_is_its_modules_with_and_without_vmap():
@@ -187,9 +187,9 @@ def test_the_same_words_give_the_answers_of_a_refitted_layer():
     split = draw_bits(5, SMALL)
     modules = {}
     learned = run_head(HEADS["learned words"], "5 bits", split, SMALL, modules)
-    same = run_head(HEADS["the same words, products"], "5 bits", split, SMALL, modules)
+    shared = run_head(HEADS["the same words, products"], "5 bits", split, SMALL, modules)
     alone = run_head(HEADS["the same words, products"], "5 bits", split, SMALL, {})
-    assert same["answers"] == alone["answers"]
+    assert shared["answers"] == alone["answers"]
     assert learned["residual"] < 1e-10
 
 

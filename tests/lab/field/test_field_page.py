@@ -31,8 +31,8 @@ def answers():
 
 def test_the_committed_page_is_that_of_the_records(tmp_path):
     write_field_page(PLAN, RECORDS, tmp_path / "page.md")
-    made = (tmp_path / "page.md").read_text("utf-8")
-    assert made == PAGE.read_text("utf-8"), "run python -m lab.field"
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert page == PAGE.read_text("utf-8"), "run python -m lab.field"
 
 
 def test_every_record_is_of_the_plan(answers):

@@ -10,7 +10,8 @@ from lab.paper.studies import STUDIES
 from qllmft import read_study
 
 ROOT = Path(__file__).parents[3]
-RECORDS, RESULTS = ROOT / "docs" / "records", ROOT / "docs" / "results"
+RECORDS = ROOT / "docs" / "records"
+RESULTS = ROOT / "docs" / "results"
 ON_THE_PAGE = [
     file.parent
     for file in sorted(RECORDS.glob("*/study.json"))
@@ -49,14 +50,18 @@ def test_the_papers_page_has_the_numbers_of_table_2():
     table = [
         line.split(" | ") for line in page.split("### ")[1].splitlines() if line.startswith("| ")
     ]
-    found = {cells[0].removeprefix("| "): cells[2] for cells in table}
+    cells_by_label = {cells[0].removeprefix("| "): cells[2] for cells in table}
     names = ["Single sQE 10Q", "Single sQE 12Q", "Multi sQE 10Q", "Multi sQE 14Q"]
-    rows = {each.label: each.test_interval for each in read_study(RECORDS / "table2").rows}
-    for label, other in {
+    rows = {
+        study_row.label: study_row.test_interval
+        for study_row in read_study(RECORDS / "table2").rows
+    }
+    for label, table_label in {
         **{name: name for name in names},
         "SVC": "SVC 296",
         "NN head (1/192)": "Neural Network (1/192)",
     }.items():
         assert (
-            found[other] == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}"
+            cells_by_label[table_label]
+            == f"{100 * rows[label].mean:.2f} ± {100 * rows[label].half_width:.2f}"
         ), label

@@ -17,21 +17,22 @@ def test_a_figure_from_runs(made_run, tmp_path, paper):
         in output
     )
     assert "<svg" in file.read_text()
-    found = json.loads(paper("figure", *arguments, "--json")[0])
-    assert found["points"][0]["accuracy"] == {"mean": 0.7, "half_width": None, "n": 1}
+    figure = json.loads(paper("figure", *arguments, "--json")[0])
+    assert figure["points"][0]["accuracy"] == {"mean": 0.7, "half_width": None, "n": 1}
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
 def test_a_figure_that_needs_no_runs(tmp_path, paper, ending):
-    file, again = tmp_path / f"five.{ending}", tmp_path / f"again.{ending}"
+    file = tmp_path / f"five.{ending}"
+    second_file = tmp_path / f"again.{ending}"
     assert (
         paper("figure", "5", "--out", file)[0]
         == f"Figure 5, energy of one inference over qubits: {file}\n"
     )
     assert file.stat().st_size > 5_000
     if ending == "svg":
-        paper("figure", "5", "--out", again)
-        assert again.read_bytes() == file.read_bytes()
+        paper("figure", "5", "--out", second_file)
+        assert second_file.read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize(

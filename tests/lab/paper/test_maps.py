@@ -11,17 +11,17 @@ from qllmft_studies.file import Study
 from qllmft_studies.record import write_record
 
 
-def sized(label, side, test, parameters, **more):
+def row_of_size(label, side, test, parameters, **values):
     """Return a row whose head has as many parameters with each of three seeds."""
-    more |= {"runs": ("0" * 12,) * 3, "parameters": (parameters,) * 3}
-    return row(label, side, test, **more)
+    values |= {"runs": ("0" * 12,) * 3, "parameters": (parameters,) * 3}
+    return row(label, side, test, **values)
 
 
-def written(folder, subject=(0.91, 0.92, 0.9)):
+def write_map(folder, subject=(0.91, 0.92, 0.9)):
     rows = [
-        sized("Q", "subject", subject, 50, series="quantum", stored=7),
-        sized("small", "baseline", (0.7, 0.71, 0.7), 40, series="axes"),
-        sized("large", "baseline", (0.99, 0.98, 0.99), 60, series="axes"),
+        row_of_size("Q", "subject", subject, 50, series="quantum", stored=7),
+        row_of_size("small", "baseline", (0.7, 0.71, 0.7), 40, series="axes"),
+        row_of_size("large", "baseline", (0.99, 0.98, 0.99), 60, series="axes"),
     ]
     (folder / "a").mkdir(parents=True)
     write_record(folder / "a", replace(study("map", *rows), x="parameters"), {})
@@ -29,24 +29,24 @@ def written(folder, subject=(0.91, 0.92, 0.9)):
 
 
 @pytest.mark.parametrize(
-    ("subject", "said"),
+    ("subject", "numbers"),
     [((0.91, 0.92, 0.9), "1 of 1 point"), ((0.6, 0.6, 0.5), "0 of 1 point")],
 )
 def test_a_head_is_compared_with_those_of_its_size_at_most_and_drawn_with_all(
-    tmp_path, subject, said, paper
+    tmp_path, subject, numbers, paper
 ):
-    folder = written(tmp_path, subject)
-    (compared,) = [found for _, found in read_maps(folder)["parameters"] if found]
+    folder = write_map(tmp_path, subject)
+    (compared,) = [comparison for _, comparison in read_maps(folder)["parameters"] if comparison]
     assert [c.baseline for c in compared] == ["small"]
     paper("maps", folder, "--out", tmp_path / "page" / "p.md")
     text = (tmp_path / "page" / "p.md").read_text("utf-8")
-    assert f"**Quantum heads are better than all baselines at {said}**\n" in text
+    assert f"**Quantum heads are better than all baselines at {numbers}**\n" in text
     assert "| test of a point | all baselines at once, Holm over 1 point |" in text
-    better = int(said[0])
+    better = int(numbers[0])
     assert f"| all comparisons | {better} better, " in text
     assert ("| better than all baselines: Q | T |" in text) == bool(better)
     assert "| 50 | 57 | Q | " in text
-    assert ("| 50 | Q | small |" in text) == said.startswith("1")
+    assert ("| 50 | Q | small |" in text) == numbers.startswith("1")
     for name in ("parameters", "energy"):
         svg = (tmp_path / "page" / "figures" / f"map-{name}.svg").read_text("utf-8")
         assert all(

@@ -12,15 +12,15 @@ from qllmft_studies.published import paper_numbers
 
 def rows(page):
     """Return the other cells of each row by section and first cell."""
-    found = {}
+    cells_by_row = {}
     section = ""
     for line in page.splitlines():
         if line.startswith("#"):
             section = line.strip("# ")
         elif line.startswith("|"):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            found[section, cells[0]] = cells[1:]
-    return found
+            cells_by_row[section, cells[0]] = cells[1:]
+    return cells_by_row
 
 
 def test_every_published_number_is_on_the_page():
@@ -81,20 +81,20 @@ def test_runs_on_other_texts_or_splits_are_named_and_not_compared(made_run, tmp_
     made_run("single-10q", 700, train__epochs=40)
     (run,) = read_runs([tmp_path])
     data = run.config.data.model_copy(update=OTHER_DATA[reason])
-    other = replace(run, config=run.config.model_copy(update={"data": data}))
-    alone = render_page([other])
+    changed = replace(run, config=run.config.model_copy(update={"data": data}))
+    alone = render_page([changed])
     assert "**Published numbers, without runs of ours**" in alone
     assert f"| runs left out: {reason} | 1 |" in alone
     assert "No run has the paper's texts and split" in alone
     assert rows(alone)["Table II", "Single sQE 10Q"][1] == "—"
-    both = render_page([run, other])
-    assert f"| runs left out: {reason} | 1 |" in both
-    assert "**1 of 1 accuracies here are below" in both
-    assert rows(both)["Table II", "Single sQE 10Q"][1:3] == ["70.00", "1"]
-    assert "They are also trained for fewer epochs." in both
+    page = render_page([run, changed])
+    assert f"| runs left out: {reason} | 1 |" in page
+    assert "**1 of 1 accuracies here are below" in page
+    assert rows(page)["Table II", "Single sQE 10Q"][1:3] == ["70.00", "1"]
+    assert "They are also trained for fewer epochs." in page
     explicit = run.config.data.model_copy(update={"n_per_label": 256})
-    same = replace(run, config=run.config.model_copy(update={"data": explicit}))
-    assert "runs left out:" not in render_page([same])
+    unchanged = replace(run, config=run.config.model_copy(update={"data": explicit}))
+    assert "runs left out:" not in render_page([unchanged])
 
 
 def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
@@ -102,8 +102,8 @@ def test_another_body_is_said_and_the_papers_own_is_not(made_run, tmp_path):
     (record,) = read_runs([tmp_path])
     assert "Ours are not the paper's experiment" in render_page([record])
     body = record.config.body.model_copy(update={"model": paper_numbers().body})
-    same = replace(record, config=record.config.model_copy(update={"body": body}))
-    text = render_page([same])
+    papers_own = replace(record, config=record.config.model_copy(update={"body": body}))
+    text = render_page([papers_own])
     assert "Ours are not the paper's experiment" not in text
     assert f"| runs a | sst2, body {paper_numbers().body} (384-d), 800 epochs |" in text
 
@@ -143,10 +143,10 @@ def test_a_body_of_the_papers_dimension_comes_before_more_runs_of_a_smaller_one(
         wide.append(replace(run, config=config, record=record))
     text = render_page([*runs, *wide])
     page = rows(text)
-    shown = {
+    first_cells = {
         label: page["Table II", label][4] for label in ("Multi sQE 10Q", "Multi sQE 14Q", "SVC 296")
     }
-    assert sorted(shown.values()) == ["a", "b", "—"]
+    assert sorted(first_cells.values()) == ["a", "b", "—"]
     assert (
         "The body `wide` has the paper's dimension.\nIts levels may be held against the paper's"
         in text
@@ -166,8 +166,8 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
     made_run("nn-head-192", 690, train__epochs=300)
     made_run("nn-encoder-144", 690, seed=1, train__epochs=100)
     page = rows(render_page(read_runs([tmp_path])))
-    for other in ("Neural Network (1/192)", "Encoder: NN 1/144"):
-        assert page["Differences, percentage points", f"Multi sQE 14Q over {other}"][2:] == [
+    for baseline in ("Neural Network (1/192)", "Encoder: NN 1/144"):
+        assert page["Differences, percentage points", f"Multi sQE 14Q over {baseline}"][2:] == [
             "—",
             "—",
         ]
@@ -176,7 +176,8 @@ def test_heads_of_unequal_training_or_other_seeds_are_not_subtracted(made_run, t
 def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_path, paper):
     made_run("single-10q", 690)
     made_run("sines", 690)
-    page, records = tmp_path / "page.md", tmp_path / "records.json"
+    page = tmp_path / "page.md"
+    records = tmp_path / "records.json"
     for runs, out in ((tmp_path / "runs", page), (records, tmp_path / "again.md")):
         assert paper("page", "--runs", runs, "--out", out, "--records", records)[0].startswith(
             "1 runs: "
@@ -186,11 +187,12 @@ def test_the_command_writes_page_and_records_and_reads_them_again(made_run, tmp_
 
 def test_numbers_without_runs_are_left_out_on_request(made_run, tmp_path):
     made_run("multi-14q", 710, train__epochs=100)
-    found = read_runs([tmp_path])
-    whole, page = rows(render_page(found)), rows(render_page(found, measured_only=True))
-    kept = {("Table II", "Multi sQE 14Q"), ("Table III", "Encoder: Multi (2)")}
+    runs = read_runs([tmp_path])
+    complete = rows(render_page(runs))
+    page = rows(render_page(runs, measured_only=True))
+    measured = {("Table II", "Multi sQE 14Q"), ("Table III", "Encoder: Multi (2)")}
     tables = {"Table II", "Table III", "Table IV", "Table XVI", "Differences, percentage points"}
     of_tables = {key for key in page if key[0] in tables and key[1] not in ("row", "---", "")}
-    assert of_tables == kept
-    assert {key: page[key] for key in kept} == {key: whole[key] for key in kept}
-    assert all("\n\n\n" not in render_page(found, measured_only=only) for only in (False, True))
+    assert of_tables == measured
+    assert {key: page[key] for key in measured} == {key: complete[key] for key in measured}
+    assert all("\n\n\n" not in render_page(runs, measured_only=only) for only in (False, True))

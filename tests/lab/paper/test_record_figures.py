@@ -110,10 +110,10 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
     made_run("single-14q", train__epochs=7)
     with pytest.raises(UserError) as caught:
         figure("9")
-    asked = []
+    configs = []
 
     def run_experiment(config, out, reporter, **personal):
-        asked.append(config)
+        configs.append(config)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("qllmft.api.run_experiment", run_experiment)
@@ -121,8 +121,8 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
     assert len(commands) == 20
     for command in commands[:3]:
         CliRunner().invoke(build_command(), command[1:])
-    wanted = [e for e in experiments("9").values() if e.overrides][:3]
-    for config, experiment in zip(asked, wanted, strict=True):
+    expected = [e for e in experiments("9").values() if e.overrides][:3]
+    for config, experiment in zip(configs, expected, strict=True):
         settings = {
             "train.epochs": 7,
             "body.model": "minilm",
@@ -133,16 +133,16 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
 
 
 @pytest.mark.parametrize(
-    ("other", "choice"),
+    ("settings", "choice"),
     [
         ({"train__epochs": 300}, "--where train.epochs=100"),
         ({"train__epochs": 100, "data": "other"}, "--where data.source=sst2"),
         ({"train__epochs": 100, "data__n_per_label": 64}, "--where data.n_per_label=64"),
     ],
 )
-def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, other, choice):
+def test_runs_of_different_circumstances_are_not_mixed(made_run, figure, settings, choice):
     made_run("multi-10q", train__epochs=100)
-    made_run("multi-12q", **other)
+    made_run("multi-12q", **settings)
     with pytest.raises(
         UserError, match=r"would mix runs of different circumstances: (.*) Choose with"
     ) as caught:
@@ -168,8 +168,8 @@ def test_accuracy_over_layers(made_run, figure, name, over, curves, labels):
         (f"${labels}$ = {curve}", x): pytest.approx((800.5 + 10 * curve - x) / 1000)
         for curve, x in grid
     }
-    shown = [text.get_text() for text in drawing.legends[0].get_texts()]
-    assert shown == [f"${labels}$ = {curve}" for curve in curves[1]]
+    legend = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert legend == [f"${labels}$ = {curve}" for curve in curves[1]]
     assert len(data.points[0].others) == 2
 
 

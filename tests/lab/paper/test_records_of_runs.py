@@ -19,17 +19,17 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
     records = read_runs([tmp_path / "runs"])
     file = tmp_path / "records.json"
     write_runs(records, file, records[1:])
-    again = read_runs([file])
-    for a, b in zip(records, again, strict=True):
-        kept = a.curve if a is records[1] else None
-        assert replace(a, curve=kept, record=b.record) == b
+    summaries = read_runs([file])
+    for a, b in zip(records, summaries, strict=True):
+        curve = a.curve if a is records[1] else None
+        assert replace(a, curve=curve, record=b.record) == b
         assert (a.record.models, a.record.data.sizes) == (b.record.models, b.record.data.sizes)
         assert (a.config.data.source, a.record.data.source, b.record.data.source) == (
             "sst2",
             "/data/sst2",
             "sst2",
         )
-    assert {run.validation_loss for run in again} == {None, 0.5}
+    assert {run.validation_loss for run in summaries} == {None, 0.5}
     assert "/data" not in file.read_text()
     assert len(file.read_text().splitlines()) == 2 + 2, "a line a run"
 
@@ -37,10 +37,11 @@ def test_a_summary_equals_its_folders(made_run, tmp_path):
 def test_a_summary_of_a_summary_is_the_same_file(made_run, tmp_path):
     for seed in (1, 0):
         made_run("multi-14q", 800 + seed, seed=seed, curve=[(0.71234567, 0.5)] * 7)
-    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    first = tmp_path / "1.json"
+    second = tmp_path / "2.json"
     for source, file in ((tmp_path / "runs", first), (first, second)):
-        kept, curved = select_paper_runs(read_runs([source]))
-        write_runs(kept, file, curved)
+        runs, curved = select_paper_runs(read_runs([source]))
+        write_runs(runs, file, curved)
     assert first.read_text() == second.read_text()
     assert [record.config.seed for record in read_runs([first])] == [0, 1]
 
@@ -51,8 +52,8 @@ def test_a_summary_keeps_runs_of_the_paper_once(made_run, tmp_path):
     made_run("sines", 900)
     made_run("single-10q", 870, model__reuploads=2)
     made_run("single-14q", 805, model__main_layers=5)  # of figure 9
-    kept, curved = select_paper_runs(read_runs([tmp_path]))
-    assert sorted(record.record.head.test.right for record in kept) == [801, 805]
+    runs, curved = select_paper_runs(read_runs([tmp_path]))
+    assert sorted(record.record.head.test.right for record in runs) == [801, 805]
     assert not curved
 
 

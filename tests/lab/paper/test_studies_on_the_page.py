@@ -12,15 +12,13 @@ from qllmft.run.record import BodyRecord, DataRecord
 from qllmft_base.errors import UserError
 from qllmft_studies.record import RowResult, StudyRecord
 
-LETTER, SLOW, FAST, WIDE = (
-    (0.81, 0.80, 0.79),
-    (0.83, 0.80, 0.80),
-    (0.80, 0.82, 0.79),
-    (0.85, 0.83, 0.84),
-)
+LETTER = (0.81, 0.80, 0.79)
+SLOW = (0.83, 0.80, 0.80)
+FAST = (0.80, 0.82, 0.79)
+WIDE = (0.85, 0.83, 0.84)
 
 
-def row(label, side, test, preset="single-10q", **more):
+def row(label, side, test, preset="single-10q", **changes):
     values = {
         "group": "one encoder",
         "model": "quantum head",
@@ -28,13 +26,13 @@ def row(label, side, test, preset="single-10q", **more):
         "published": None,
     }
     values |= {"runs": (), "parameters": (353,), "validation": test}
-    return RowResult(label=label, side=side, test=test, preset=preset, **(values | more))
+    return RowResult(label=label, side=side, test=test, preset=preset, **(values | changes))
 
 
-def study(name, *found):
+def study(name, *study_rows):
     data = DataRecord("sst2", "f", ("a", "b"), {"train": 1, "validation": 1, "test": 1})
     plan = name, "T", "changed", "letter", "", (8, 9, 10), 100, "accuracy", "paper", True
-    return StudyRecord(*plan, data, BodyRecord("mpnet", "i", 768), {}, "c", found, {})
+    return StudyRecord(*plan, data, BodyRecord("mpnet", "i", 768), {}, "c", study_rows, {})
 
 
 def budget():
@@ -66,20 +64,21 @@ def test_a_budget_begins_with_the_printed_number_and_changes_one_thing_at_a_time
 
 def test_choices_on_test_texts_are_apart_and_named():
     text = render_page([], [budget()])
-    apart = text[text.index("Drawn on test texts, which is not a result") :]
-    page, sweep = rows(text), np.maximum(LETTER, np.maximum(SLOW, FAST))
+    last_section = text[text.index("Drawn on test texts, which is not a result") :]
+    page = rows(text)
+    sweep = np.maximum(LETTER, np.maximum(SLOW, FAST))
     expected = {
         "the best of 3 learning rates by test accuracy": sweep,
         "the best of all 4 rows by test accuracy": np.maximum(sweep, WIDE),
     }
     for words, best in expected.items():
-        assert words in apart
+        assert words in last_section
         assert tuple(page["Single sQE 10Q", words]) == interval(best, LETTER)
 
 
 def test_slopes_are_beside_those_of_the_printed_numbers():
     presets = {10: "single-10q", 12: "single-12q", 18: "single-18q"}
-    found = [
+    study_rows = [
         row(
             f"{q}",
             "baseline",
@@ -90,8 +89,8 @@ def test_slopes_are_beside_those_of_the_printed_numbers():
         )
         for q, preset in presets.items()
     ]
-    found.append(row("none", "subject", (0.7, 0.7, 0.7)))
-    cells = rows(render_page([], [study("which-part", *found)]))["Accuracy per qubit", "one"]
+    study_rows.append(row("none", "subject", (0.7, 0.7, 0.7)))
+    cells = rows(render_page([], [study("which-part", *study_rows)]))["Accuracy per qubit", "one"]
     slope = np.cov([10, 12, 18], [90.21, 90.99, 91.75])[0, 1] / np.var([10, 12, 18], ddof=1)
     ours = ["which-part", "10, 12, 18", "+1.00", "[+1.00, +1.00]"]
     assert cells == [*ours, f"{slope:+.2f}", "10, 12, 18"]
@@ -99,7 +98,7 @@ def test_slopes_are_beside_those_of_the_printed_numbers():
 
 def test_a_slope_is_over_every_printed_width_and_its_upper_half_is_beside_it():
     qubits = (10, 12, 14, 16, 18)
-    found = [
+    study_rows = [
         row(
             f"{q}",
             "baseline",
@@ -110,8 +109,8 @@ def test_a_slope_is_over_every_printed_width_and_its_upper_half_is_beside_it():
         )
         for q, y in zip(qubits, (0.0, 0.01, 0.02, 0.02, 0.02), strict=True)
     ]
-    found.append(row("none", "subject", (0.7, 0.7, 0.7)))
-    page = render_page([], [study("figure8", *found)])
+    study_rows.append(row("none", "subject", (0.7, 0.7, 0.7)))
+    page = render_page([], [study("figure8", *study_rows)])
     lines = [line for line in page.splitlines() if line.startswith("| one | figure8 |")]
     cells = [line.strip("| ").split(" | ")[2:] for line in lines]
     all_of_them = np.polyfit(qubits, (0.0, 0.01, 0.02, 0.02, 0.02), 1)[0] * 2 * 100
@@ -143,14 +142,14 @@ def test_the_gain_without_the_head_is_beside_that_of_the_scale_alone():
 
 
 def test_more_epochs_are_beside_fewer_of_the_same_head():
-    found = study(
+    study_record = study(
         "epochs",
         row("few", "baseline", LETTER, group="a"),
         row("many", "subject", SLOW, group="a"),
         row("few of another", "baseline", FAST, group="b"),
         row("many of another", "subject", WIDE, group="b"),
     )
-    page = rows(render_page([], [found]))
+    page = rows(render_page([], [study_record]))
     for start, (label, few, many) in {
         "few": ("many", LETTER, SLOW),
         "few of another": ("many of another", FAST, WIDE),
@@ -165,14 +164,14 @@ def test_the_rows_of_the_papers_size_of_body_are_beside_its_own_numbers():
         {"model": name, "epochs": ()}
         for name in ("logistic regression", "logistic regression, C = 1")
     )
-    found = study(
+    study_record = study(
         "paper-size",
         row("Single", "subject", LETTER),
         row("Odd", "subject", WIDE, "odd"),
         row("LR, grid", "baseline", WIDE, "odd", **grid),
         row("LR, C = 1", "baseline", WIDE, "odd", **plain),
     )
-    page = rows(render_page([], [found]))
+    page = rows(render_page([], [study_record]))
     section = "On a body of 768 dimensions"
     printed = {
         label: page[section, label][2] for label in ("Single", "Odd", "LR, grid", "LR, C = 1")

@@ -55,7 +55,7 @@ class Own:
 
 
 @pytest.fixture
-def registered():
+def register_baselines():
     """A function that registers heads by the names of baselines, and returns the configuration that names them."""
     names = []
 
@@ -70,30 +70,68 @@ def registered():
         BASELINES.unregister(name)
 
 
+# the answers of a head to texts of one label
+WRONG_LABELS = [
+    (np.zeros((N, 2)), rf"an array of float64 in the shape \({N}, 2\)"),
+    (np.zeros(N - 1, int), rf"an array of int64 in the shape \({N - 1},\)"),
+    (np.zeros((N, 1), int), rf"an array of int64 in the shape \({N}, 1\)"),
+    (np.zeros(1, int), r"an array of int64 in the shape \(1,\)"),
+    (np.int64(0), r"a value of the type int64 in the shape \(\)"),
+    (np.array(["0"] * N), "an array of <U1"),
+    (None, "a value of the type NoneType"),
+    ([[0], [0, 1]], "a value of the type list of length 2"),
+    (np.full(N, 0.4), "the answer 0.4"),
+    (np.full(N, np.nan), "the answer nan"),
+    (np.full(N, 7), "the answer 7"),
+    (np.full(N, -1), "the answer -1"),
+]
+NO_JSON = [np.nan, np.inf, object, lambda: 0, {1, 2}, {(1, 2): 3}]
+SETTING = "the baseline 'mine' has the setting 'b' with .*, which JSON cannot hold"
+# a head, the texts, and what the error says
+WRONG_HEADS = [
+    *(
+        (
+            Own(answers),
+            LABELS,
+            rf"the baseline 'mine' returned {fault}.*, expected whole numbers from 0 to 1 in the shape \({N},\). "
+            "Correct its method predict.",
+        )
+        for answers, fault in WRONG_LABELS
+    ),
+    (Own(np.zeros(N)), TARGETS, r"expected finite values of the targets in the shape \(6, 2\)"),
+    (Own(np.full((N, 2), np.inf)), TARGETS, "returned the answer inf"),
+    (Own(np.zeros((N, 2))), SEVERAL, r"expected finite leads .* in the shape \(6, 3\)"),
+    (Own(np.ones((N, 3), bool)), SEVERAL, "returned the labels themselves"),
+    (Own(np.tile([1, 0, 1], (N, 1))), SEVERAL, "returned the labels themselves"),
+    *(
+        (
+            Own(n_parameters=n_parameters),
+            LABELS,
+            rf"n_parameters of the baseline 'mine' is {n_parameters!r}, expected a whole number",
+        )
+        for n_parameters in (None, -1, 1.5, "3")
+    ),
+    *((Own(settings={"a": 1, "b": [value]}), LABELS, SETTING) for value in NO_JSON),
+    (Own(settings=[1]), LABELS, "'mine' has settings of the type list, expected a dict"),
+]
+
+
+@pytest.mark.parametrize(("head", "examples", "message"), WRONG_HEADS)
+def test_a_wrong_head_is_refused_with_the_name_of_the_baseline(head, examples, message):
+    with pytest.raises(UserError, match=message):
+        fit_and_score(head, examples, examples, 2 if examples is LABELS else None)
+
+
 @pytest.mark.parametrize(
-    ("answers", "fault"),
+    ("grid", "message"),
     [
-        (np.zeros((N, 2)), rf"an array of float64 in the shape \({N}, 2\)"),
-        (np.zeros(N - 1, int), rf"an array of int64 in the shape \({N - 1},\)"),
-        (np.zeros((N, 1), int), rf"an array of int64 in the shape \({N}, 1\)"),
-        (np.zeros(1, int), r"an array of int64 in the shape \(1,\)"),
-        (np.int64(0), r"a value of the type int64 in the shape \(\)"),
-        (np.array(["0"] * N), "an array of <U1"),
-        (None, "a value of the type NoneType"),
-        ([[0], [0, 1]], "a value of the type list of length 2"),
-        (np.full(N, 0.4), "the answer 0.4"),
-        (np.full(N, np.nan), "the answer nan"),
-        (np.full(N, 7), "the answer 7"),
-        (np.full(N, -1), "the answer -1"),
+        *(([{"a": 1, "b": value}], SETTING) for value in NO_JSON),
+        ([], "the grid of the baseline 'mine' is empty"),
     ],
 )
-def test_wrong_labels_are_refused_with_the_name_of_the_baseline(answers, fault):
-    message = (
-        rf"the baseline 'mine' returned {fault}.*, expected whole numbers from 0 to 1 in the shape \({N},\). "
-        "Correct its method predict."
-    )
+def test_a_wrong_grid_is_refused(grid, message):
     with pytest.raises(UserError, match=message):
-        fit_and_score(Own(answers), LABELS, LABELS, 2)
+        GridBaseline("mine", KNeighborsClassifier, grid)
 
 
 @pytest.mark.parametrize(
@@ -110,21 +148,6 @@ def test_what_means_labels_becomes_integers(answers):
     assert fitted.validation_answers.tolist() == [0, 1] * 3
     assert fitted.validation_answers.dtype == np.int64
     assert fitted.validation.value == 1
-
-
-@pytest.mark.parametrize(
-    ("examples", "answers", "message"),
-    [
-        (TARGETS, np.zeros(N), r"expected finite values of the targets in the shape \(6, 2\)"),
-        (TARGETS, np.full((N, 2), np.inf), "returned the answer inf"),
-        (SEVERAL, np.zeros((N, 2)), r"expected finite leads .* in the shape \(6, 3\)"),
-        (SEVERAL, np.ones((N, 3), bool), "returned the labels themselves"),
-        (SEVERAL, np.tile([1, 0, 1], (N, 1)), "returned the labels themselves"),
-    ],
-)
-def test_wrong_values_and_leads_are_refused(examples, answers, message):
-    with pytest.raises(UserError, match=message):
-        fit_and_score(Own(answers), examples, examples)
 
 
 def test_values_of_a_list_are_numbers():
@@ -146,27 +169,6 @@ def test_wrong_answers_of_an_estimator_of_a_grid_are_refused_as_well(by_folds):
     head = GridBaseline("mine", Logits, [{"n_neighbors": 1}], lambda _: 1, by_folds=by_folds)
     with pytest.raises(UserError, match="the baseline 'mine' returned an array of float64"):
         head.fit(examples, examples)
-
-
-@pytest.mark.parametrize("n_parameters", [None, -1, 1.5, "3"])
-def test_a_number_of_parameters_is_checked_before_the_test(n_parameters):
-    message = rf"n_parameters of the baseline 'mine' is {n_parameters!r}, expected a whole number"
-    with pytest.raises(UserError, match=message):
-        fit_and_score(Own(n_parameters=n_parameters), LABELS, LABELS)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, object, lambda: 0, {1, 2}, {(1, 2): 3}])
-def test_settings_that_json_cannot_hold_are_refused(value):
-    message = "the baseline 'mine' has the setting 'b' with .*, which JSON cannot hold"
-    with pytest.raises(UserError, match=message):
-        fit_and_score(Own(settings={"a": 1, "b": [value]}), LABELS, LABELS)
-    with pytest.raises(UserError, match=message):
-        GridBaseline("mine", KNeighborsClassifier, [{"a": 1, "b": value}])
-
-
-def test_settings_have_names():
-    with pytest.raises(UserError, match="'mine' has settings of the type list, expected a dict"):
-        fit_and_score(Own(settings=[1]), LABELS, LABELS)
 
 
 def test_the_numbers_of_a_grid_become_those_of_python():
@@ -249,23 +251,18 @@ def test_an_object_in_the_place_of_a_class_or_a_function_is_refused():
             Baseline.from_grid("mine", lambda _, head=returned: head).make_head(config, 1, 1, 2)
 
 
-def test_an_empty_grid_is_refused():
-    with pytest.raises(UserError, match="the grid of the baseline 'mine' is empty"):
-        GridBaseline("mine", KNeighborsClassifier, [])
-
-
 @pytest.mark.parametrize("name", ["knn 1", "KNN-1"])
-def test_two_rows_of_one_name_are_refused(registered, name):
+def test_two_rows_of_one_name_are_refused(register_baselines, name):
     """The folders of their models would be one, too."""
-    config = registered(one=Own(name="knn 1"), two=Own(name=name))
+    config = register_baselines(one=Own(name="knn 1"), two=Own(name=name))
     with pytest.raises(UserError, match=f"baselines 'one' and 'two' have the same name '{name}'"):
         make_baselines(config, 9, 4, 2)
 
 
 @pytest.mark.parametrize("name", [*RESERVED_NAMES, "Quantum-Head", None, " ", "метод"])
-def test_the_names_of_a_runs_own_rows_are_refused(registered, name):
+def test_the_names_of_a_runs_own_rows_are_refused(register_baselines, name):
     with pytest.raises(UserError, match="the head of the baseline 'one' has the name") as error:
-        make_baselines(registered(one=Own(name=name)), 9, 4, 2)
+        make_baselines(register_baselines(one=Own(name=name)), 9, 4, 2)
     assert f"the name {name!r}, " in str(error.value)
 
 

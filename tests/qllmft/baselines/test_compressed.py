@@ -21,7 +21,7 @@ def blobs(n: int, k: int, seed: int) -> Examples:
     return Examples.from_arrays(x.astype(np.float32), y)
 
 
-def fitted(name: str, size: int, k: int, n: int = 60, seed: int = 0):
+def fit_baseline(name: str, size: int, k: int, n: int = 60, seed: int = 0):
     head = BASELINES[name].make(RunConfig(seed=seed), size, D, k)
     head.fit(blobs(n, k, 1), blobs(20, k, 2))
     return head
@@ -35,8 +35,11 @@ def answers(logits: np.ndarray) -> np.ndarray:
     ("k", "size", "axes", "count"), [(2, 6, 5, 6), (4, 23, 4, 20), (2, 99, D, 13), (4, 1, 1, 8)]
 )
 def test_pca_is_regression_on_the_singular_vectors_and_counts_what_it_stores(k, size, axes, count):
-    head, train, test = fitted("pca", size, k), blobs(60, k, 1), blobs(200, k, 3)
-    x, mean = train.x.double().numpy(), train.x.double().numpy().mean(axis=0)
+    head = fit_baseline("pca", size, k)
+    train = blobs(60, k, 1)
+    test = blobs(200, k, 3)
+    x = train.x.double().numpy()
+    mean = train.x.double().numpy().mean(axis=0)
     turned = np.linalg.svd(x - mean)[2][:axes].T
     by_hand = LogisticRegression(max_iter=500).fit((x - mean) @ turned, train.y.numpy())
     expected = by_hand.predict((test.x.numpy() - mean) @ turned)
@@ -45,34 +48,41 @@ def test_pca_is_regression_on_the_singular_vectors_and_counts_what_it_stores(k, 
 
 
 def test_pca_has_no_more_axes_than_texts_and_all_axes_are_logistic_regression_itself():
-    few, test = fitted("pca", 12, 2, n=6), blobs(200, 4, 3).x.numpy()
+    few = fit_baseline("pca", 12, 2, n=6)
+    test = blobs(200, 4, 3).x.numpy()
     assert (few.n_parameters, few.settings["stored"]) == (7, D * 7)
-    plain = fitted("logistic_regression_c1", 0, 4).predict(test)
-    assert (fitted("pca", 10**6, 4).predict(test) == plain).mean() > 0.99
+    plain = fit_baseline("logistic_regression_c1", 0, 4).predict(test)
+    assert (fit_baseline("pca", 10**6, 4).predict(test) == plain).mean() > 0.99
 
 
 @pytest.mark.parametrize(("k", "size", "count"), [(2, 6, 6), (4, 23, 20), (2, 99, 13)])
 def test_random_axes_are_of_the_seed_alone(k, size, count):
-    head, test = fitted("random_projection", size, k), blobs(200, k, 3).x.numpy()
-    projection, regression = head.estimator.steps[0][1].components_, head.estimator.steps[1][1]
+    head = fit_baseline("random_projection", size, k)
+    test = blobs(200, k, 3).x.numpy()
+    projection = head.estimator.steps[0][1].components_
+    regression = head.estimator.steps[1][1]
     logits = test @ projection.T @ regression.coef_.T + regression.intercept_
     np.testing.assert_array_equal(head.predict(test), answers(logits))
     assert (head.n_parameters, head.settings) == (count, {"C": 1.0})
     np.testing.assert_array_equal(
-        fitted("random_projection", size, k, n=40).estimator.steps[0][1].components_, projection
+        fit_baseline("random_projection", size, k, n=40).estimator.steps[0][1].components_,
+        projection,
     )
     assert not np.array_equal(
-        fitted("random_projection", size, k, seed=1).estimator.steps[0][1].components_, projection
+        fit_baseline("random_projection", size, k, seed=1).estimator.steps[0][1].components_,
+        projection,
     )
 
 
 @pytest.mark.parametrize(("k", "most"), [(2, 9), (4, 12), (4, 30), (4, 64)])
 def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, most):
-    head, train = fitted("quantised", most, k), blobs(60, k, 1)
+    head = fit_baseline("quantised", most, k)
+    train = blobs(60, k, 1)
     exact = LogisticRegression(max_iter=500).fit(train.x.numpy(), train.y.numpy())
     rows = 1 if k == 2 else k
     # words by every length that they may have been cut into
-    weights, possible = head.estimator._linear.coef_, []
+    weights = head.estimator._linear.coef_
+    possible = []
     for length in (n for n in range(1, D + 1) if D % n == 0):
         bits = max(1, int(np.ceil(np.log2(len(np.unique(weights.reshape(-1, length), axis=0))))))
         possible.append(2**bits * length + -(-(rows * D // length) * bits // 32) + rows)
@@ -83,8 +93,9 @@ def test_quantised_weights_are_from_a_codebook_of_the_words_that_are_counted(k, 
 
 
 def test_a_larger_codebook_is_nearer_and_the_smallest_one_stands_in_where_none_fits():
-    exact, sizes = fitted("logistic_regression_c1", 0, 4).estimator.coef_, (1, 12, 30, 64)
-    heads = [fitted("quantised", most, 4) for most in sizes]
+    exact = fit_baseline("logistic_regression_c1", 0, 4).estimator.coef_
+    sizes = (1, 12, 30, 64)
+    heads = [fit_baseline("quantised", most, 4) for most in sizes]
     errors = [np.square(head.estimator._linear.coef_ - exact).sum() for head in heads]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 10

@@ -31,7 +31,8 @@ class Threshold:
 
 
 def examples(rows: list[tuple[float, int]]) -> Examples:
-    x, y = np.array([r[0] for r in rows], np.float32), np.array([r[1] for r in rows])
+    x = np.array([r[0] for r in rows], np.float32)
+    y = np.array([r[1] for r in rows])
     return Examples.from_arrays(np.stack([x, x], axis=1), y)
 
 
@@ -48,10 +49,10 @@ def baseline(*thresholds: float) -> GridBaseline:
 
 @pytest.mark.parametrize("order", [(0.3, 0.5, 0.7), (0.7, 0.5, 0.3), (0.5, 0.7, 0.3)])
 def test_validation_chooses_and_neither_training_nor_test(order):
-    chosen = baseline(*order)
-    chosen.fit(TRAIN, VALIDATION)
-    assert chosen.settings == {"at": 0.3}
-    predicted = chosen.predict(TEST.x.numpy())
+    head = baseline(*order)
+    head.fit(TRAIN, VALIDATION)
+    assert head.settings == {"at": 0.3}
+    predicted = head.predict(TEST.x.numpy())
     assert predicted.tolist() == [1, 1, 1, 1]  # half of them wrong, where 0.7 had them all
     assert predicted.dtype == np.int64
     assert Threshold(0.7).score(TEST.x.numpy(), TEST.y.numpy()) == 1.0
@@ -62,17 +63,17 @@ def test_validation_chooses_and_neither_training_nor_test(order):
     ("order", "winner"), [((0.5, 0.31, 0.3, 0.29), 0.31), ((0.29, 0.3, 0.31), 0.29)]
 )
 def test_the_first_of_equals_wins(order, winner):
-    chosen = baseline(*order)
-    chosen.fit(TRAIN, VALIDATION)
-    assert chosen.settings == {"at": winner}
+    head = baseline(*order)
+    head.fit(TRAIN, VALIDATION)
+    assert head.settings == {"at": winner}
 
 
 def test_a_setting_with_nothing_right_is_still_one():
     nothing_right = examples([(0.9, 0), (0.1, 1)])
-    chosen = baseline(0.5)
-    chosen.fit(TRAIN, nothing_right)
-    assert chosen.settings == {"at": 0.5}
-    assert chosen.n_parameters == len(TRAIN)  # fitted on training alone
+    head = baseline(0.5)
+    head.fit(TRAIN, nothing_right)
+    assert head.settings == {"at": 0.5}
+    assert head.n_parameters == len(TRAIN)  # fitted on training alone
 
 
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:
@@ -105,12 +106,12 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
             (e.predict(validation.x.numpy()) == validation.y.numpy()).mean() for e in estimators
         ]
         best = estimators[int(np.argmax(scores))]
-        chosen = make("small")
-        chosen.fit(train, validation)
-        assert chosen.name == kind
-        assert chosen.settings["C"] == best.C
+        head = make("small")
+        head.fit(train, validation)
+        assert head.name == kind
+        assert head.settings["C"] == best.C
         np.testing.assert_array_equal(
-            chosen.predict(validation.x.numpy()), best.predict(validation.x.numpy())
+            head.predict(validation.x.numpy()), best.predict(validation.x.numpy())
         )
         winners.add(best.C)
     assert len(winners) > 1
@@ -120,19 +121,19 @@ def test_scikit_learn_itself_chooses_the_same(kind, k):
 def test_parameters_of_an_svc_are_its_support_vectors(k):
     """Footnote 2 of the paper. Where every point is noise, all of them are support vectors; else those that count."""
     train = blobs(45, 8, k, seed=1)
-    chosen = support_vectors("small")
-    chosen.fit(train, train)
-    settings = {name: chosen.settings[name] for name in ("C", "gamma")}
+    head = support_vectors("small")
+    head.fit(train, train)
+    settings = {name: head.settings[name] for name in ("C", "gamma")}
     by_hand = SVC(kernel="rbf", **settings).fit(train.x.numpy(), train.y.numpy())
     multipliers = by_hand.dual_coef_  # (k - 1, support vectors)
     assert (
-        chosen.n_parameters
+        head.n_parameters
         == int((np.abs(multipliers).sum(axis=0) > 0).sum())
         == by_hand.n_support_.sum()
     )
     noise = Examples.from_arrays(np.eye(20, dtype=np.float32), np.arange(20) % k)
-    chosen.fit(noise, noise)
-    assert chosen.n_parameters == 20
+    head.fit(noise, noise)
+    assert head.n_parameters == 20
 
 
 def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
@@ -141,51 +142,53 @@ def test_the_papers_grid_really_fits_with_no_penalty_and_early_stops():
     scaled = Examples(hard.x * torch.logspace(-2, 2, 30), hard.y)
     with pytest.warns(ConvergenceWarning):
         LogisticRegression(C=9.9, max_iter=50).fit(scaled.x.numpy(), scaled.y.numpy())
-    chosen = logistic_regression("paper")
-    ends = [s for s in chosen.grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
+    head = logistic_regression("paper")
+    ends = [s for s in head.grid if s["C"] in (0.3, 9.9, None)]  # 1,164 fits would take a minute
     assert len(ends) == 18
     for settings in ends:
-        chosen.grid = [settings]
-        chosen.fit(scaled, scaled)
-        assert chosen.settings == settings
-        strength = chosen.estimator.C
+        head.grid = [settings]
+        head.fit(scaled, scaled)
+        assert head.settings == settings
+        strength = head.estimator.C
         assert strength == (float("inf") if settings["C"] is None else settings["C"])
 
 
 def test_the_most_parameters_may_be_asked_for_first_and_validation_decides_among_equals():
     sizes = {0.3: 2, 0.95: 5, 0.5: 5}  # 0.3 is the best on validation, 0.5 is next
     grid = [{"at": at} for at in sizes]
-    chosen = GridBaseline("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
-    chosen.fit(TRAIN, VALIDATION)
-    assert chosen.settings == {"at": 0.5}
-    assert chosen.n_parameters == 5
+    head = GridBaseline("threshold", Threshold, grid, lambda fitted: sizes[fitted.at], most=True)
+    head.fit(TRAIN, VALIDATION)
+    assert head.settings == {"at": 0.5}
+    assert head.n_parameters == 5
 
 
 def test_the_full_svc_has_every_training_text_as_a_support_vector():
-    chosen = support_vectors("paper", most=True)
-    chosen.fit(TEST, VALIDATION)  # as many of either label
-    assert chosen.n_parameters == len(TEST.y)
-    assert chosen.name != support_vectors("paper").name
+    head = support_vectors("paper", most=True)
+    head.fit(TEST, VALIDATION)  # as many of either label
+    assert head.n_parameters == len(TEST.y)
+    assert head.name != support_vectors("paper").name
 
 
 @pytest.mark.parametrize(("scale", "fits"), [(0.0, 6), (2.0, 18)])
 def test_a_limit_that_was_not_reached_is_not_raised(scale, fits, monkeypatch):
     """Of three limits one fit is enough where it ends below the first; the choice has the bits of the whole grid."""
-    train, validation = blobs(60, 30, 2, seed=1), blobs(60, 30, 2, seed=2)
+    train = blobs(60, 30, 2, seed=1)
+    validation = blobs(60, 30, 2, seed=2)
     train, validation = (
         Examples(e.x * torch.logspace(-scale, scale, 30), e.y) for e in (train, validation)
     )
-    found = []
+    fits_of_grids = []
     for look in (grid._would_repeat_fit, lambda *_: False):
         monkeypatch.setattr(grid, "_would_repeat_fit", look)
-        chosen, made = logistic_regression("paper"), []
-        make = chosen.make
-        chosen.make = lambda made=made, make=make, **settings: (
-            made.append(settings) or make(**settings)
+        head = logistic_regression("paper")
+        trained_settings = []
+        make = head.make
+        head.make = lambda settings_log=trained_settings, make=make, **settings: (
+            settings_log.append(settings) or make(**settings)
         )
-        chosen.grid = [s for s in chosen.grid if s["C"] in (0.3, 9.9, None)]
-        chosen.fit(train, validation)
-        found.append((chosen.settings, chosen.estimator.coef_.tobytes(), len(made)))
-    assert found[0][:2] == found[1][:2]
-    assert found[0][2] <= fits
-    assert found[1][2] == 18
+        head.grid = [s for s in head.grid if s["C"] in (0.3, 9.9, None)]
+        head.fit(train, validation)
+        fits_of_grids.append((head.settings, head.estimator.coef_.tobytes(), len(trained_settings)))
+    assert fits_of_grids[0][:2] == fits_of_grids[1][:2]
+    assert fits_of_grids[0][2] <= fits
+    assert fits_of_grids[1][2] == 18

@@ -19,7 +19,7 @@ LR_STRENGTHS = [round(0.3 + 0.05 * i, 2) for i in range(193)]
 
 
 @pytest.fixture
-def tried(monkeypatch) -> list[dict[str, object]]:
+def tried_settings(monkeypatch) -> list[dict[str, object]]:
     """The settings of every estimator that is fitted, in their order."""
     notes: list[dict[str, object]] = []
 
@@ -39,33 +39,34 @@ def tried(monkeypatch) -> list[dict[str, object]]:
     return notes
 
 
-def test_table_viii_has_11_strengths_of_an_rbf_kernel_with_6_gammas(tried):
+def test_table_viii_has_11_strengths_of_an_rbf_kernel_with_6_gammas(tried_settings):
     support_vectors("paper").fit(TOY, TOY)
-    assert len(tried) == 11 * 6
-    assert {s["kernel"] for s in tried} == {"rbf"}
-    assert {tuple(s) for s in tried} == {("kernel", "cache_size", "C", "gamma")}
+    assert len(tried_settings) == 11 * 6
+    assert {s["kernel"] for s in tried_settings} == {"rbf"}
+    assert {tuple(s) for s in tried_settings} == {("kernel", "cache_size", "C", "gamma")}
     expected = [(c, gamma) for c in SVC_STRENGTHS for gamma in SVC_GAMMAS]
-    assert [s["gamma"] for s in tried] == [gamma for _, gamma in expected]
-    assert [s["C"] for s in tried] == pytest.approx([c for c, _ in expected])
+    assert [s["gamma"] for s in tried_settings] == [gamma for _, gamma in expected]
+    assert [s["C"] for s in tried_settings] == pytest.approx([c for c, _ in expected])
 
 
-def test_table_ix_has_193_strengths_and_none_with_2_class_weights_and_3_limits(tried):
+def test_table_ix_has_193_strengths_and_none_with_2_class_weights_and_3_limits(tried_settings):
     assert LR_STRENGTHS[:3] == [0.3, 0.35, 0.4]
     assert LR_STRENGTHS[-1] == 9.9
     logistic_regression("paper").fit(TOY, TOY)
-    assert len(tried) == (193 + 1) * 2 * 3
+    assert len(tried_settings) == (193 + 1) * 2 * 3
     expected = [
         {"C": c, "class_weight": weight, "max_iter": limit}
         for c in [*LR_STRENGTHS, float("inf")]  # no penalty
         for weight in (None, "balanced")
         for limit in (50, 100, 200)
     ]
-    assert tried == expected
+    assert tried_settings == expected
 
 
-def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried, monkeypatch):
+def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried_settings, monkeypatch):
     taker = linear_model.LogisticRegression
-    right, wrong = TOY.y.numpy(), np.zeros(4, np.int64)
+    right = TOY.y.numpy()
+    wrong = np.zeros(4, np.int64)
     monkeypatch.setattr(
         taker, "predict", lambda self, _: right if self.settings["C"] == np.inf else wrong
     )
@@ -79,10 +80,10 @@ def test_no_penalty_is_written_as_none_for_json_has_no_infinity(tried, monkeypat
 
 @pytest.mark.parametrize("make", [support_vectors, logistic_regression])
 @pytest.mark.parametrize("grid", ["small", "paper"])
-def test_the_most_regularised_comes_first(tried, make, grid):
+def test_the_most_regularised_comes_first(tried_settings, make, grid):
     """Of equals the first wins, and that is the one with the smaller C."""
     baseline = make(grid)
     baseline.fit(TOY, TOY)
-    strengths = [s["C"] for s in tried]
+    strengths = [s["C"] for s in tried_settings]
     assert strengths == sorted(strengths)
     assert baseline.settings["C"] == min(strengths)

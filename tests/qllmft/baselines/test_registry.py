@@ -14,7 +14,9 @@ from qllmft.config import RunConfig, parse_config
 from qllmft.training import Examples
 from qllmft_base.errors import UserError
 
-CLASSIFIERS = {name: each for name, each in BASELINES.items() if "classification" in each.tasks}
+CLASSIFIERS = {
+    name: baseline for name, baseline in BASELINES.items() if "classification" in baseline.tasks
+}
 
 
 def examples(n: int, seed: int) -> Examples:
@@ -24,7 +26,7 @@ def examples(n: int, seed: int) -> Examples:
     return Examples(x, (x.sum(dim=1) > 0).long())
 
 
-def config_of(*names: str) -> RunConfig:
+def named_baselines(*names: str) -> RunConfig:
     return parse_config(
         {"baselines": {"names": list(names), "grid": "small"}, "train": {"epochs": 2}}, "the test"
     )
@@ -63,9 +65,10 @@ def test_a_run_names_them():
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_one_is_fitted_and_scored(name):
-    (head,) = make_baselines(config_of(name), 50, 6, 2)
+    (head,) = make_baselines(named_baselines(name), 50, 6, 2)
     assert head.name.partition(",")[0] == BASELINES[name].label
-    train, validation = examples(30, 1), examples(13, 2)
+    train = examples(30, 1)
+    validation = examples(13, 2)
     assert head.settings == {}
     fitted = fit_and_score(head, train, validation)
     predicted = head.predict(validation.x.numpy())
@@ -78,7 +81,7 @@ def test_every_one_is_fitted_and_scored(name):
 
 
 def test_they_come_in_the_order_of_the_configuration():
-    assert [head.name for head in make_baselines(config_of("svc_full", "logistic_regression"), 20, 6, 2)] == [
+    assert [head.name for head in make_baselines(named_baselines("svc_full", "logistic_regression"), 20, 6, 2)] == [
         "SVC (most vectors)", "logistic regression",
     ]  # fmt: skip
 
@@ -91,7 +94,7 @@ def test_an_unknown_name_is_refused_with_the_list_of_the_known_ones():
     message = rf"baselines.names has 'knn', expected some of {names}, or none: \[\]."
     for refused in (
         lambda: check_baselines(["svc", "knn"]),
-        lambda: make_baselines(config_of("knn"), 20, 6, 2),
+        lambda: make_baselines(named_baselines("knn"), 20, 6, 2),
     ):
         with pytest.raises(UserError, match=message):
             refused()
@@ -102,7 +105,7 @@ def test_a_name_that_repeats_is_refused():
     with pytest.raises(
         UserError, match=r"baselines.names has 'svc' 2 times, expected each name once"
     ):
-        make_baselines(config_of("svc", "mlp", "svc"), 20, 6, 2)
+        make_baselines(named_baselines("svc", "mlp", "svc"), 20, 6, 2)
 
 
 def test_support_vectors_are_left_out_beyond_what_their_time_allows():

@@ -13,7 +13,8 @@ from qllmft.heads import build_classifier
 from qllmft.heads.loading import amplitudes
 from qllmft.training import Examples
 
-D, AXES = 12, 7
+D = 12
+AXES = 7
 
 
 def blobs(n: int, seed: int, k: int = 2) -> Examples:
@@ -38,9 +39,11 @@ def config(**model):
 def test_logistic_regression_sees_exactly_the_loaded_vectors(odd, k):
     model = {"components": AXES, "pad": "bias", "odd": odd}
     head = BASELINES["logistic_regression_same_vectors"].make(config(**model), 99, D, k)
-    train, test = blobs(60, 1, k), blobs(200, 3, k)
+    train = blobs(60, 1, k)
+    test = blobs(200, 3, k)
     head.fit(train, blobs(20, 2, k))
-    x, mean = train.x.double().numpy(), train.x.double().numpy().mean(axis=0)
+    x = train.x.double().numpy()
+    mean = train.x.double().numpy().mean(axis=0)
     axes = np.linalg.svd(x - mean)[2][:AXES].T
 
     def unit(values: np.ndarray) -> np.ndarray:
@@ -67,7 +70,8 @@ def test_logistic_regression_sees_exactly_the_loaded_vectors(odd, k):
 
 
 def test_the_preset_odd_gives_128_parameters_and_the_numbers_of_its_map():
-    odd, rng = load_preset("odd").config(), np.random.default_rng(0)
+    odd = load_preset("odd").config()
+    rng = np.random.default_rng(0)
     for dimension, stored in ((384, 49_152), (768, 98_304)):
         x = rng.normal(size=(200, dimension)).astype(np.float32)
         y = np.arange(200) % 2
@@ -79,7 +83,9 @@ def test_the_preset_odd_gives_128_parameters_and_the_numbers_of_its_map():
 @pytest.mark.parametrize("pad", ["zeros", "bias"])
 def test_the_quadratic_kernel_is_linear_in_all_products_of_two_amplitudes(pad):
     head = BASELINES["svc_quadratic"].make(config(pad=pad), 99, D, 2)
-    train, validation, test = blobs(60, 1), blobs(30, 2), blobs(200, 3)
+    train = blobs(60, 1)
+    validation = blobs(30, 2)
+    test = blobs(200, 3)
     head.fit(train, validation)
     assert len(head.grid) == 10
 
@@ -89,10 +95,13 @@ def test_the_quadratic_kernel_is_linear_in_all_products_of_two_amplitudes(pad):
 
     by_hand = SVC(kernel="linear", C=head.settings["C"]).fit(products(train), train.y.numpy())
     assert (head.predict(test.x.numpy()) == by_hand.predict(products(test))).mean() > 0.985
-    others = [
+    linear_heads = [
         SVC(kernel="linear", C=s["C"]).fit(products(train), train.y.numpy()) for s in head.grid
     ]
-    scores = [float(other.score(products(validation), validation.y.numpy())) for other in others]
+    scores = [
+        float(linear_head.score(products(validation), validation.y.numpy()))
+        for linear_head in linear_heads
+    ]
     assert by_hand.score(products(validation), validation.y.numpy()) == pytest.approx(
         max(scores), abs=0.034
     )

@@ -41,7 +41,7 @@ def examples(task, k, n, seed):
     return Examples(torch.from_numpy(x), torch.from_numpy(y), task=TASKS[task])
 
 
-def fitted(name, task, k):
+def fit_baseline(name, task, k):
     config = parse_config(
         {
             "data": {"task": task},
@@ -50,7 +50,8 @@ def fitted(name, task, k):
         },
         "the test",
     )
-    train, validation = examples(task, k, 120, 0), examples(task, k, 40, 1)
+    train = examples(task, k, 120, 0)
+    validation = examples(task, k, 40, 1)
     head = fit_and_score(BASELINES[name].make(config, 60, D, k), train, validation).head
     return head, as_classifier(head, validation, k)
 
@@ -60,42 +61,42 @@ def fitted(name, task, k):
     ("task", "name"), [(task, name) for task, names in NAMES.items() for name in names]
 )
 def test_a_kept_baseline_gives_the_same_answers(task, name, k, tmp_path):
-    head, found = fitted(name, task, k)
-    assert found is not None
+    head, stored_head = fit_baseline(name, task, k)
+    assert stored_head is not None
     fresh = examples(task, k, 300, 2)
-    wanted = head.predict(fresh.x.numpy())
+    expected = head.predict(fresh.x.numpy())
     model = StoredModel(
-        classifier=found.classifier,
-        config=found.config,
-        kernel=found.kernel,
+        classifier=stored_head.classifier,
+        config=stored_head.config,
+        kernel=stored_head.kernel,
         body={"model": "minilm"},
         body_identity="a body",
         dimension=D,
         label_names=tuple("abcd"[:k]),
         task=task,
-        thresholds=found.thresholds,
+        thresholds=stored_head.thresholds,
     )
     save_model(tmp_path, model)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
     logits = compute_logits(load_model(tmp_path).classifier, fresh.x)
     if task == "regression":
-        np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-3, atol=1e-3)
     elif task == "classification":
-        assert logits.argmax(dim=1).tolist() == wanted.tolist()
+        assert logits.argmax(dim=1).tolist() == expected.tolist()
     else:
-        limits = 0.5 if found.thresholds is None else np.array(found.thresholds)
-        given = TASKS[task].probabilities(logits) >= limits
-        assert (given != (wanted >= 0)).mean() < 2e-3
+        limits = 0.5 if stored_head.thresholds is None else np.array(stored_head.thresholds)
+        predictions = TASKS[task].probabilities(logits) >= limits
+        assert (predictions != (expected >= 0)).mean() < 2e-3
 
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_probabilities_of_a_kept_logistic_regression_are_scikit_learns(k):
-    head, found = fitted("logistic_regression", "classification", k)
+    head, stored_head = fit_baseline("logistic_regression", "classification", k)
     x = examples("classification", k, 50, 4).x
-    given = softmax(compute_logits(found.classifier, x).double().numpy(), axis=1)
-    np.testing.assert_allclose(given, head.probabilities(x.numpy()), atol=1e-5)
+    probabilities = softmax(compute_logits(stored_head.classifier, x).double().numpy(), axis=1)
+    np.testing.assert_allclose(probabilities, head.probabilities(x.numpy()), atol=1e-5)
 
 
 def test_a_baseline_that_is_neither_affine_nor_of_rbf_kernels_is_not_kept():
-    _, found = fitted("svc_quadratic", "classification", 2)
-    assert found is None
+    _, stored_head = fit_baseline("svc_quadratic", "classification", 2)
+    assert stored_head is None

@@ -39,8 +39,8 @@ def rows(part):
     return [int(text.split()[1]) for text in part.texts]
 
 
-def parts(found):
-    return found.train, found.validation, found.test
+def parts(splits):
+    return splits.train, splits.validation, splits.test
 
 
 @pytest.mark.parametrize(
@@ -50,19 +50,19 @@ def parts(found):
 )
 @pytest.mark.parametrize("seed", [0, 3])
 def test_every_row_is_in_one_part(settings, seed):
-    found, _ = splits(seed, **settings)
-    assert sorted(i for part in parts(found) for i in rows(part)) == list(range(N))
-    again, _ = splits(seed, **settings)
-    assert [part.texts for part in parts(again)] == [part.texts for part in parts(found)]
+    first, _ = splits(seed, **settings)
+    assert sorted(i for part in parts(first) for i in rows(part)) == list(range(N))
+    second, _ = splits(seed, **settings)
+    assert [part.texts for part in parts(second)] == [part.texts for part in parts(first)]
 
 
 def test_the_default_takes_a_fifth_for_the_test_and_fifteen_per_cent_of_the_rest_of_each_label():
-    found, _ = splits()
-    counts = [np.bincount(part.labels, minlength=2).tolist() for part in parts(found)]
+    division, _ = splits()
+    counts = [np.bincount(part.labels, minlength=2).tolist() for part in parts(division)]
     assert counts == [[27, 109], [5, 19], [8, 32]]
     assert (
         "200 rows: 136 training, 24 validation, 40 test (random 20 %, stratified by label)."
-        in found.in_words
+        in division.in_words
     )
 
 
@@ -73,60 +73,60 @@ def test_another_seed_draws_another_test():
 @examples(20)
 @given(st.integers(0, 50), st.sampled_from([0.1, 0.2, 0.3, 0.5]))
 def test_no_group_is_in_two_parts(seed, share):
-    found, table = splits(seed, group_column="author", test_size=share)
-    groups = [set(table["author"].iloc[rows(part)]) for part in parts(found)]
+    division, table = splits(seed, group_column="author", test_size=share)
+    groups = [set(table["author"].iloc[rows(part)]) for part in parts(division)]
     assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
     assert all(groups)
 
 
 def test_the_latest_rows_are_the_test_and_no_day_is_in_two_parts():
-    found, table = splits(time_column="day")
-    days = [table["day"].iloc[rows(part)] for part in parts(found)]
+    division, table = splits(time_column="day")
+    days = [table["day"].iloc[rows(part)] for part in parts(division)]
     assert days[0].max() < days[1].min() <= days[1].max() < days[2].min()
-    assert 30 <= len(found.test) <= 60
+    assert 30 <= len(division.test) <= 60
 
 
 def test_numbers_are_times_by_their_size_and_not_as_text():
     table = frame().assign(day=[str(9 + i) for i in range(N)])
-    found, _ = splits(data=table, time_column="day")
-    assert rows(found.test) == list(range(160, 200))
+    division, _ = splits(data=table, time_column="day")
+    assert rows(division.test) == list(range(160, 200))
 
 
 @pytest.mark.parametrize("written", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%m-%d-%Y %H:%M"])
 def test_the_dates_of_a_column_have_one_order(written):
     days = pd.date_range("2024-01-01", periods=N)
-    found, _ = splits(data=frame().assign(day=days.strftime(written)), time_column="day")
-    assert rows(found.test) == list(range(160, 200))
+    division, _ = splits(data=frame().assign(day=days.strftime(written)), time_column="day")
+    assert rows(division.test) == list(range(160, 200))
 
 
 def test_each_row_is_tested_by_one_fold():
-    tested = [rows(splits(7, folds=5, fold=fold)[0].test) for fold in range(5)]
-    assert sorted(i for fold in tested for i in fold) == list(range(N))
-    shares = [np.mean([i < 0.2 * N for i in fold]) for fold in tested]
+    test_rows = [rows(splits(7, folds=5, fold=fold)[0].test) for fold in range(5)]
+    assert sorted(i for fold in test_rows for i in fold) == list(range(N))
+    shares = [np.mean([i < 0.2 * N for i in fold]) for fold in test_rows]
     np.testing.assert_allclose(shares, 0.2)
 
 
 def test_folds_of_groups_keep_groups_together():
-    tested = []
+    test_authors = []
     for fold in range(3):
-        found, table = splits(7, folds=3, fold=fold, group_column="author")
-        tested.append(set(table["author"].iloc[rows(found.test)]))
-    assert sum(map(len, tested)) == len(set.union(*tested)) == 10
+        division, table = splits(7, folds=3, fold=fold, group_column="author")
+        test_authors.append(set(table["author"].iloc[rows(division.test)]))
+    assert sum(map(len, test_authors)) == len(set.union(*test_authors)) == 10
 
 
 def test_a_label_with_three_texts_is_in_every_part():
     table = frame(63, rare=3 / 63)
-    found, _ = splits(data=table)
-    assert [int((part.labels == 0).sum()) for part in parts(found)] == [1, 1, 1]
+    division, _ = splits(data=table)
+    assert [int((part.labels == 0).sum()) for part in parts(division)] == [1, 1, 1]
 
 
 def test_the_test_split_of_the_data_is_kept():
     tables = {"train": frame(), "test": frame().assign(text=lambda t: "other " + t["text"])}
     config = DataConfig(protocol="split")
-    found = split_corpus(corpus_in_memory(tables, config), config, 0)
-    assert len(found.test) == N
-    assert all(text.startswith("other") for text in found.test.texts)
-    assert found.in_words.endswith("(the data's own test).")
+    division = split_corpus(corpus_in_memory(tables, config), config, 0)
+    assert len(division.test) == N
+    assert all(text.startswith("other") for text in division.test.texts)
+    assert division.in_words.endswith("(the data's own test).")
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_the_test_split_of_the_data_is_kept():
     ],
 )
 def test_a_split_of_the_data_that_is_divided_anew_is_said(names, settings):
-    found, _ = splits(data={name: frame() for name in names}, **settings)
-    assert found.in_words.endswith(f", from the splits {', '.join(names)} together).")
+    division, _ = splits(data={name: frame() for name in names}, **settings)
+    assert division.in_words.endswith(f", from the splits {', '.join(names)} together).")
     assert "together" not in splits(**settings)[0].in_words
 
 
 def test_per_label_draws_from_the_rows_that_are_not_the_test():
-    whole, _ = splits(2)
-    drawn, _ = splits(2, n_per_label=20)
-    assert rows(drawn.test) == rows(whole.test)
-    assert np.bincount(np.r_[drawn.train.labels, drawn.validation.labels]).tolist() == [20, 20]
+    full, _ = splits(2)
+    smaller, _ = splits(2, n_per_label=20)
+    assert rows(smaller.test) == rows(full.test)
+    assert np.bincount(np.r_[smaller.train.labels, smaller.validation.labels]).tolist() == [20, 20]
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
@@ -157,111 +157,91 @@ def test_other_tasks_are_split_by_chance(task):
     table["label"] = (
         np.arange(N) / 7 if task == "regression" else [["a"] if i % 2 else ["b"] for i in range(N)]
     )
-    found, _ = splits(data=table, task=task)
-    assert found.sizes == {"train": 136, "validation": 24, "test": 40}
+    division, _ = splits(data=table, task=task)
+    assert division.sizes == {"train": 136, "validation": 24, "test": 40}
     grouped, _ = splits(data=table, task=task, group_column="author")
     groups = [set(table["author"].iloc[rows(part)]) for part in parts(grouped)]
     assert not groups[0] & groups[2]
 
 
-@pytest.mark.parametrize(
-    ("settings", "change", "message"),
-    [
-        ({"time_column": "day"}, {"day": "soon"}, "row 1: 'soon' in the column 'day' is no date"),
-        ({"time_column": "day"}, {"day": " "}, "row 1: the column 'day' is empty"),
-        ({"group_column": "author"}, {"author": None}, "row 1: the column 'author' is empty"),
-        (
-            {"time_column": "day"},
-            {"day": "2026-01-01"},
-            "200 rows leave 0 for training and 200 for the test",
-        ),
-        ({"group_column": "who"}, {}, "no column 'who'.*Choose with --group or --time"),
-        ({"group_column": "author"}, {"author": "me"}, "has 1 value, and the split needs 2"),
-        (
-            {"group_column": "author"},
-            {"author": ["me", "you"] * (N // 2)},
-            "has 1 value in the rows that are not the test, and the split needs 2",
-        ),
-        (
-            {"time_column": "day"},
-            {"day": ["03/04/2024"] * (N // 2) + ["05/06/2024"] * (N // 2)},
-            "'03/04/2024' may be a day and a month or a month and a day",
-        ),
-        (
-            {"time_column": "day"},
-            {"day": ["03/25/2024"] * (N // 2) + ["25/03/2024"] * (N // 2)},
-            "'25/03/2024' and '03/25/2024' have the day at two places",
-        ),
-    ],
-    ids=[
-        "no date",
-        "a blank",
-        "no group",
-        "one time",
-        "no column",
-        "one group",
-        "two",
-        "open",
-        "both orders",
-    ],
-)
-def test_columns_that_do_not_serve_are_refused(settings, change, message):
+BY_DAY = {"time_column": "day"}
+BY_AUTHOR = {"group_column": "author"}
+# rows, settings, and what the error says
+REFUSALS = {
+    "no date": (frame().assign(day="soon"), BY_DAY, "row 1: 'soon' in the column 'day' is no date"),
+    "a blank": (frame().assign(day=" "), BY_DAY, "row 1: the column 'day' is empty"),
+    "one time": (frame().assign(day="2026-01-01"), BY_DAY, "200 rows leave 0 for training and 200 for the test"),
+    "open": (
+        frame().assign(day=["03/04/2024"] * (N // 2) + ["05/06/2024"] * (N // 2)),
+        BY_DAY,
+        "'03/04/2024' may be a day and a month or a month and a day",
+    ),
+    "both orders": (
+        frame().assign(day=["03/25/2024"] * (N // 2) + ["25/03/2024"] * (N // 2)),
+        BY_DAY,
+        "'25/03/2024' and '03/25/2024' have the day at two places",
+    ),
+    "no group": (frame().assign(author=None), BY_AUTHOR, "row 1: the column 'author' is empty"),
+    "no column": (frame(), {"group_column": "who"}, "no column 'who'.*Choose with --group or --time"),
+    "one group": (frame().assign(author="me"), BY_AUTHOR, "has 1 value, and the split needs 2"),
+    "two groups": (
+        frame().assign(author=["me", "you"] * (N // 2)),
+        BY_AUTHOR,
+        "has 1 value in the rows that are not the test, and the split needs 2",
+    ),
+    "one text a label": (
+        frame(3).assign(label=["a", "b", "c"], author=["me", "you", "you"]),
+        BY_AUTHOR,
+        "has 1 value in the rows that are not the test",
+    ),
+    "few": (frame(60, rare=2 / 60), {}, "each label needs 3 texts.*'no' 2.* Add texts, or leave the rows"),
+    "few for folds": (
+        frame(60, rare=4 / 60),
+        {"folds": 5, "fold": 0},
+        "needs 5.*'no' 4.* Add texts, use fewer folds, or leave the",
+    ),
+    "few of those drawn": (
+        frame(60, rare=9 / 60),
+        {"n_per_label": 1},
+        "needs 2.*'no' 1.* Add texts, raise --per-label, or leave the",
+    ),
+    "few to validate": (  # one of them is for the test
+        frame(63, rare=3 / 63),
+        {"validation_folds": 3},
+        "needs 3 texts or more, one for each part or fold. .* 2",
+    ),
+    "no fold": (frame(), {"folds": 4}, "expected 0 to 3.*train --folds"),
+    "a validation split and folds": (
+        {name: frame() for name in ("train", "validation", "test")},
+        {"validation_folds": 3},
+        r"has a validation split, and data\.validation_folds is 3",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "settings", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_rows_that_cannot_be_split_are_refused(data, settings, message):
     with pytest.raises(UserError, match=message):
-        splits(data=frame().assign(**change), **settings)
-
-
-@pytest.mark.parametrize(
-    ("n", "settings", "message"),
-    [
-        (2, {}, "each label needs 3 texts.*'no' 2.* Add texts, or leave the rows"),
-        (4, {"folds": 5, "fold": 0}, "needs 5.*'no' 4.* Add texts, use fewer folds, or leave the"),
-        (9, {"n_per_label": 1}, "needs 2.*'no' 1.* Add texts, raise --per-label, or leave the"),
-    ],
-)
-def test_a_label_with_too_few_texts_is_named(n, settings, message):
-    with pytest.raises(UserError, match=message):
-        splits(data=frame(60, rare=n / 60), **settings)
-
-
-def test_a_fold_that_is_not_named_is_an_error():
-    with pytest.raises(UserError, match=r"expected 0 to 3.*train --folds"):
-        splits(folds=4)
+        splits(data=data, **settings)
 
 
 @pytest.mark.parametrize("settings", [{}, {"group_column": "author"}], ids=["by chance", "groups"])
 def test_folds_validate_all_rows_but_those_of_the_test(settings):
-    found, table = splits(validation_folds=4, **settings)
-    assert found.validation is found.train
-    assert sorted([*rows(found.train), *rows(found.test)]) == list(range(N))
-    held = []
-    for fold in range(found.n_folds):
-        part = found.take_fold(fold)
-        assert sorted([*rows(part.train), *rows(part.validation)]) == sorted(rows(found.train))
-        authors = [set(table["author"].iloc[rows(each)]) for each in (part.train, part.validation)]
+    division, table = splits(validation_folds=4, **settings)
+    assert division.validation is division.train
+    assert sorted([*rows(division.train), *rows(division.test)]) == list(range(N))
+    validated = []
+    for fold in range(division.n_folds):
+        part = division.take_fold(fold)
+        assert sorted([*rows(part.train), *rows(part.validation)]) == sorted(rows(division.train))
+        authors = [
+            set(table["author"].iloc[rows(subset)]) for subset in (part.train, part.validation)
+        ]
         assert not settings or not authors[0] & authors[1]
-        held += rows(part.validation)
+        validated += rows(part.validation)
         share = np.mean(part.validation.labels == part.validation.labels.max())
         assert settings or share == pytest.approx(0.8, abs=0.02)
-    assert sorted(held) == sorted(rows(found.train))
-    assert f"{len(found.train)} training (cross-validated in 4 folds), " in found.in_words
+    assert sorted(validated) == sorted(rows(division.train))
+    assert f"{len(division.train)} training (cross-validated in 4 folds), " in division.in_words
     plain, _ = splits(**settings)
-    assert rows(plain.test) == rows(found.test)
-
-
-def test_groups_are_kept_together_where_each_label_has_one_text():
-    table = frame(3).assign(label=["a", "b", "c"], author=["me", "you", "you"])
-    with pytest.raises(UserError, match="has 1 value in the rows that are not the test"):
-        splits(data=table, group_column="author")
-
-
-def test_folds_of_a_label_with_fewer_texts_are_refused():
-    table = frame(63, rare=3 / 63)  # one of them is for the test
-    with pytest.raises(UserError, match=r"needs 3 texts or more, one for each part or fold. .* 2"):
-        splits(data=table, validation_folds=3)
-
-
-def test_a_validation_split_of_the_data_and_folds_are_refused():
-    tables = {name: frame() for name in ("train", "validation", "test")}
-    config = DataConfig(protocol="split", validation_folds=3)
-    with pytest.raises(UserError, match=r"has a validation split, and data\.validation_folds is 3"):
-        split_corpus(corpus_in_memory(tables, config), config, 0)
+    assert rows(plain.test) == rows(division.test)

@@ -51,8 +51,8 @@ def test_its_labels_mean_what_they_say(corpus):
 
 
 def test_its_split_is_200_a_label_and_another_for_another_seed(corpus):
-    first, other = (
+    first, second = (
         split_corpus(corpus, DataConfig(source=BUILT_IN_CORPUS), seed) for seed in (0, 1)
     )
     assert first.sizes == {"train": 340, "validation": 60, "test": 200}
-    assert set(first.test.texts) != set(other.test.texts)
+    assert set(first.test.texts) != set(second.test.texts)

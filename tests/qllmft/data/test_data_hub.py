@@ -21,10 +21,10 @@ def hub(monkeypatch):
 
     class Hub:
         answer = None
-        asked = ()
+        request = ()
 
     def load_dataset(*args, **options):
-        Hub.asked = (args, options)
+        Hub.request = (args, options)
         if isinstance(Hub.answer, Exception):
             raise Hub.answer
         return Hub.answer
@@ -57,7 +57,7 @@ def test_splits_may_declare_other_names(hub):
 def test_name_subset_and_revision_are_handed_on(hub):
     hub.answer = DatasetDict(train=split(TRAIN))
     read_corpus(DataConfig(source="owner/news", subset="small", revision="v2"))
-    assert hub.asked == (("owner/news", "small"), {"revision": "v2"})
+    assert hub.request == (("owner/news", "small"), {"revision": "v2"})
 
 
 def test_setfit_names_its_labels_in_a_column(hub):

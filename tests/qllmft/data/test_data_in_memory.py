@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from table_files import labelled, write_table
+from table_files import labelled_rows, write_table
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, read_corpus
@@ -41,8 +41,9 @@ TABLE = {"text": TEXTS, "label": LABELS}
     ],
 )
 def test_objects_are_read_as_a_file_is(tmp_path, data, kind):
-    config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled(*PAIRS))))
-    corpus, file = corpus_in_memory(data, config), read_corpus(config)
+    config = DataConfig(source=str(write_table(tmp_path / "mine.csv", labelled_rows(*PAIRS))))
+    corpus = corpus_in_memory(data, config)
+    file = read_corpus(config)
     assert (corpus.label_names, corpus.join_splits().texts) == (
         file.label_names,
         file.join_splits().texts,
@@ -88,60 +89,13 @@ def test_splits_of_a_dict_have_the_names_of_files(names, splits):
     assert [*corpus_in_memory(dict.fromkeys(names, table), DataConfig()).splits] == splits
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (("train", "eval"), "a split named 'eval', expected train, validation .or dev. and test"),
-        (("train", "dev", "val"), "two tables of the split 'validation': 'dev' and 'val'"),
-        (("train", "Training", "test"), "two tables of the split 'train': 'train' and 'Training'"),
-    ],
-)
-def test_no_split_of_a_dict_is_lost_or_joined_with_another(names, message):
-    table = pd.DataFrame(TWO_ROWS)
-    with pytest.raises(UserError, match=message):
-        corpus_in_memory(dict.fromkeys(names, table), DataConfig(protocol="split"))
-
-
 def test_a_dict_may_have_columns_of_arrow():
     columns = {
         "text": pa.chunked_array([["a film"], ["a plot"]]),
         "label": pa.array(["good", "bad"]),
     }
-    found = corpus_in_memory(columns, DataConfig()).splits["all"]
-    assert found.texts == TWO_ROWS["text"]
-
-
-def test_rows_are_counted_from_1_and_settings_apply():
-    frame = pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]})
-    with pytest.raises(
-        UserError, match=r"in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty"
-    ):
-        corpus_in_memory(frame, DataConfig())
-    assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).join_splits().texts == TEXTS
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (7, r"given as int, expected a path, a DataFrame \(pandas or polars\), a Dataset, a DatasetDict, a dict of"),
-        ({"text": TEXTS, "label": LABELS[:2]}, "the dict holds 'text': 3, 'label': 2, expected columns of one length"),
-        ({"train": (TEXTS, LABELS)}, "the dict holds 'train': tuple, expected columns of one length by name, or tab"),
-        (("a text", "a label"), "given as tuple, expected"),
-        ({}, "given as dict, expected"),
-        (
-            {"train": TEXTS},
-            "in memory: dict of 3 rows, split 'all': there is no column 'text'. Its columns are 'train'",
-        ),
-        ((TEXTS, LABELS[:2]), "there are 3 texts and 2 labels"),
-        ((TEXTS, [["yes"], ["no"], ["yes"]]), r"row 1: the label is \['yes'\], several values"),
-        ((["a\ud83d", *TEXTS[1:]], LABELS), r"row 1: 'a\\ud83d' holds half of a surrogate pair, expected text"),
-        ((TEXTS, [*LABELS[:2], "\ud83d"]), r"row 3: '\\ud83d' holds half of a surrogate pair, expected text"),
-        (pd.DataFrame({"text": TEXTS}), "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
-    ],
-)  # fmt: skip
-def test_other_objects_are_refused(data, message):
-    with pytest.raises(UserError, match=message):
-        corpus_in_memory(data, DataConfig())
+    table = corpus_in_memory(columns, DataConfig()).splits["all"]
+    assert table.texts == TWO_ROWS["text"]
 
 
 def test_rows_of_lists_have_a_cell_for_each_of_several_columns():
@@ -160,30 +114,6 @@ def test_rows_of_lists_have_a_cell_for_each_of_several_columns():
     assert corpus_in_memory((TEXTS, targets), real).join_splits().labels.tolist() == [
         *([1.5, 2.0], [0.0, 3.0], [4.0, 5.0])
     ]
-    for data, settings, message in (
-        ((TEXTS, LABELS), config, "text 1 is 'good', expected 2 values, those of a, b"),
-        (
-            (TEXTS, indicators[:, :2]),
-            several,
-            "label 1 is array.* expected 3 values, those of home",
-        ),
-    ):
-        with pytest.raises(UserError, match=message):
-            corpus_in_memory(data, settings)
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]]),
-        [[True, False], [False, False], [True, True]],
-        ["[1.0, 0.0, 1.0]", "[0, 0, 1]", "[1, 1, 1]"],
-    ],
-)
-def test_rows_of_0_and_1_are_no_lists_of_labels(rows):
-    message = "every text has [23] values of 0 and 1 in the place of labels. Give the names"
-    with pytest.raises(UserError, match=message):
-        corpus_in_memory((TEXTS, rows), DataConfig(task="multilabel"))
 
 
 @pytest.mark.parametrize("lists", [[["0", "1"], ["1", "0"], ["0", "1"]], [[0], [1], [0]]])
@@ -202,13 +132,6 @@ def test_names_of_columns_may_differ_in_capitals_and_blanks(tmp_path):
     assert corpus.label_names == ("no", "yes")
 
 
-def test_a_name_that_stands_twice_is_refused_as_in_a_file():
-    rows = [[text, label, label] for text, label in zip(TEXTS, LABELS, strict=True)]
-    frame = pd.DataFrame(rows, columns=["text", "label", "label"])
-    with pytest.raises(UserError, match="has several columns named 'label', expected one"):
-        corpus_in_memory(frame, DataConfig())
-
-
 @pytest.mark.parametrize("labels", [[1, 0, 1], [True, False, True]])
 def test_tensors_are_labels_as_their_numbers_are(labels):
     tensors = corpus_in_memory((TEXTS, torch.tensor(labels)), DataConfig())
@@ -218,7 +141,7 @@ def test_tensors_are_labels_as_their_numbers_are(labels):
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # datasets 4.0 of its own file
 @pytest.mark.parametrize("labels", [["b", "a", "b"], ["1", "0", "1"], ["True", "False", "True"]])
 def test_a_file_read_by_another_library_has_the_same_labels(tmp_path, labels):
-    path = write_table(tmp_path / "mine.csv", labelled(*zip(TEXTS, labels, strict=True)))
+    path = write_table(tmp_path / "mine.csv", labelled_rows(*zip(TEXTS, labels, strict=True)))
     expected = read_corpus(DataConfig(source=str(path)))
     files = {"data_files": str(path), "cache_dir": str(tmp_path / "cache")}
     for data in (
@@ -235,7 +158,7 @@ def test_a_file_read_by_another_library_has_the_same_labels(tmp_path, labels):
         assert table.labels.tolist() == expected.join_splits().labels.tolist()
 
 
-def encoded(labels, names):
+def index_labels(labels, names):
     """A Dataset whose labels are indices into names."""
     features = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
     columns = {"text": [f"{label} {i}" for i, label in enumerate(labels)], "label": labels}
@@ -253,8 +176,8 @@ def named_labels(**splits):
 
 TRAIN_LABELS = ["bad", "good", "mixed"]
 TEST_LABELS = ["good", "mixed", "mixed"]
-TRAIN = encoded(TRAIN_LABELS, ["bad", "good", "mixed"])
-TEST = encoded(TEST_LABELS, ["good", "mixed"])
+TRAIN = index_labels(TRAIN_LABELS, ["bad", "good", "mixed"])
+TEST = index_labels(TEST_LABELS, ["good", "mixed"])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +187,7 @@ TEST = encoded(TEST_LABELS, ["good", "mixed"])
         (pd.DataFrame({"text": TEXTS, "label": TRAIN_LABELS}), TEST),
         (TRAIN, pd.DataFrame({"text": TEXTS, "label": TEST_LABELS})),
         (TRAIN, pd.DataFrame({"text": TEXTS, "label": [1, 2, 2]})),
-        (TRAIN.to_pandas(), encoded(TEST_LABELS, ["bad", "good", "mixed"])),
+        (TRAIN.to_pandas(), index_labels(TEST_LABELS, ["bad", "good", "mixed"])),
     ],
     ids=["other names", "texts first", "texts last", "indices last", "indices first"],
 )
@@ -273,36 +196,28 @@ def test_labels_have_the_names_of_their_own_split(train, test):
 
 
 def test_numbers_that_are_names_are_no_indices():
-    stars = encoded(["1", "2", "3"], ["1", "2", "3"])
+    stars = index_labels(["1", "2", "3"], ["1", "2", "3"])
     frame = pd.DataFrame({"text": TEXTS, "label": [1, 2, 2]})
     expected = {"train": ["1", "2", "3"], "test": ["1", "2", "2"]}
     assert named_labels(train=stars, test=frame) == expected
 
 
-def test_an_index_without_a_name_is_refused_among_other_names():
-    unlabelled = encoded([0, -1], ["good", "mixed"])
-    message = r"split 'test', row 2: the label is '-1', expected one of \['0', '1'\]. It stands for no label. Leave"
-    with pytest.raises(UserError, match=message):
-        named_labels(train=TRAIN, test=unlabelled)
+def index_lists(lists, names):
+    """A Dataset whose lists of labels are indices into names."""
+    labels = datasets.Sequence(datasets.ClassLabel(names=names))
+    features = datasets.Features({"text": datasets.Value("string"), "label": labels})
+    return datasets.Dataset.from_dict({"text": TEXTS, "label": lists}, features)
+
+
+TRAIN_LISTS = index_lists([[0], [1], [0, 1]], ["bad", "home"])
 
 
 def test_lists_of_labels_have_the_names_of_their_own_split():
-    def part(lists, names):
-        labels = datasets.Sequence(datasets.ClassLabel(names=names))
-        features = datasets.Features({"text": datasets.Value("string"), "label": labels})
-        return datasets.Dataset.from_dict({"text": TEXTS, "label": lists}, features)
-
-    data = {
-        "train": part([[0], [1], [0, 1]], ["bad", "home"]),
-        "test": part([[0], [], [0]], ["home"]),
-    }
+    data = {"train": TRAIN_LISTS, "test": index_lists([[0], [], [0]], ["home"])}
     config = DataConfig(protocol="split", task="multilabel")
     corpus = corpus_in_memory(data, config)
     assert corpus.label_names == ("bad", "home")
     assert corpus.splits["test"].labels.tolist() == [[0, 1], [0, 0], [0, 1]]
-    data["test"] = part([[0], [], [-1]], ["home"])
-    with pytest.raises(UserError, match="a text has the label '-1', expected 0 to 0 for home"):
-        corpus_in_memory(data, config)
 
 
 @pytest.mark.parametrize("column", ["split", "label_text"])
@@ -311,20 +226,6 @@ def test_an_optional_column_that_stands_twice_is_not_read(column):
     frame = pd.DataFrame(rows, columns=["text", "label", column, column])
     corpus = corpus_in_memory(frame, DataConfig())
     assert (corpus.join_splits().texts, corpus.label_names) == (TEXTS, ("no", "yes"))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"subset": "small"}, "data.subset is 'small', and the texts are those of Python"),
-        ({"revision": "v2"}, "data.revision is 'v2', and the texts are those of Python"),
-        ({"delimiter": ";"}, "--delimiter is ';', and the texts are those of Python"),
-        ({"column_names": "text,label"}, "--columns is 'text,label', and the texts are those of Python"),
-    ],
-)  # fmt: skip
-def test_settings_of_files_and_of_the_hub_are_refused(settings, message):
-    with pytest.raises(UserError, match=message):
-        corpus_in_memory(TABLE, DataConfig(**settings))
 
 
 @pytest.mark.parametrize(
@@ -344,3 +245,84 @@ def test_no_message_has_a_type_of_numpy(data, settings):
     with pytest.raises(UserError) as error:
         corpus_in_memory(data, DataConfig(**settings))
     assert "np." not in str(error.value)
+
+
+ONE_FILM = pd.DataFrame({"text": ["a film", "a plot"], "label": ["good", "bad"]})
+PAIR_COLUMNS = {"text_column": ("a", "b")}
+THREE_LABELS = {"task": "multilabel", "label_column": ("home", "bad", "old")}
+OF_PYTHON = "and the texts are those of Python"
+REFUSALS = [
+    (7, {}, r"given as int, expected a path, a DataFrame \(pandas or polars\), a Dataset, a DatasetDict, a dict of"),
+    ({"text": TEXTS, "label": LABELS[:2]}, {}, "the dict holds 'text': 3, 'label': 2, expected columns of one length"),
+    ({"train": (TEXTS, LABELS)}, {}, "the dict holds 'train': tuple, expected columns of one length by name, or tab"),
+    (("a text", "a label"), {}, "given as tuple, expected"),
+    ({}, {}, "given as dict, expected"),
+    (
+        {"train": TEXTS},
+        {},
+        "in memory: dict of 3 rows, split 'all': there is no column 'text'. Its columns are 'train'",
+    ),
+    ((TEXTS, LABELS[:2]), {}, "there are 3 texts and 2 labels"),
+    ((TEXTS, [["yes"], ["no"], ["yes"]]), {}, r"row 1: the label is \['yes'\], several values"),
+    ((["a\ud83d", *TEXTS[1:]], LABELS), {}, r"row 1: 'a\\ud83d' holds half of a surrogate pair, expected text"),
+    ((TEXTS, [*LABELS[:2], "\ud83d"]), {}, r"row 3: '\\ud83d' holds half of a surrogate pair, expected text"),
+    (pd.DataFrame({"text": TEXTS}), {}, "in memory: DataFrame of 3 rows, split 'all': there is no column 'label'"),
+    (
+        pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]}),
+        {},
+        "in memory: DataFrame of 4 rows: .* split 'all', row 4: the text is empty",
+    ),
+    (
+        pd.DataFrame({"text": ["a", "b"], "label": pd.to_datetime(["2020-01-01", None])}),
+        {},
+        "row 2.*the label is empty",
+    ),
+    (
+        pd.DataFrame([("a", "b", "c")], columns=["text", "label", "label"]),
+        {},
+        "has several columns named 'label', expected one",
+    ),
+    *(
+        (dict.fromkeys(names, ONE_FILM), {"protocol": "split"}, message)
+        for names, message in (
+            (("train", "eval"), "a split named 'eval', expected train, validation .or dev. and test"),
+            (("train", "dev", "val"), "two tables of the split 'validation': 'dev' and 'val'"),
+            (("train", "Training", "test"), "two tables of the split 'train': 'train' and 'Training'"),
+        )
+    ),
+    (
+        {"train": TRAIN, "test": index_labels([0, -1], ["good", "mixed"])},
+        {"protocol": "split"},
+        r"split 'test', row 2: the label is '-1', expected one of \['0', '1'\]. It stands for no label. Leave",
+    ),
+    (
+        {"train": TRAIN_LISTS, "test": index_lists([[0], [], [-1]], ["home"])},
+        {"protocol": "split", "task": "multilabel"},
+        "a text has the label '-1', expected 0 to 0 for home",
+    ),
+    *(
+        ((TEXTS, rows), {"task": "multilabel"}, "every text has [23] values of 0 and 1 in the place of labels. Give")
+        for rows in (
+            np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]]),
+            [[True, False], [False, False], [True, True]],
+            ["[1.0, 0.0, 1.0]", "[0, 0, 1]", "[1, 1, 1]"],
+        )
+    ),
+    ((TEXTS, LABELS), PAIR_COLUMNS, "text 1 is 'good', expected 2 values, those of a, b"),
+    ((TEXTS, np.eye(3)[:, :2]), THREE_LABELS, "label 1 is array.* expected 3 values, those of home"),
+    (TABLE, {"subset": "small"}, f"data.subset is 'small', {OF_PYTHON}"),
+    (TABLE, {"revision": "v2"}, f"data.revision is 'v2', {OF_PYTHON}"),
+    (TABLE, {"delimiter": ";"}, f"--delimiter is ';', {OF_PYTHON}"),
+    (TABLE, {"column_names": "text,label"}, f"--columns is 'text,label', {OF_PYTHON}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "settings", "message"), REFUSALS)
+def test_other_objects_are_refused(data, settings, message):
+    with pytest.raises(UserError, match=message):
+        corpus_in_memory(data, DataConfig(**settings))
+
+
+def test_rows_without_a_text_are_left_out_on_request():
+    frame = pd.DataFrame({"text": [*TEXTS, None], "label": [*LABELS, "no"]})
+    assert corpus_in_memory(frame, DataConfig(bad_rows="skip")).join_splits().texts == TEXTS

@@ -1,7 +1,7 @@
 """Label names: words as they are, numbers by value, and the names that a data set gives beside the numbers."""
 
 import pytest
-from table_files import FORMATS, labelled, read, write_table
+from table_files import FORMATS, labelled_rows, read_file, write_table
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,10 @@ from table_files import FORMATS, labelled, read, write_table
 )
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_names_in_order(tmp_path, suffix, labels, names):
-    corpus = read(
+    corpus = read_file(
         write_table(
-            tmp_path / f"mine{suffix}", labelled(*((f"text {i}", y) for i, y in enumerate(labels)))
+            tmp_path / f"mine{suffix}",
+            labelled_rows(*((f"text {i}", y) for i, y in enumerate(labels))),
         )
     )
     assert corpus.label_names == names
@@ -45,12 +46,16 @@ def test_names_in_order(tmp_path, suffix, labels, names):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_whole_floats_are_the_integers_that_they_stand_for(tmp_path, suffix):
-    corpus = read(write_table(tmp_path / f"mine{suffix}", labelled(("a", 1.0), ("b", 0.0))))
+    corpus = read_file(
+        write_table(tmp_path / f"mine{suffix}", labelled_rows(("a", 1.0), ("b", 0.0)))
+    )
     assert corpus.label_names == ("0", "1")
 
 
 def test_truth_values_are_labels(tmp_path):
-    corpus = read(write_table(tmp_path / "mine.jsonl", labelled(("a", True), ("b", False))))
+    corpus = read_file(
+        write_table(tmp_path / "mine.jsonl", labelled_rows(("a", True), ("b", False)))
+    )
     assert corpus.label_names == ("False", "True")
     assert corpus.splits["all"].labels.tolist() == [1, 0]
 
@@ -59,6 +64,6 @@ def test_truth_values_are_labels(tmp_path):
 def test_names_from_the_column_beside_the_label(tmp_path, suffix):
     named = {0: "very bad", 1: "middling", 2: "very good"}
     rows = [{"text": f"text {y}", "stars": y, "stars_text": named[y]} for y in (2, 0, 1)]
-    corpus = read(write_table(tmp_path / f"mine{suffix}", rows), label_column="stars")
+    corpus = read_file(write_table(tmp_path / f"mine{suffix}", rows), label_column="stars")
     assert corpus.label_names == ("very bad", "middling", "very good")
     assert corpus.splits["all"].labels.tolist() == [2, 0, 1]

@@ -49,8 +49,8 @@ def test_the_papers_protocol_draws_cuts_and_leaves_the_rest(seed, n_per_label, f
     assert pairs(*three(splits)) == pairs(data.join_splits()), (
         "a partition: nothing twice, nothing lost"
     )
-    drawn = np.concatenate([splits.train.labels, splits.validation.labels])
-    assert np.bincount(drawn).tolist() == [n_per_label] * 3
+    learned_labels = np.concatenate([splits.train.labels, splits.validation.labels])
+    assert np.bincount(learned_labels).tolist() == [n_per_label] * 3
     for part in (splits.train, splits.validation):
         counts = np.bincount(part.labels, minlength=3)
         assert counts.max() - counts.min() <= 1, "every label in like proportion"
@@ -58,8 +58,8 @@ def test_the_papers_protocol_draws_cuts_and_leaves_the_rest(seed, n_per_label, f
 
 def test_texts_are_drawn_from_all_given_splits():
     data = corpus(train=table("a", 40, 40), test=table("b", 40, 40))
-    drawn = split_corpus(data, DataConfig(n_per_label=20), 0).train.texts
-    assert {text[0] for text in drawn} == {"a", "b"}
+    texts = split_corpus(data, DataConfig(n_per_label=20), 0).train.texts
+    assert {text[0] for text in texts} == {"a", "b"}
 
 
 def test_the_defaults_are_the_papers():
@@ -71,8 +71,8 @@ def test_the_defaults_are_the_papers():
 def test_a_seed_is_a_split(protocol):
     data = corpus(train=table("a", 40, 40), test=table("b", 9, 9))
     config = DataConfig(protocol=protocol, n_per_label=20)
-    first, again, other = (split_corpus(data, config, seed) for seed in (3, 3, 4))
-    for a, b, c in zip(three(first)[:2], three(again)[:2], three(other)[:2], strict=True):
+    first, repetition, other_seed = (split_corpus(data, config, seed) for seed in (3, 3, 4))
+    for a, b, c in zip(three(first)[:2], three(repetition)[:2], three(other_seed)[:2], strict=True):
         assert a.texts == b.texts
         assert a.labels.tolist() == b.labels.tolist()
         assert set(a.texts) != set(c.texts)
@@ -97,17 +97,17 @@ def test_a_validation_set_that_is_not_given_is_cut_off_training():
 
 @pytest.mark.parametrize("validation", [True, False])
 def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
-    given = {"train": table("a", 60, 40), "test": table("b", 50, 50)}
+    tables = {"train": table("a", 60, 40), "test": table("b", 50, 50)}
     if validation:
-        given["validation"] = table("c", 30, 30)
-    data = corpus(**given)
+        tables["validation"] = table("c", 30, 30)
+    data = corpus(**tables)
     splits = split_corpus(data, DataConfig(protocol="given", n_per_label=20), 0)
-    drawn = splits.train if validation else Table(
+    learned = splits.train if validation else Table(
         splits.train.texts + splits.validation.texts, np.concatenate([splits.train.labels, splits.validation.labels])
     )  # fmt: skip
-    assert np.bincount(drawn.labels).tolist() == [20, 20]
-    assert not pairs(drawn) - pairs(data.splits["train"])
-    assert len(set(drawn.texts)) == 40
+    assert np.bincount(learned.labels).tolist() == [20, 20]
+    assert not pairs(learned) - pairs(data.splits["train"])
+    assert len(set(learned.texts)) == 40
     assert splits.sizes == {
         "train": 40 if validation else 34,
         "validation": 60 if validation else 6,
@@ -174,7 +174,7 @@ def test_what_cannot_be_split_is_refused(splits, settings, message):
 
 
 @pytest.mark.parametrize(
-    ("data", "settings", "drawn", "sizes"),
+    ("data", "settings", "rare_counts", "sizes"),
     [
         ({"all": table("a", 30, 10, 20)}, {"n_per_label": 12}, {"so-so": 7}, (26, 5, 29)),
         ({"all": table("a", 300, 2)}, {}, {"so-so": 2}, (219, 39, 44)),
@@ -187,15 +187,17 @@ def test_what_cannot_be_split_is_refused(splits, settings, message):
     ],
     ids=["70 %, the rest is tested on", "two texts", "all of a given training set"],
 )
-def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(data, settings, drawn, sizes):
+def test_of_a_label_with_few_texts_those_are_drawn_and_it_is_said(
+    data, settings, rare_counts, sizes
+):
     splits = split_corpus(corpus(**data), DataConfig(**settings), 0)
-    assert (dict(splits.rare_counts), tuple(splits.sizes.values())) == (drawn, sizes)
-    ((name, count),) = drawn.items()
+    assert (dict(splits.rare_counts), tuple(splits.sizes.values())) == (rare_counts, sizes)
+    ((name, count),) = rare_counts.items()
     learned = np.concatenate([splits.train.labels, splits.validation.labels])
     assert np.count_nonzero(learned == NAMES.index(name)) == count
-    (said,) = splits.findings(corpus(**data)).sentences()
+    (sentence,) = splits.findings(corpus(**data)).sentences()
     tested = np.count_nonzero(splits.test.labels == NAMES.index(name))
-    assert said == (
+    assert sentence == (
         f"{count + tested} texts of '{name}' ({count} train and validate, {tested} test): "
         f"{settings.get('n_per_label', 256)} per label are requested."
     )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from table_files import read, refusal
+from table_files import read_file, refusal
 
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
@@ -22,7 +22,7 @@ def table(path, labels):
 
 
 def findings(path, **settings):
-    return " ".join(read(path, **settings).findings.sentences())
+    return " ".join(read_file(path, **settings).findings.sentences())
 
 
 @pytest.mark.public_report(
@@ -51,11 +51,13 @@ def findings(path, **settings):
 )
 def test_near_equal_labels_are_named_and_merged(tmp_path, labels, named, names):
     path = table(tmp_path / "mine.csv", labels)
-    said = findings(path)
-    groups = said.removeprefix("Labels that differ only in writing: ").partition(". --merge")[0]
+    sentences = findings(path)
+    groups = sentences.removeprefix("Labels that differ only in writing: ").partition(". --merge")[
+        0
+    ]
     assert sorted(groups.split("; ")) == sorted(named.split("; "))
-    assert "--merge-labels makes one label of each group." in said
-    merged = read(path, merge_labels=True)
+    assert "--merge-labels makes one label of each group." in sentences
+    merged = read_file(path, merge_labels=True)
     assert merged.label_names == names
     assert "Labels merged: " in " ".join(merged.findings.sentences())
     assert "--merge-labels" not in " ".join(merged.findings.sentences())
@@ -70,7 +72,7 @@ def test_near_equal_labels_are_named_and_merged(tmp_path, labels, named, names):
 def test_numbers_in_two_forms_are_named_and_merged(tmp_path):
     path = table(tmp_path / "mine.csv", ["1", "1.0", "0", "0.0", "1.0", "0.0"])
     assert "'1' (1), '1.0' (2)" in findings(path)
-    merged = read(path, merge_labels=True)
+    merged = read_file(path, merge_labels=True)
     assert merged.label_names == ("0", "1")
     assert merged.splits["all"].labels.tolist() == [1, 1, 0, 0, 1, 0]
 
@@ -79,13 +81,13 @@ def test_near_equal_labels_of_lists_are_merged(tmp_path):
     path = table(tmp_path / "mine.csv", ["home;Bad", "home;bad", "Home", "bad"])
     several = {"task": "multilabel", "label_separator": ";"}
     assert "'bad' (2), 'Bad' (1)" in findings(path, **several)
-    assert read(path, merge_labels=True, **several).label_names == ("bad", "home")
+    assert read_file(path, merge_labels=True, **several).label_names == ("bad", "home")
 
 
 def test_rare_near_equal_labels_have_the_remedy_in_the_error(tmp_path):
     path = table(tmp_path / "mine.csv", ["good"] * 9 + ["bad"] * 9 + ["GOOD"])
     with pytest.raises(UserError, match=r"fewer of 'GOOD' 1\. .*--merge-labels\.$"):
-        split_corpus(read(path), DataConfig(source="mine", protocol="split"), 0)
+        split_corpus(read_file(path), DataConfig(source="mine", protocol="split"), 0)
 
 
 @pytest.mark.public_report(
@@ -97,30 +99,30 @@ def test_rare_near_equal_labels_have_the_remedy_in_the_error(tmp_path):
 @pytest.mark.parametrize("mark", ["nan", "NaN", "None", "n/a", "-", "?", "NULL"])
 def test_marks_of_missing_labels_are_asked_about(tmp_path, mark):
     path = table(tmp_path / "mine.csv", ["good", "bad", mark, "good", "bad", mark])
-    said = refusal(path)
-    assert f"of 6 rows 2 have a label that looks missing, {mark!r} (2)" in said
-    assert "the first in split 'all', row 4. Leave these rows out with --bad-rows skip" in said
-    assert "--missing-labels keep" in said
-    skipped = read(path, bad_rows="skip")
+    message = refusal(path)
+    assert f"of 6 rows 2 have a label that looks missing, {mark!r} (2)" in message
+    assert "the first in split 'all', row 4. Leave these rows out with --bad-rows skip" in message
+    assert "--missing-labels keep" in message
+    skipped = read_file(path, bad_rows="skip")
     assert skipped.label_names == ("bad", "good")
     assert skipped.findings.skipped_rows == 2
-    assert len(read(path, missing_labels="keep").label_names) == 3
+    assert len(read_file(path, missing_labels="keep").label_names) == 3
 
 
 def test_empty_and_marked_labels_are_counted_together(tmp_path):
     path = table(tmp_path / "mine.csv", ["good", "", "nan", "bad", "\u200b"])
-    said = refusal(path)
-    assert "of 5 rows 3 have no text or no label" in said
-    assert "row 3: the label is empty; split 'all', row 4: the label is 'nan'" in said
-    assert "Labels that look missing are 'nan' (1)." in said
-    assert len(read(path, bad_rows="skip").join_splits()) == 2
+    message = refusal(path)
+    assert "of 5 rows 3 have no text or no label" in message
+    assert "row 3: the label is empty; split 'all', row 4: the label is 'nan'" in message
+    assert "Labels that look missing are 'nan' (1)." in message
+    assert len(read_file(path, bad_rows="skip").join_splits()) == 2
 
 
 @pytest.mark.parametrize("cell", ["['home', 'nan']", "nan"])
 def test_marks_in_lists_are_asked_about(tmp_path, cell):
     path = table(tmp_path / "mine.csv", ["['home']", "['home', 'bad']", cell])
     assert "'nan' (1)" in refusal(path, task="multilabel")
-    assert read(path, task="multilabel", bad_rows="skip").label_names == ("bad", "home")
+    assert read_file(path, task="multilabel", bad_rows="skip").label_names == ("bad", "home")
 
 
 def test_marks_beside_lists_are_asked_about(tmp_path):
@@ -129,7 +131,7 @@ def test_marks_beside_lists_are_asked_about(tmp_path):
     records = [{"text": f"The {THINGS[i]}", "label": cell} for i, cell in enumerate(labels)]
     path.write_text("\n".join(map(json.dumps, records)))
     assert "'nan' (1)" in refusal(path, task="multilabel")
-    assert len(read(path, task="multilabel", bad_rows="skip").join_splits()) == 3
+    assert len(read_file(path, task="multilabel", bad_rows="skip").join_splits()) == 3
 
 
 @pytest.mark.public_report(
@@ -140,21 +142,21 @@ def test_marks_beside_lists_are_asked_about(tmp_path):
 )
 @pytest.mark.parametrize("protocol", ["split", "paper", "given"])
 @pytest.mark.parametrize(
-    ("hidden", "said"), [("-1", "is -1"), ("", "is missing"), ("?", "is missing")]
+    ("hidden", "state"), [("-1", "is -1"), ("", "is missing"), ("?", "is missing")]
 )
-def test_hidden_labels_of_the_test_are_named(tmp_path, protocol, hidden, said):
+def test_hidden_labels_of_the_test_are_named(tmp_path, protocol, hidden, state):
     table(tmp_path / "train.csv", ["0", "1"] * 4)
     table(tmp_path / "test.csv", [hidden] * 4)
     with pytest.raises(UserError) as caught:
         read_corpus(DataConfig(source=str(tmp_path), protocol=protocol))
-    assert f"split 'test': every label {said}, as in data sets of contests" in str(caught.value)
+    assert f"split 'test': every label {state}, as in data sets of contests" in str(caught.value)
     assert "Take the file of that split out of the folder" in str(caught.value)
 
 
 def test_a_label_of_minus_one_that_training_has_is_no_hidden_one(tmp_path):
     table(tmp_path / "train.csv", ["-1", "1"] * 4)
     table(tmp_path / "test.csv", ["-1"] * 4)
-    assert read(tmp_path).label_names == ("-1", "1")
+    assert read_file(tmp_path).label_names == ("-1", "1")
 
 
 @pytest.mark.public_report(
@@ -166,29 +168,29 @@ def test_a_label_of_minus_one_that_training_has_is_no_hidden_one(tmp_path):
 def test_lists_as_text_are_lists(tmp_path):
     cells = ["['travel']", "['travel', 'good']", "['home', 'bad']", "['home']", "['travel']"]
     path = table(tmp_path / "mine.csv", cells)
-    said = findings(path)
-    assert "5 labels are lists written as text, such as \"['travel']\"" in said
-    assert "--task multilabel reads lists." in said
+    sentences = findings(path)
+    assert "5 labels are lists written as text, such as \"['travel']\"" in sentences
+    assert "--task multilabel reads lists." in sentences
     for separator in (None, ","):
-        several = read(path, task="multilabel", label_separator=separator)
+        several = read_file(path, task="multilabel", label_separator=separator)
         assert several.label_names == ("bad", "good", "home", "travel")
 
 
 def test_more_labels_than_a_quarter_of_the_rows_are_a_question(tmp_path):
     path = table(tmp_path / "mine.csv", [f"user {i % 5}" for i in range(19)])
-    said = findings(path)
-    assert "The column 'label' has 5 labels in 19 rows. Did you mean another column?" in said
+    sentences = findings(path)
+    assert "The column 'label' has 5 labels in 19 rows. Did you mean another column?" in sentences
     assert "Did you mean" not in findings(table(path, [f"user {i % 4}" for i in range(19)]))
     numbers = findings(table(path, [f"{i / 8}" for i in range(19)]))
     assert numbers.endswith("with --label-column, or learn the numbers with --task regression.")
     with pytest.raises(UserError, match="Did you mean another column"):
-        split_corpus(read(path), DataConfig(source="mine", protocol="split"), 0)
+        split_corpus(read_file(path), DataConfig(source="mine", protocol="split"), 0)
 
 
 def test_one_label_is_refused_where_texts_are_split(tmp_path):
-    corpus = read(table(tmp_path / "mine.csv", ["spam"] * 4))
-    said = "every text has the label 'spam'. A classifier needs two labels or more"
-    with pytest.raises(UserError, match=said):
+    corpus = read_file(table(tmp_path / "mine.csv", ["spam"] * 4))
+    message = "every text has the label 'spam'. A classifier needs two labels or more"
+    with pytest.raises(UserError, match=message):
         split_corpus(corpus, DataConfig(source="mine", protocol="split"), 0)
 
 

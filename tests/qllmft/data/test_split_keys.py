@@ -45,12 +45,38 @@ def test_times_of_tables_of_other_units_are_in_one(write):
     np.testing.assert_array_equal(np.concatenate([train, test]), expected)
 
 
-def test_numbers_beside_dates_are_refused():
-    message = (
-        r"'train', row 1: 2019 in the column 'key' is a number, and another row has '2020-01-01'"
-    )
+EMPTY = "row 3: the column 'key' is empty"
+
+
+@pytest.mark.parametrize(
+    ("column", "tables", "message"),
+    [
+        (
+            "time_column",
+            {"train": [2019, 2020, 2021, 2022], "test": DAYS},
+            "'train', row 1: 2019 in the column 'key' is a number, and another row has '2020-01-01'",
+        ),
+        *(
+            (column, {"train": [Decimal(1), Decimal(2), Decimal(cell), Decimal(4)]}, EMPTY)
+            for column in ("time_column", "group_column")
+            for cell in ("NaN", "sNaN")
+        ),
+        *(
+            (
+                "time_column",
+                {"train": pd.to_datetime(pd.Series([*DAYS[:2], cell, *DAYS[2:]]))},
+                EMPTY,
+            )
+            for cell in (pd.NaT, None, np.datetime64("NaT", "s"))
+        ),
+    ],
+)
+def test_missing_times_and_numbers_beside_dates_are_refused(column, tables, message):
     with pytest.raises(UserError, match=message):
-        keys(train=[2019, 2020, 2021, 2022], test=DAYS)
+        keys(column, **tables)
+
+
+def test_years_are_their_first_days_or_numbers():
     years = ["2019", "2020", "2021", "2022"]
     train, test = keys(train=years, test=DAYS)
     assert train[1] == test[0], "a year written as text is its first day"
@@ -58,40 +84,23 @@ def test_numbers_beside_dates_are_refused():
     np.testing.assert_array_equal(numbers, texts)
 
 
-@pytest.mark.parametrize("cell", [Decimal("NaN"), Decimal("sNaN")], ids=["quiet", "signalling"])
-@pytest.mark.parametrize("column", ["time_column", "group_column"])
-def test_a_decimal_that_is_no_number_is_missing(column, cell):
-    with pytest.raises(UserError, match="row 3: the column 'key' is empty"):
-        keys(column, train=[Decimal(1), Decimal(2), cell, Decimal(4)])
-
-
-@pytest.mark.parametrize("cell", [pd.NaT, None, np.datetime64("NaT", "s")])
-def test_a_missing_date_is_named(cell):
-    with pytest.raises(UserError, match="row 3: the column 'key' is empty"):
-        keys(train=pd.to_datetime(pd.Series([*DAYS[:2], cell, *DAYS[2:]])))
-
-
-def test_a_missing_date_as_a_label_is_a_missing_label():
-    frame = pd.DataFrame({"text": ["a", "b"], "label": pd.to_datetime(["2020-01-01", None])})
-    with pytest.raises(UserError, match=r"row 2.*the label is empty"):
-        corpus_in_memory(frame, DataConfig(protocol="split"))
-
-
 def test_one_group_in_two_writings_is_one():
     first, second = keys("group_column", train=[1, 2, 3, 4], test=[2.0, 1.0, np.inf, 5.5])
     assert (first.tolist(), second.tolist()[:2]) == ([0, 1, 2, 3], [1, 0])
-    names, others = keys("group_column", train=["Ann", "Bob", "1", "x"], test=["ann ", "BOB", 1, 7])
-    assert (names.tolist(), others.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 4])
+    names, test_names = keys(
+        "group_column", train=["Ann", "Bob", "1", "x"], test=["ann ", "BOB", 1, 7]
+    )
+    assert (names.tolist(), test_names.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 4])
 
 
-def days_of(cells):
+def parse_days(cells):
     """Return the days of a column of times."""
     (times,) = keys(train=(cells * 4)[: max(4, len(cells))])
     return [str(pd.Timestamp(time, unit="us"))[:16] for time in times[: len(cells)]]
 
 
 def test_the_order_of_other_dates_is_not_that_of_dates_with_the_year_first():
-    days = days_of(["23/11/2026", "2026-04-03", "20260403", "03/04/2026", "Apr 3, 2026"])
+    days = parse_days(["23/11/2026", "2026-04-03", "20260403", "03/04/2026", "Apr 3, 2026"])
     assert days == ["2026-11-23 00:00", *["2026-04-03 00:00"] * 4]
 
 
@@ -108,7 +117,7 @@ def test_the_order_of_other_dates_is_not_that_of_dates_with_the_year_first():
     ],
 )
 def test_the_order_of_dates_is_found_anywhere_in_the_text(cells):
-    assert days_of(cells) == ["2026-04-03 12:30", "2026-04-23 12:30"]
+    assert parse_days(cells) == ["2026-04-03 12:30", "2026-04-23 12:30"]
 
 
 @pytest.mark.filterwarnings("ignore:Parsing .* as a quarterly string")
@@ -127,8 +136,8 @@ def test_the_order_of_dates_is_found_anywhere_in_the_text(cells):
     ],
 )
 def test_dates_that_have_one_reading_are_read(cell, day):
-    others = ["23.04.98"] if cell.endswith("98") else []
-    assert days_of([cell, *others])[0][:10] == day
+    another_date = ["23.04.98"] if cell.endswith("98") else []
+    assert parse_days([cell, *another_date])[0][:10] == day
 
 
 @pytest.mark.parametrize(
@@ -147,4 +156,4 @@ def test_dates_that_have_one_reading_are_read(cell, day):
 )
 def test_dates_that_may_be_others_are_refused(cells, message):
     with pytest.raises(UserError, match=message):
-        days_of(cells)
+        parse_days(cells)

@@ -53,10 +53,20 @@ def test_a_module_that_is_not_the_librarys_is_not_imported(body, tmp_path, monke
     assert not written.exists()
 
 
-@pytest.mark.parametrize("content", ["{}", "[1]", "[", "\ud800"])
-def test_a_list_of_modules_that_is_none(body, content):
-    (body / "modules.json").write_text(content, errors="surrogatepass")
-    refused(body, "modules.json")
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        *(("modules.json", content, "") for content in ("{}", "[1]", "[", "\ud800")),
+        (
+            "adapter_config.json",
+            '{"base_model_name_or_path": "owner/model"}',
+            "weights that lie elsewhere",
+        ),
+    ],
+)
+def test_a_list_of_modules_that_is_none_and_an_adapter_are_refused(body, file, content, message):
+    (body / file).write_text(content, errors="surrogatepass")
+    refused(body, file, message)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +101,6 @@ def test_a_pickle_beside_safetensors_is_not_read(body, tmp_path):
     torch.save(TouchesAFile(written), weights.with_name("pytorch_model.bin"))
     assert (load(body).encode(["a good film"]) == expected).all()
     assert not written.exists()
-
-
-def test_an_adapter_to_other_weights(body):
-    (body / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/model"}')
-    refused(body, "adapter_config.json", "weights that lie elsewhere")
 
 
 @pytest.mark.parametrize("target", ["a file outside", "a folder inside", "nothing"])
@@ -135,11 +140,8 @@ def test_a_body_of_another_identity_is_not_even_loaded(trained_run, tmp_path, mo
         "sentence_transformers.SentenceTransformer", lambda *_, **__: pytest.fail("it was loaded")
     )
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(
-        UserError, match=r"is not the one that this model was trained on .*expected another"
-    ):
-        Predictor.load(run).predict(["good film"])
-    with pytest.raises(
-        UserError, match=r"is not the one that this model was trained on .*expected another"
-    ):
-        evaluate_run(run)
+    for answer in (lambda: Predictor.load(run).predict(["good film"]), lambda: evaluate_run(run)):
+        with pytest.raises(
+            UserError, match=r"is not the one that this model was trained on .*expected another"
+        ):
+            answer()

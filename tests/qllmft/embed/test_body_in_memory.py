@@ -62,7 +62,7 @@ def test_training_with_the_object_is_training_with_its_folder(body, tiny_body, t
 
 
 def test_estimators_take_the_object(body, tiny_body):
-    vectors = [TextEmbedder(each).fit_transform(TEXTS) for each in (body, str(tiny_body))]
+    vectors = [TextEmbedder(body_form).fit_transform(TEXTS) for body_form in (body, str(tiny_body))]
     np.testing.assert_array_equal(*vectors)
     settings = {"model.n_qubits": 4, "model.encoder_qubits": 5}
     model = QuantumTextClassifier(
@@ -83,14 +83,15 @@ class OnnxBody(SentenceTransformer):
 
     def __init__(self, folder):
         super().__init__(str(folder), device="cpu")
-        self.backend, self.encoded = "onnx", 0
+        self.backend = "onnx"
+        self.encoded = 0
 
-    def encode(self, texts, **given):
+    def encode(self, texts, **options):
         self.encoded += len(texts)
-        return super().encode(texts, **given)
+        return super().encode(texts, **options)
 
-    def save_pretrained(self, path, **given):
-        super().save_pretrained(path, **given)
+    def save_pretrained(self, path, **options):
+        super().save_pretrained(path, **options)
         for file in list(Path(path).rglob("*.safetensors")):
             file.rename(file.with_name("model.onnx"))
 
@@ -99,34 +100,34 @@ class OnnxBody(SentenceTransformer):
 def on_onnx(tiny_body, tmp_path, monkeypatch):
     """A run with such a body, and the body."""
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "BODIES_IN_MEMORY", given := {})
+    monkeypatch.setattr(loading, "BODIES_IN_MEMORY", registry := {})
     body = OnnxBody(tiny_body)
     settings = {"train__epochs": 2, "data__n_per_label": 6, "baselines__names": []}
     run = qllmft.train(
         (TEXTS, LABELS), body=body, preset="nn-head-0", out=tmp_path / "run", **settings
     )
-    return run.folder.path, body, given
+    return run.folder.path, body, registry
 
 
 def test_a_body_of_another_backend_computes_the_embeddings(on_onnx, tiny_body):
     run, body, _ = on_onnx
     assert body.encoded >= 12
-    before = body.encoded
+    n_encoded = body.encoded
     model = qllmft.load(run, body=body)
     vectors = model.embed(TEXTS[:3])
-    assert body.encoded == before + 3
+    assert body.encoded == n_encoded + 3
     by_torch = SentenceTransformer(str(tiny_body), device="cpu").encode(TEXTS[:3])
     np.testing.assert_allclose(vectors, by_torch, atol=1e-6)
 
 
 def test_another_process_needs_the_object_again(on_onnx, tiny_body):
-    run, body, given = on_onnx
+    run, body, registry = on_onnx
     expected = [answer.probabilities for answer in qllmft.load(run).predict(TEXTS[:3])]
-    given.clear()  # as in another process
+    registry.clear()  # as in another process
     with pytest.raises(UserError, match=r"model\.onnx and no weights in safetensors.*body=model"):
         qllmft.load(run).predict(TEXTS[:3])
-    found = qllmft.load(run, body=body).predict(TEXTS[:3])
-    assert [answer.probabilities for answer in found] == expected
+    predictions = qllmft.load(run, body=body).predict(TEXTS[:3])
+    assert [answer.probabilities for answer in predictions] == expected
     with pytest.raises(
         UserError, match=r"was trained with the language model .*, and the given one is"
     ):

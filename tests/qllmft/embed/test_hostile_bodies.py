@@ -67,13 +67,13 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_bert, tmp_path_factory):
+def large_folder(tiny_bert, tmp_path_factory):
     return large_body(tiny_bert, tmp_path_factory.mktemp("whole") / "body")
 
 
 @pytest.fixture
-def body(whole, tmp_path, monkeypatch):
-    folder = copy_with_evil(whole, tmp_path / "body", tmp_path / "was run")
+def body(large_folder, tmp_path, monkeypatch):
+    folder = copy_with_evil(large_folder, tmp_path / "body", tmp_path / "was run")
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
@@ -92,7 +92,7 @@ def places(content, path=()):
         yield from places(value, (*path, key))
 
 
-def changed(content, path, value):
+def change_value(content, path, value):
     copy = json.loads(json.dumps(content))
     inner = copy
     for key in path[:-1]:
@@ -114,7 +114,7 @@ def paths_in(folder):
 def harmless(folder, file, content, *, is_saved=False):
     """Load a body with this content of a file, save it again if asked, and make sure that nothing else is done."""
     original = file.read_text()
-    before = paths_in(folder.parent)
+    paths_at_start = paths_in(folder.parent)
     file.write_text(json.dumps(content).replace("OUTSIDE", str(folder.parent / "outside")))
     saved = folder.parent / "new" / "saved"
     try:
@@ -128,18 +128,18 @@ def harmless(folder, file, content, *, is_saved=False):
         with suppress(UserError):
             TrainableBody(model).save(saved)
         shutil.rmtree(saved.parent, ignore_errors=True)
-    assert paths_in(folder.parent) == before, content
+    assert paths_in(folder.parent) == paths_at_start, content
     assert not {"evil", "torch.distributed.elastic.Evil"} & sys.modules.keys(), content
     return loaded
 
 
-def names_of(folder):
+def json_files(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.json"))
 
 
 def test_the_body_has_all_kinds_of_files_and_is_loaded(body):
     # sentence-transformers 5.7 writes no configuration of Normalize
-    assert {*names_of(body), "4_Normalize/config.json"} == {
+    assert {*json_files(body), "4_Normalize/config.json"} == {
         "1_Pooling/config.json", "2_Dense/config.json", "3_LayerNorm/config.json", "4_Normalize/config.json",
         "config.json", "config_sentence_transformers.json", "modules.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json",
@@ -149,7 +149,7 @@ def test_the_body_has_all_kinds_of_files_and_is_loaded(body):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_no_key_is_added_to_any_file(body, key):
-    for name in names_of(body):
+    for name in json_files(body):
         content = json.loads((body / name).read_text())
         for target in content if isinstance(content, list) else [content]:
             target[key] = KEYS[key]
@@ -158,7 +158,7 @@ def test_no_key_is_added_to_any_file(body, key):
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: str(value)[:20])
 def test_no_value_of_any_key_runs_code(body, value):
-    for name in names_of(body):
+    for name in json_files(body):
         content = json.loads((body / name).read_text())
         paths = list(places(content))
         if name == "tokenizer.json":
@@ -166,7 +166,7 @@ def test_no_value_of_any_key_runs_code(body, value):
         if name == "modules.json":  # a loop reads each module alike
             paths = [path for path in paths if path[0] in (0, len(content) - 1)]
         for path in paths[:1] if value == TOO_LONG else paths:
-            hostile = changed(content, path, value)
+            hostile = change_value(content, path, value)
             if hostile != content:  # what has the value already is loaded as it is
                 is_saved = value == ELSEWHERE  # saving takes the time of ten loadings
                 harmless(body, body / name, hostile, is_saved=is_saved)
@@ -195,10 +195,32 @@ def test_sound_chat_templates_are_saved_again(body, tmp_path):
     assert sorted(names) == ["chat_template.jinja", "tool_use.jinja"]
 
 
-@pytest.mark.parametrize("name", ["../../x", "a.b", "", 3])
-def test_the_name_of_a_module_is_a_word(body, name):
-    change(body / "modules.json", lambda content: content[1].update(name=name))
-    refused(body, "modules.json: its key 'name' has a value that is not accepted")
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        *(("modules.json", "name", value) for value in ("../../x", "a.b", "", 3)),
+        *(
+            ("sentence_bert_config.json", "max_seq_length", value)
+            for value in (-1, 0, 10**300 - 1, "256", 1.5)
+        ),
+        *(
+            ("2_Dense/config.json", "activation_function", value)
+            for value in (
+                "torch.hub.load",
+                "torch.nn.Module",
+                "evil.Evil",
+                "torch.distributed.x.Y",
+                3,
+            )
+        ),
+    ],
+)
+def test_names_lengths_and_activations_that_are_none_are_refused(body, file, key, value):
+    change(
+        body / file,
+        lambda content: (content[1] if file == "modules.json" else content).update({key: value}),
+    )
+    refused(body, f"{file}: its key '{key}' has a value that is not accepted")
 
 
 @pytest.mark.parametrize("revision", ["../../x", "/x", "a\\..\\x", "", "a b", "x" * 201])
@@ -230,12 +252,26 @@ def test_a_pickle_that_an_index_names_is_not_read(body, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../more.safetensors", "/more.safetensors", "a\\more.safetensors", "more.safetensors"]
+    ("file", "content"),
+    [
+        *(
+            ("model.safetensors.index.json", {"weight_map": {"a": name}})
+            for name in (
+                "../more.safetensors",
+                "/more.safetensors",
+                "a\\more.safetensors",
+                "more.safetensors",
+            )
+        ),
+        ("processor_config.json", {}),
+        ("preprocessor_config.json", {}),
+        ("1_Pooling/adapter_config.json", {}),
+    ],
 )
-def test_an_index_of_files_elsewhere_is_refused(body, name):
-    (body / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+def test_files_that_lead_elsewhere_are_refused(body, file, content):
+    (body / file).write_text(json.dumps(content))
     (body.parent / "more.safetensors").touch()
-    refused(body, "model.safetensors.index.json: it")
+    refused(body, f"{file}: it")
 
 
 def test_an_index_does_not_let_a_module_read_a_pickle(body, tmp_path):
@@ -247,46 +283,22 @@ def test_an_index_does_not_let_a_module_read_a_pickle(body, tmp_path):
     assert not (tmp_path / "was run").exists()
 
 
+def make_large(path):
+    path.touch()
+    os.truncate(path, 2**27 + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "it is a pipe or a device"),  # sentence-transformers would wait for its writer
+        (make_large, "it has more than 134,217,728 bytes"),
+    ],
+)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
-def test_a_pipe_is_refused(body):
-    """Sentence-transformers would wait for its writer without end."""
-    os.mkfifo(body / "README.md")
-    refused(body, "README.md: it is a pipe or a device")
-
-
-def test_a_text_that_would_be_read_whole_is_bounded(body):
-    with (body / "README.md").open("wb") as file:
-        file.truncate(2**27 + 1)
-    refused(body, "README.md: it has more than 134,217,728 bytes")
-
-
-@pytest.mark.parametrize(
-    "activation", ["torch.hub.load", "torch.nn.Module", "evil.Evil", "torch.distributed.x.Y", 3]
-)
-def test_only_known_activations_are_imported(body, activation):
-    change(
-        body / "2_Dense" / "config.json",
-        lambda content: content.update(activation_function=activation),
-    )
-    refused(
-        body, "2_Dense/config.json: its key 'activation_function' has a value that is not accepted"
-    )
-
-
-@pytest.mark.parametrize(
-    "name", ["processor_config.json", "preprocessor_config.json", "1_Pooling/adapter_config.json"]
-)
-def test_files_that_transformers_would_read_are_refused(body, name):
-    (body / name).write_text("{}")
-    refused(body, f"{name}: it ")
-
-
-@pytest.mark.parametrize("length", [-1, 0, 10**300 - 1, "256", 1.5])
-def test_a_length_that_is_none(body, length):
-    change(
-        body / "sentence_bert_config.json", lambda content: content.update(max_seq_length=length)
-    )
-    refused(body, "its key 'max_seq_length' has a value that is not accepted")
+def test_a_pipe_and_a_text_that_would_be_read_whole_are_refused(body, make, message):
+    make(body / "README.md")
+    refused(body, f"README.md: {message}")
 
 
 def test_links_in_a_loop_are_refused(body):

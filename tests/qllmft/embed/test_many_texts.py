@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from small_bodies import cpu_body
 from small_texts import GOOD, decoder
 from transformers import AutoModel, AutoTokenizer
 
@@ -40,36 +41,33 @@ def folder(tmp_path_factory):
     return decoder(tmp_path_factory.mktemp("llama"), "llama")
 
 
-def body_of(folder, **settings):
-    return BodyConfig(model=str(folder), device="cpu", **settings)
-
-
 def test_a_long_text_is_the_mean_of_its_parts_by_their_tokens(folder):
     """39 words are one token each: parts of 14, 14 and 11 beside the prompt of two."""
-    body = Body(body_of(folder, long_texts="mean", prompt="query : ", pooling="lasttoken"))
-    found = body.encode(["a good film", " ".join(WORDS), "bad"])
-    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    body = Body(cpu_body(folder, long_texts="mean", prompt="query : ", pooling="lasttoken"))
+    embedded = body.encode(["a good film", " ".join(WORDS), "bad"])
+    model = AutoModel.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     vectors = []
     for part in (WORDS[:14], WORDS[14:28], WORDS[28:], WORDS[:3]):
         with torch.no_grad():
             tokens = tokenizer(" ".join(["query", ":", *part]), return_tensors="pt")
             vectors.append(model(**tokens).last_hidden_state[0, -1].numpy())
     expected = (14 * vectors[0] + 14 * vectors[1] + 11 * vectors[2]) / 39
-    np.testing.assert_allclose(found[1], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found[0], vectors[3], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(embedded[1], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(embedded[0], vectors[3], rtol=1e-5, atol=1e-6)
     assert body.count_truncated([" ".join(WORDS)]) == 0
-    assert Body(body_of(folder)).count_truncated([" ".join(WORDS), "bad"]) == 1
+    assert Body(cpu_body(folder)).count_truncated([" ".join(WORDS), "bad"]) == 1
 
 
 def test_the_mean_has_norm_one_if_the_body_has(tiny_bert, tmp_path):
     from sentence_transformers.sentence_transformer.modules import Normalize
 
-    model = Body(body_of(tiny_bert)).transformer
+    model = Body(cpu_body(tiny_bert)).transformer
     model.append(Normalize())
     model.save(str(tmp_path), create_model_card=False)
     text = " ".join(GOOD * 10)
     norms = [
-        np.linalg.norm(Body(body_of(place, long_texts="mean")).encode([text]))
+        np.linalg.norm(Body(cpu_body(place, long_texts="mean")).encode([text]))
         for place in (tmp_path, tiny_bert)
     ]
     assert norms[0] == pytest.approx(1.0, abs=1e-6)
@@ -79,25 +77,17 @@ def test_the_mean_has_norm_one_if_the_body_has(tiny_bert, tmp_path):
 def test_cut_and_mean_are_two_bodies(folder, tmp_path):
     long = [" ".join(WORDS)]
     cut, mean = (
-        embed(long, body_of(folder, **each), cache_folder=tmp_path)
-        for each in ({}, {"long_texts": "mean"})
+        embed(long, cpu_body(folder, **settings), cache_folder=tmp_path)
+        for settings in ({}, {"long_texts": "mean"})
     )
     assert (cut.truncated, cut.longest, mean.truncated) == (1, 16, 0)
     assert cut.identity != mean.identity
     assert not np.allclose(cut.vectors, mean.vectors)
 
 
-def test_settings_of_long_texts_that_do_not_fit_are_refused(folder):
-    with pytest.raises(
-        UserError, match=r"the prompt fills the 16 tokens that the language model reads"
-    ):
-        Body(body_of(folder, long_texts="mean", prompt="a " * 16)).encode([" ".join(WORDS)])
-    with pytest.raises(
-        ValueError, match=r"the language model learns\. It then reads one window of a text"
-    ):
-        BodyConfig(long_texts="mean", trainable=True)
+def test_no_processes_are_refused(folder):
     with pytest.raises(UserError, match=r"--jobs got 0, expected 1 or more\."):
-        Embedder(body_of(folder), jobs=0)
+        Embedder(cpu_body(folder), jobs=0)
 
 
 def threads(jobs):
@@ -106,12 +96,12 @@ def threads(jobs):
 
 
 def test_processes_divide_the_processors_that_a_container_may_use(monkeypatch):
-    given = []
+    pool_arguments = []
     monkeypatch.setattr(workers, "thread_count", lambda: 5)  # by its quota, of any number
-    monkeypatch.setattr(workers, "Processes", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr(workers, "Processes", lambda *arguments: pool_arguments.append(arguments))
     workers.worker_pool(2)
     workers.worker_pool(8)
-    assert given == [(2, 2), (8, 1)]
+    assert pool_arguments == [(2, 2), (8, 1)]
 
 
 @pytest.mark.parametrize(
@@ -123,16 +113,18 @@ def test_several_processes_give_the_same_vectors_in_order_and_keep_them(
     texts = [f"good film {'very ' * (i % 7)}{i}" for i in range(300)]
     monkeypatch.setattr(embedder, "CHUNK_TEXTS", 64)
     monkeypatch.setattr(workers, "worker_pool", pool)
-    one = embed(texts, body_of(tiny_body), cache_folder=tmp_path / "one")
+    expected = embed(texts, cpu_body(tiny_body), cache_folder=tmp_path / "one")
     done = []
-    with Embedder(body_of(tiny_body), tmp_path / "two", jobs=2) as two:
-        found = two.embed(texts, done.append)
-        assert two._pool is not None
-    np.testing.assert_array_equal(found.vectors, one.vectors)
+    with Embedder(cpu_body(tiny_body), tmp_path / "two", jobs=2) as first_embedder:
+        embedded = first_embedder.embed(texts, done.append)
+        assert first_embedder._pool is not None
+    np.testing.assert_array_equal(embedded.vectors, expected.vectors)
     assert sum(done) == len(texts)
-    with Embedder(body_of(tiny_body), tmp_path / "two", jobs=2) as again:
-        np.testing.assert_array_equal(np.concatenate(list(again.chunks(texts))), one.vectors)
-        assert again._pool is None, "all of them were kept"
+    with Embedder(cpu_body(tiny_body), tmp_path / "two", jobs=2) as second_embedder:
+        np.testing.assert_array_equal(
+            np.concatenate(list(second_embedder.chunks(texts))), expected.vectors
+        )
+        assert second_embedder._pool is None, "all of them were kept"
 
 
 def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
@@ -142,13 +134,13 @@ def test_a_process_that_ends_is_explained(tiny_body, tmp_path, monkeypatch):
 
     monkeypatch.setattr(workers, "worker_pool", lambda *_: Broken(1))
     with (
-        Embedder(body_of(tiny_body), tmp_path, jobs=2) as found,
+        Embedder(cpu_body(tiny_body), tmp_path, jobs=2) as embedder,
         pytest.raises(
             UserError,
             match=r"perhaps for want of memory: each has a language model of its own\. Take fewer --jobs",
         ),
     ):
-        found.embed(["a", "b"])
+        embedder.embed(["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -160,9 +152,9 @@ def test_predictions_of_several_processes_are_those_of_one(
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
     monkeypatch.setattr(workers, "worker_pool", pool)
     texts = [f"a {word} film {i}" for i in range(20) for word in ("good", "dull")]
-    one, two = (Predictor.load(trained_run, jobs=jobs) for jobs in (1, 2))
-    assert list(two.stream(iter(texts))) == list(one.stream(texts))
-    assert two._vectors.embedder is None, "its processes have ended"
+    serial, parallel = (Predictor.load(trained_run, jobs=jobs) for jobs in (1, 2))
+    assert list(parallel.stream(iter(texts))) == list(serial.stream(texts))
+    assert parallel._vectors.embedder is None, "its processes have ended"
     assert list(tmp_path.glob("embeddings-*.sqlite"))
 
 
@@ -170,7 +162,8 @@ class Nodes:
     """A fake pool: the tasks that are submitted, and the number that should be; each look at it ends the last one."""
 
     def __init__(self):
-        self.waiting, self.most = [], 2
+        self.waiting = []
+        self.most = 2
 
     def submit(self, part):
         if part % 5 == 4:
@@ -188,27 +181,30 @@ class Nodes:
 
 def test_parts_are_yielded_in_order_and_no_more_are_read_than_the_cluster_has_room_for(monkeypatch):
     monkeypatch.setattr(workers, "LOOK_INTERVAL_S", 0.0)
-    nodes, read = Nodes(), []
+    nodes = Nodes()
+    requested = []
 
     def numbers():
         for i in range(40):
-            read.append(i)
+            requested.append(i)
             yield i
         raise UserError("line 41 cannot be read")
 
-    stream, found = workers.in_order(numbers(), nodes.submit, nodes.room), []
+    stream = workers.in_order(numbers(), nodes.submit, nodes.room)
+    answers = []
     for part, result in islice(stream, 40):
-        found.append((part, result))
-        assert len(read) - len(found) < nodes.most
+        answers.append((part, result))
+        assert len(requested) - len(answers) < nodes.most
         if part == 20:
             nodes.most = 6  # nodes join
     with pytest.raises(UserError, match="line 41 cannot be read"):
         next(stream)
-    assert found == [(i, None if i % 5 == 4 else i * i) for i in range(40)]
+    assert answers == [(i, None if i % 5 == 4 else i * i) for i in range(40)]
 
 
 def test_tasks_are_cancelled_if_one_fails():
-    failed, waiting = Future(), Future()
+    failed = Future()
+    waiting = Future()
     failed.set_exception(UserError("no memory"))
     futures = iter([failed, waiting])
     with pytest.raises(UserError, match="no memory"):
@@ -220,17 +216,18 @@ def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkey
     monkeypatch.setenv("QLLMFT_CACHE", str(tmp_path))
     monkeypatch.setattr(workers, "PIECE_BYTES", 100)
     ray = SimpleNamespace(put=lambda piece: piece, get=lambda piece: piece)
-    config, location = body_of(tiny_body), embedder.locate_body(body_of(tiny_body))
-    sent = workers.sent_body(ray, config, location)
-    assert workers._on_this_node(sent, ray)[1].path == str(tiny_body), "it is there"
-    elsewhere = replace(sent, folder=replace(sent.folder, path="/not/here"))
+    config = cpu_body(tiny_body)
+    location = embedder.locate_body(cpu_body(tiny_body))
+    body_on_nodes = workers.sent_body(ray, config, location)
+    assert workers._on_this_node(body_on_nodes, ray)[1].path == str(tiny_body), "it is there"
+    elsewhere = replace(body_on_nodes, folder=replace(body_on_nodes.folder, path="/not/here"))
     place = tmp_path / "bodies" / location.identity
     for _ in range(2):
         assert workers._on_this_node(elsewhere, ray)[1].path == str(place)
         assert locate_folder(place).identity == location.identity
         (place / "modules.json").write_text("[]")  # and it is written again
-    pieces = {**sent.folder.files, "modules.json": [b"[]"]}
-    changed = replace(sent, folder=replace(elsewhere.folder, files=pieces))
+    pieces = {**body_on_nodes.folder.files, "modules.json": [b"[]"]}
+    changed = replace(body_on_nodes, folder=replace(elsewhere.folder, files=pieces))
     with pytest.raises(UserError, match="changed while it was sent to a node"):
         workers._on_this_node(changed, ray)
     assert not place.exists()
@@ -238,13 +235,18 @@ def test_a_node_writes_the_folder_that_was_sent_once(tiny_body, tmp_path, monkey
 
 def test_a_node_with_another_minilm_is_refused(monkeypatch):
     config = BodyConfig(model="minilm")
-    here = embedder.locate_body(config)
-    sent = workers.sent_body(None, config, here)
-    assert (sent.folder, workers._on_this_node(sent, None)) == (None, (config, here))
+    location = embedder.locate_body(config)
+    body_on_nodes = workers.sent_body(None, config, location)
+    assert (body_on_nodes.folder, workers._on_this_node(body_on_nodes, None)) == (
+        None,
+        (config, location),
+    )
     with pytest.raises(
         UserError, match=r"another version of the language model 'minilm' \(got .*, expected x\)"
     ):
-        workers._on_this_node(replace(sent, location=replace(here, identity="x")), None)
+        workers._on_this_node(
+            replace(body_on_nodes, location=replace(location, identity="x")), None
+        )
 
 
 @pytest.mark.parametrize(
@@ -263,8 +265,8 @@ def test_what_a_cluster_cannot_embed_is_refused(tiny_body, settings, options, me
 
 def test_a_backend_and_a_cluster_exclude_each_other(trained_run, cli):
     options = ("--ray", "auto", "--backend", "ionq_simulator", "a text")
-    _, said = cli("predict", trained_run, *options, code=2)
-    assert "--backend runs the head elsewhere. Omit one of the two" in " ".join(said.split())
+    _, output = cli("predict", trained_run, *options, code=2)
+    assert "--backend runs the head elsewhere. Omit one of the two" in " ".join(output.split())
 
 
 def test_an_error_of_a_node_is_raised_here():
@@ -272,6 +274,6 @@ def test_an_error_of_a_node_is_raised_here():
         cause = UserError("the language model cannot embed these texts")
 
     assert failure(OfRay("Traceback"), "texts") is OfRay.cause
-    for given, said in (("lost\nx", "lost"), ("lost.", "lost"), ("", "Exception")):
-        error = failure(Exception(given), "texts")
-        assert f"gave up a part of the texts: {said}. Look" in str(error)
+    for text, summary in (("lost\nx", "lost"), ("lost.", "lost"), ("", "Exception")):
+        error = failure(Exception(text), "texts")
+        assert f"gave up a part of the texts: {summary}. Look" in str(error)

@@ -32,12 +32,13 @@ def words(text):
 def test_vectors_are_those_of_scikit_learn(tmp_path):
     body = Body(word_body(TEXTS, tmp_path / "body"))
     fitted = TfidfVectorizer(analyzer=words).fit(TEXTS)
-    held = [*TEXTS, "a lovely plot, a plot"]
-    found, wanted = body.encode(held), fitted.transform(held).toarray()
+    texts = [*TEXTS, "a lovely plot, a plot"]
+    vectors = body.encode(texts)
+    expected = fitted.transform(texts).toarray()
     vocabulary = json.loads((tmp_path / "body" / "0_BoW" / "config.json").read_text())["vocab"]
     order = [vocabulary.index(word) for word in fitted.get_feature_names_out()]
-    assert sorted([0, *order]) == list(range(found.shape[1]))
-    np.testing.assert_allclose(found[:, order], wanted, atol=1e-6)
+    assert sorted([0, *order]) == list(range(vectors.shape[1]))
+    np.testing.assert_allclose(vectors[:, order], expected, atol=1e-6)
     assert is_word_body(body.config)
 
 
@@ -75,13 +76,17 @@ def test_the_row_has_the_answers_of_scikit_learn_and_is_kept(outcome):
     fitted = LogisticRegression(C=row.settings["C"]).fit(
         vectors.transform(splits.train.texts), splits.train.labels
     )
-    wanted = fitted.predict(vectors.transform(splits.test.texts))
-    assert run.folder.read_predictions().answers[NAME].tolist() == wanted.tolist()
-    found = Predictor.load(run.folder.path, model=NAME).predict(splits.test.texts)
-    assert [each.label for each in found] == [splits_label(config, y) for y in wanted]
+    expected = fitted.predict(vectors.transform(splits.test.texts))
+    assert run.folder.read_predictions().answers[NAME].tolist() == expected.tolist()
+    predictions = Predictor.load(run.folder.path, model=NAME).predict(splits.test.texts)
+    assert [prediction.label for prediction in predictions] == [
+        splits_label(config, y) for y in expected
+    ]
     p = fitted.predict_proba(vectors.transform(splits.test.texts))
-    given = [each.probabilities[each.label] for each in found]
-    np.testing.assert_allclose(given, p.max(axis=1), atol=1e-4)
+    shared_probabilities = [
+        prediction.probabilities[prediction.label] for prediction in predictions
+    ]
+    np.testing.assert_allclose(shared_probabilities, p.max(axis=1), atol=1e-4)
 
 
 def splits_label(config, y):
@@ -92,9 +97,11 @@ def test_the_folder_of_the_row_is_whole_and_nothing_else_is_left(outcome, tmp_pa
     _, run = outcome
     row = Predictor.load(run.folder.path, model=NAME)
     copy = row.save_pretrained(tmp_path / "shared", min_texts=1)
-    given = Predictor.load(copy).predict(["a good film", "zzz"])
-    kept = Predictor.load(run.folder.path, model=NAME).predict(["a good film", "zzz"])
-    assert [each.probabilities for each in given] == [each.probabilities for each in kept]
+    from_shared = Predictor.load(copy).predict(["a good film", "zzz"])
+    from_run = Predictor.load(run.folder.path, model=NAME).predict(["a good film", "zzz"])
+    assert [prediction.probabilities for prediction in from_shared] == [
+        prediction.probabilities for prediction in from_run
+    ]
     assert (
         "by the language model `TF-IDF of the training texts`"
         in (tmp_path / "shared/README.md").read_text()
@@ -118,7 +125,8 @@ def test_folds_build_words_of_their_own_texts(tiny_bert, tmp_path, monkeypatch):
     )
     record = run_experiment(config, tmp_path / "run").record
     splits = split_corpus(read_corpus(config.data), config.data, config.seed)
-    right, best = 0, record.model(NAME).settings["C"]
+    right = 0
+    best = record.model(NAME).settings["C"]
     for fold in range(3):
         part = splits.take_fold(fold)
         vectors = TfidfVectorizer(analyzer=words).fit(part.train.texts)

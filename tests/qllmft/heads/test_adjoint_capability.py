@@ -46,7 +46,7 @@ class Incomplete(Foreign):
     noisy_pass = compile = property()
 
 
-def gradient_of(model: torch.nn.Module) -> list[torch.Tensor]:
+def gradients(model: torch.nn.Module) -> list[torch.Tensor]:
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 8))).float()
     y = torch.tensor([0, 1, 1, 0, 1])
     torch.nn.functional.cross_entropy(model(x), y).backward()
@@ -60,8 +60,8 @@ def gradient_of(model: torch.nn.Module) -> list[torch.Tensor]:
 )
 def test_a_head_on_it_trains_by_vector_jacobian_products(options):
     foreign = build_classifier(CONFIG, 8, 2, seed=1, backend=Foreign(**options))
-    own = build_classifier(CONFIG, 8, 2, seed=1, backend=create("adjoint", options))
-    for got, expected in zip(gradient_of(foreign), gradient_of(own), strict=True):
+    built_in = build_classifier(CONFIG, 8, 2, seed=1, backend=create("adjoint", options))
+    for got, expected in zip(gradients(foreign), gradients(built_in), strict=True):
         assert got.abs().max() > 0
         assert torch.equal(got, expected)
 

@@ -23,12 +23,13 @@ from qllmft_backends import UnsupportedGateError, create
 from qllmft_base.errors import UserError
 from qllmft_circuits import LIBRARY, data_parameters, readout_observables, weight_parameters
 
-D, Q = 8, 3
-REAL = ["brickwork", "real_amplitudes", "n_local_ry_cz", "mixed"]
+D = 8
+Q = 3
+REAL = ["brickwork", "real_amplitudes", "n_local_ry_cz", "mixed_ansatz"]
 X = torch.from_numpy(np.random.default_rng(0).normal(size=(5, D))).float()
 
 
-def mixed(n_qubits, n_layers):
+def mixed_ansatz(n_qubits, n_layers):
     """Fixed gates between the rotations, and angles that share parameters and have offsets; the last come first."""
     angles = ParameterVector("x", n_layers * (n_qubits + 1))
     circuit = QuantumCircuit(n_qubits, name="anything")
@@ -42,8 +43,9 @@ def mixed(n_qubits, n_layers):
 
 
 def opaque(n_qubits, n_layers):
-    """`mixed` as a chain of gates that only their definitions tell apart."""
-    circuit, pair = QuantumCircuit(n_qubits), QuantumCircuit(2, name="opaque_pair")
+    """`mixed_ansatz` as a chain of gates that only their definitions tell apart."""
+    circuit = QuantumCircuit(n_qubits)
+    pair = QuantumCircuit(2, name="opaque_pair")
     pair.ry(Parameter("t"), 0)
     pair.cx(0, 1)
     for angle in ParameterVector("a", n_layers * (n_qubits - 1)):
@@ -54,15 +56,15 @@ def opaque(n_qubits, n_layers):
 
 
 @pytest.fixture(autouse=True)
-def own():
-    for function in (mixed, opaque):
+def register():
+    for function in (mixed_ansatz, opaque):
         qllmft.register("ansatz", function.__name__, function)
     yield lambda name, function: ANSATZE.register(name, function, replace=True)
     for name in [name for name in ANSATZE if name not in ("paper", *LIBRARY)]:
         ANSATZE.unregister(name)
 
 
-def config_of(name, **settings):
+def small_config(name, **settings):
     small = {"n_qubits": Q, "encoder_qubits": Q, "encoder_layers": 2, "reuploads": 3}
     return ModelConfig(**small | {"ansatz": name} | settings)
 
@@ -73,7 +75,7 @@ PARTS = [{}, {"encoder_ansatz": "paper"}, {"encoder_ansatz": "separable"}]
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("name", REAL)
 def test_logits_and_gradients_are_those_of_qiskit_s_statevectors(name, parts):
-    config = config_of(name, **parts)
+    config = small_config(name, **parts)
     model = build_classifier(config, D, 2, seed=3)
     np.testing.assert_allclose(model(X).detach().numpy(), logits(model, config, X), atol=2e-6)
     model(X)[:, 0].sum().backward()
@@ -115,8 +117,9 @@ def test_complex_gates_run_on_the_engine_unless_a_backend_is_given():
 
 @pytest.mark.parametrize("name", [*REAL, "efficient_su2"])
 def test_every_parameter_is_counted_once(name):
-    config = config_of(name, encoder="mlp" if name == "efficient_su2" else "quantum")
-    head, encoder = head_template(config), encoder_template(config)
+    config = small_config(name, encoder="mlp" if name == "efficient_su2" else "quantum")
+    head = head_template(config)
+    encoder = encoder_template(config)
     backend = create("aer_statevector") if name == "efficient_su2" else None
     model = build_classifier(config, D, 2, backend=backend)
     assert (
@@ -137,10 +140,10 @@ def test_every_parameter_is_counted_once(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("mixed", {}), ("efficient_su2", {"encoder": "mlp"})]
+    ("name", "settings"), [("mixed_ansatz", {}), ("efficient_su2", {"encoder": "mlp"})]
 )
 def test_every_backend_measures_the_same(name, settings, tmp_path):
-    head = head_template(config_of(name, **settings, reuploads=2, main_layers=1))
+    head = head_template(small_config(name, **settings, reuploads=2, main_layers=1))
     values = np.random.default_rng(2).uniform(-2, 2, (2, head.num_parameters))
     exact = z_values(head, values)
     observables = readout_observables(Q)
@@ -160,11 +163,11 @@ def test_every_backend_measures_the_same(name, settings, tmp_path):
     ):
         patch.setenv("QISKIT_IONQ_API_TOKEN", "key-of-the-test")
         options = {"url": box.url, "ledger": str(tmp_path / "ledger"), "poll_interval_s": 0.02}
-        sent = create("ionq_simulator", options).expectations(head, values, observables)
-    np.testing.assert_allclose(sent.values, exact, atol=2e-6)
+        measurement = create("ionq_simulator", options).expectations(head, values, observables)
+    np.testing.assert_allclose(measurement.values, exact, atol=2e-6)
 
 
-def stored(config):
+def stored_model(config):
     return StoredModel(
         classifier=build_classifier(config, D, 2, seed=4),
         config=config,
@@ -177,10 +180,10 @@ def stored(config):
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("mixed", {}), ("brickwork", {"final_linear": False}), ("opaque", {"encoder": "mlp"})],
+    [("mixed_ansatz", {}), ("brickwork", {"final_linear": False}), ("opaque", {"encoder": "mlp"})],
 )
 def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_path):
-    model = stored(config_of(name, **settings))
+    model = stored_model(small_config(name, **settings))
     save_model(tmp_path, model)
     record = json.loads((tmp_path / "model.json").read_text())
     assert record["model"]["ansatz"] == name
@@ -190,9 +193,9 @@ def test_a_model_is_saved_with_its_ansatz_and_read_again(name, settings, tmp_pat
     )
 
 
-def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path):
-    own("lent", mixed)
-    save_model(tmp_path, stored(config_of("lent")))
+def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(register, tmp_path):
+    register("lent", mixed_ansatz)
+    save_model(tmp_path, stored_model(small_config("lent")))
     ANSATZE.unregister("lent")
     message = (
         r"^the model in .{1,200} was trained with the ansatz 'lent' \(registered in Python\), which is not "
@@ -201,40 +204,43 @@ def test_a_model_whose_ansatz_is_elsewhere_says_where_it_came_from(own, tmp_path
     )
     with pytest.raises(UserError, match=message):
         load_model(tmp_path)
-    own("lent", LIBRARY["real_amplitudes"])  # another circuit of that name
+    register("lent", LIBRARY["real_amplitudes"])  # another circuit of that name
     with pytest.raises(UserError, match=r"does not fit its record|is not what was saved"):
         load_model(tmp_path)
 
 
 def test_encoders_and_head_may_have_ansaetze_of_their_own(tmp_path):
-    config = config_of("separable", encoder_ansatz="paper", connectivity=1)
-    encoder, head = encoder_template(config), head_template(config)
+    config = small_config("separable", encoder_ansatz="paper", connectivity=1)
+    encoder = encoder_template(config)
+    head = head_template(config)
     assert (encoder.num_nonlocal_gates(), head.num_nonlocal_gates()) == (Q * 2, 0)
-    other = config_of("paper", encoder_ansatz="separable", connectivity=2)
-    assert encoder_template(other).num_nonlocal_gates() == 0
-    assert head_template(other).num_nonlocal_gates() == 2 * Q * 4
+    sparse_config = small_config("paper", encoder_ansatz="separable", connectivity=2)
+    assert encoder_template(sparse_config).num_nonlocal_gates() == 0
+    assert head_template(sparse_config).num_nonlocal_gates() == 2 * Q * 4
 
 
 def test_what_the_engine_lacks_is_said_with_what_runs_it():
     with pytest.raises(UnsupportedGateError, match=r"'opaque_pair'.*aer_statevector"):
-        check_circuits(config_of("opaque", encoder="mlp"), create("adjoint", {"noise": "forte1"}))
-    check_circuits(config_of("opaque", encoder="mlp"), create("adjoint"))
+        check_circuits(
+            small_config("opaque", encoder="mlp"), create("adjoint", {"noise": "forte1"})
+        )
+    check_circuits(small_config("opaque", encoder="mlp"), create("adjoint"))
     for refused in (
         check_circuits,
         lambda config, backend: build_classifier(config, D, 2, backend=backend),
     ):
         with pytest.raises(UserError, match=r"'opaque_pair'.*\(model\.encoder_ansatz\)") as error:
-            refused(config_of("opaque"), create("aer_statevector"))
+            refused(small_config("opaque"), create("aer_statevector"))
         assert "aer_statevector" not in str(error.value)  # it runs no encoder
-    check_circuits(config_of("opaque", encoder="mlp"), create("aer_statevector"))
-    check_circuits(config_of("mixed"), create("adjoint", {"noise": "forte1"}))
+    check_circuits(small_config("opaque", encoder="mlp"), create("aer_statevector"))
+    check_circuits(small_config("mixed_ansatz"), create("adjoint", {"noise": "forte1"}))
     # on the exact backend that runs it
-    model = build_classifier(config_of("opaque", encoder="mlp"), D, 2, seed=3)
-    expected = logits(model, config_of("opaque", encoder="mlp"), X[:1])
+    model = build_classifier(small_config("opaque", encoder="mlp"), D, 2, seed=3)
+    expected = logits(model, small_config("opaque", encoder="mlp"), X[:1])
     np.testing.assert_allclose(model(X[:1]).detach().numpy(), expected, atol=1e-5)
 
 
-def made(n_qubits, n_layers, *, width=0, per_layer=1, unused=0, offset=0.0):
+def ry_chain(n_qubits, n_layers, *, width=0, per_layer=1, unused=0, offset=0.0):
     angles = ParameterVector("a", per_layer * n_layers + unused)
     circuit = QuantumCircuit(n_qubits + width)
     for i in range(per_layer * n_layers):
@@ -244,7 +250,7 @@ def made(n_qubits, n_layers, *, width=0, per_layer=1, unused=0, offset=0.0):
 
 def with_gate(method, *arguments):
     def ansatz(n_qubits, n_layers):
-        circuit = made(n_qubits, n_layers)
+        circuit = ry_chain(n_qubits, n_layers)
         getattr(circuit, method)(*arguments)
         return circuit
 
@@ -253,14 +259,14 @@ def with_gate(method, *arguments):
 
 RANDOM = np.random.default_rng(0)
 FAULTS = {
-    "another width": (lambda n, k: made(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
+    "another width": (lambda n, k: ry_chain(n, k, width=1), "3 qubits and 1 layer, made a circuit of 4 qubits"),
     "no circuit": (lambda n, k: "ry", "made a str, expected a qiskit.QuantumCircuit"),
     "an error": (lambda n, k: n / 0, r"\(registered in Python\), called with 3 .* failed: ZeroDivisionError: division"),
-    "arguments": (lambda n: made(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
-    "unused": (lambda n, k: made(n, k, unused=2), r"does not use the parameter a\[1\]. Make the vector as long"),
+    "arguments": (lambda n: ry_chain(n, 1), "failed: TypeError: .* takes 1 positional argument but 2 were given"),
+    "unused": (lambda n, k: ry_chain(n, k, unused=2), r"does not use the parameter a\[1\]. Make the vector as long"),
     "none": (lambda n, k: QuantumCircuit(n), "has 0 parameters for 1 layer and 0 for 2 on 3 qubits, expected at least"),
-    "layers": (lambda n, k: made(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits, .* more with every"),
-    "random": (lambda n, k: made(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
+    "layers": (lambda n, k: ry_chain(n, 1), "has 1 parameters for 1 layer and 1 for 2 on 3 qubits, .* more with every"),
+    "random": (lambda n, k: ry_chain(n, k, offset=RANDOM.normal()), "made two different circuits of the same numbers"),
     "measured": (with_gate("measure_all"), "has a 'measure', expected gates only"),
     "reset": (with_gate("reset", 0), "has a 'reset', expected gates only"),
     "wide": (with_gate("ccx", 0, 1, 2), r"has the gate 'ccx' on 3 qubits. Write it as gates on one and two"),
@@ -268,22 +274,22 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_one_is_refused_with_the_reason(fault, own):
+def test_a_faulty_one_is_refused_with_the_reason(fault, register):
     function, message = FAULTS[fault]
-    own("faulty", function)
+    register("faulty", function)
     with pytest.raises(UserError, match=f"the ansatz 'faulty' .*{message}"):
         ansatz_named("faulty", Q)
 
 
-def test_one_that_fails_later_is_told_too(own):
-    own("late", lambda n, k: made(n, k, width=k > 2))
+def test_one_that_fails_later_is_told_too(register):
+    register("late", lambda n, k: ry_chain(n, k, width=k > 2))
     with pytest.raises(UserError, match="3 qubits and 5 layers, made a circuit of 4 qubits"):
-        head_template(config_of("late", main_layers=5))
+        head_template(small_config("late", main_layers=5))
 
 
 def test_the_own_ansatz_of_the_examples():
     qllmft.register("ansatz", "ladder", ladder, replace=True)
-    config = config_of("ladder")
+    config = small_config("ladder")
     assert head_template(config).count_ops() == {"ry": 3 * Q + 4 * Q, "cz": 4 * (Q - 1)}
     check_circuits(config, create("adjoint"))
     expected = build_classifier(config, D, 2, seed=1).head
@@ -295,6 +301,6 @@ def test_the_own_ansatz_of_the_examples():
 def test_an_unknown_name_is_answered_with_those_there_are():
     with pytest.raises(
         UserError,
-        match=r"no ansatz 'brick', expected one of paper, brickwork, .* mixed, opaque. Did you",
+        match=r"no ansatz 'brick', expected one of paper, brickwork, .* mixed_ansatz, opaque. Did you",
     ):
-        build_classifier(config_of("brick"), D, 2)
+        build_classifier(small_config("brick"), D, 2)

@@ -13,6 +13,7 @@ from qllmft_backends import create
 
 HEAD_ARGUMENTS = [
     ({"start": "zeros"}, "start is 'zeros', expected one of random, linear, sines"),
+    ({"start": "sines"}, "got reuploads 4, main_layers 2 and 20 weights. Set both"),
     ({"registers": 0}, "registers is 0, expected a whole number from 1"),
     ({"registers": 3}, "n_qubits is 4 and registers 3, expected a multiple"),
     ({"n_qubits": -1}, "n_qubits is -1, expected a whole number from 1"),
@@ -46,65 +47,59 @@ ENCODER_ARGUMENTS = [
     ({"n_outputs": 4}, r"measured qubits are \[0, 1, 2, 3\], .* of 0 to 2"),
     ({"n_outputs": 0}, "n_outputs is 0, expected a whole number from 1"),
     ({"odd": True}, "odd is True and pad 'zeros', whose odd values are all 0"),
+    ({"pad": "repeat"}, "pad is 'repeat', expected one of zeros, bias, constant"),
     ({"ansatz": "brickwork"}, "type str"),
     ({"backend": "adjoint"}, "only the engine runs encoders"),
     ({"backend": create("aer_statevector")}, "'aer_statevector', and only the engine"),
 ]
+CIRCUIT_ARGUMENTS = [
+    ({"backend": "adjoint"}, "backend is of type str"),
+    ({"output_shape": 2}, "output_shape is 2, and only interpret has labels"),
+    ({"circuit": "circuit"}, "circuit is of type str, expected a QuantumCircuit"),
+    ({"data": "x"}, "data is 'x', expected a list of parameters"),
+    ({"weights": None}, r"weights is None, .* it is weights=\[\]"),
+    ({"observables": 0}, "observables is of type int, expected a list"),
+    ({"interpret": "parity", "output_shape": 2.0}, "output_shape is 2.0, expected a whole number"),
+]
 CLASSIFIER_ARGUMENTS = [
-    (("sines", 8, 2), "config is of type str, expected ModelConfig"),
-    ((ModelConfig(), 0, 2), "dimension is 0, expected a whole number from 1, the length"),
-    ((ModelConfig(), 8, 0), "n_classes is 0, expected a whole number from 1, the number"),
-    ((ModelConfig(), 8, 2.0), "n_classes is 2.0, expected a whole number"),
+    ({"config": "sines"}, "config is of type str, expected ModelConfig"),
+    ({"dimension": 0}, "dimension is 0, expected a whole number from 1, the length"),
+    ({"n_classes": 0}, "n_classes is 0, expected a whole number from 1, the number"),
+    ({"n_classes": 2.0}, "n_classes is 2.0, expected a whole number"),
+    ({"backend": "adjoint"}, r"create\('adjoint'\)"),
+]
+# a constructor, arguments that it accepts, and what it refuses in their place
+REFUSALS = [
+    (QuantumHead, {"n_qubits": 4}, HEAD_ARGUMENTS),
+    (
+        QuantumHead.from_circuit,
+        {"circuit": QuantumCircuit(3), "data": [], "weights": []},
+        CIRCUIT_ARGUMENTS,
+    ),
+    (
+        QuantumEncoder,
+        {"dimension": 8, "n_qubits": 3, "n_outputs": 2, "layers": 1},
+        ENCODER_ARGUMENTS,
+    ),
+    (
+        qllmft.build_classifier,
+        {"config": ModelConfig(), "dimension": 8, "n_classes": 2},
+        CLASSIFIER_ARGUMENTS,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), HEAD_ARGUMENTS)
-def test_a_head_refuses_what_it_cannot_do(arguments, message):
-    with pytest.raises(qllmft.UserError, match=message):
-        QuantumHead(**{"n_qubits": 4} | arguments)
-
-
 @pytest.mark.parametrize(
-    ("circuit", "arguments", "message"),
+    ("make", "arguments", "message"),
     [
-        (QuantumCircuit(3), {"backend": "adjoint"}, "backend is of type str"),
-        (
-            QuantumCircuit(3),
-            {"output_shape": 2},
-            "output_shape is 2, and only interpret has labels",
-        ),
-        ("circuit", {}, "circuit is of type str, expected a QuantumCircuit"),
-        (QuantumCircuit(3), {"data": "x"}, "data is 'x', expected a list of parameters"),
-        (QuantumCircuit(3), {"weights": None}, r"weights is None, .* it is weights=\[\]"),
-        (QuantumCircuit(3), {"observables": 0}, "observables is of type int, expected a list"),
-        (
-            QuantumCircuit(3),
-            {"interpret": "parity", "output_shape": 2.0},
-            "output_shape is 2.0, expected a whole number from 1",
-        ),
+        (make, accepted | arguments, message)
+        for make, accepted, refusals in REFUSALS
+        for arguments, message in refusals
     ],
 )
-def test_a_head_of_a_circuit_refuses_what_it_cannot_do(circuit, arguments, message):
+def test_an_argument_that_cannot_act_is_refused(make, arguments, message):
     with pytest.raises(qllmft.UserError, match=message):
-        QuantumHead.from_circuit(circuit, **{"data": [], "weights": []} | arguments)
-
-
-@pytest.mark.parametrize(("arguments", "message"), ENCODER_ARGUMENTS)
-def test_an_encoder_refuses_what_it_cannot_do(arguments, message):
-    sizes = {"dimension": 8, "n_qubits": 3, "n_outputs": 2, "layers": 1}
-    with pytest.raises(qllmft.UserError, match=message):
-        QuantumEncoder(**sizes | arguments)
-
-
-@pytest.mark.parametrize(("arguments", "message"), CLASSIFIER_ARGUMENTS)
-def test_a_classifier_refuses_sizes_and_structures_that_are_none(arguments, message):
-    with pytest.raises(qllmft.UserError, match=message):
-        qllmft.build_classifier(*arguments)
-
-
-def test_a_classifier_refuses_the_name_of_a_backend():
-    with pytest.raises(qllmft.UserError, match=r"create\('adjoint'\)"):
-        qllmft.build_classifier(ModelConfig(), 8, 2, backend="adjoint")
+        make(**arguments)
 
 
 def test_numbers_of_numpy_and_whole_scales_are_sizes_and_scales():

@@ -15,7 +15,8 @@ from qllmft.config import ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft_circuits import AnsatzOptions, encoder_circuit, head_circuit
 
-Q, D = 3, 7
+Q = 3
+D = 7
 SMALL = {"n_qubits": Q, "encoder_layers": 2, "reuploads": 2}
 X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D))).float()
 
@@ -35,7 +36,7 @@ READOUTS = [
 ]
 
 
-def built(options: dict[str, object], k: int = 2, seed: int = 0, **kwargs) -> Classifier:
+def build_readout(options: dict[str, object], k: int = 2, seed: int = 0, **kwargs) -> Classifier:
     return build_classifier(ModelConfig(**(SMALL | options)), D, k, seed=seed, **kwargs)
 
 
@@ -54,7 +55,7 @@ def gates(circuit: QuantumCircuit) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(("options", "k", "observables", "final", "bias"), READOUTS, ids=str)
 def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final, bias):
     """The whole model by Statevector: amplitudes, encoder, angles, head, <Z>, readout."""
-    model = built(options, k)
+    model = build_readout(options, k)
     assert len(model.head.observables) == observables
     assert final == (None if model.final is None else tuple(model.final.weight.shape))
     assert bias == (None if model.final is None else model.final.bias is not None)
@@ -99,7 +100,7 @@ def test_logits_are_the_readout_of_qiskits_values(options, k, observables, final
 def test_every_option_reaches_the_circuits(options):
     """The built parts are those of the templates with that option, and the logits differ from the default's."""
     config = ModelConfig(**(SMALL | options))
-    model = built(options)
+    model = build_readout(options)
     head = head_circuit(
         Q, config.reuploads, config.reupload_layers, config.main_layers,
         AnsatzOptions(config.connectivity, config.ring, config.block),
@@ -114,12 +115,14 @@ def test_every_option_reaches_the_circuits(options):
         )
         assert encoder.theta.numel() == circuit.num_parameters
         assert encoder.pad == config.pad
-    assert not torch.allclose(model(X), built({})(X), atol=1e-3)
+    assert not torch.allclose(model(X), build_readout({})(X), atol=1e-3)
 
 
 @pytest.mark.parametrize("backend", [None, StatevectorBackend()], ids=["none", "object"])
 def test_a_backend_is_given_as_an_object(backend):
-    torch.testing.assert_close(built({}, backend=backend)(X), built({})(X), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        build_readout({}, backend=backend)(X), build_readout({})(X), rtol=0, atol=1e-5
+    )
     if isinstance(backend, StatevectorBackend):
         assert len(backend.calls) == 1
 
@@ -129,7 +132,7 @@ def test_a_backend_is_given_as_an_object(backend):
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
     options = {"encoder": "none", "head": "mlp", "hidden_dim": hidden}
-    model = built(options | {"batch_norm": batch_norm}, k)
+    model = build_readout(options | {"batch_norm": batch_norm}, k)
     assert (model.encoder, model.final) == (None, None)
     dense = (D + 1) * hidden + (hidden + 1) * k if hidden else (D + 1) * k
     assert model.n_parameters == dense + 2 * (hidden or D) * batch_norm
@@ -142,7 +145,7 @@ def test_a_classical_head_reads_the_embedding_itself(hidden, batch_norm, k):
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_classical_encoder_feeds_the_quantum_head(hidden, batch_norm):
     options = {"encoder": "mlp", "hidden_dim": hidden, "batch_norm": batch_norm}
-    model = built(options).eval()
+    model = build_readout(options).eval()
     latent = perceptron_by_hand(model.encoder, X.numpy())
     np.testing.assert_allclose(model.encoder(X).detach(), latent, rtol=0, atol=1e-5)
     expected = model.final(model.head(torch.from_numpy(latent).float()))
@@ -153,7 +156,8 @@ def perceptron_by_hand(module: torch.nn.Sequential, x: np.ndarray) -> np.ndarray
     """Linear, normalised by running statistics (0 and 1 before any training), ReLU, linear."""
     layers = [p.detach().numpy() for p in module.parameters()]
     if len(layers) % 4 == 0 and layers[0].ndim == 1:  # normalised input
-        x, layers = x / np.sqrt(1 + 1e-5) * layers[0] + layers[1], layers[2:]
+        x = x / np.sqrt(1 + 1e-5) * layers[0] + layers[1]
+        layers = layers[2:]
     if len(layers) == 2:
         return x @ layers[0].T + layers[1]
     hidden = x @ layers[0].T + layers[1]

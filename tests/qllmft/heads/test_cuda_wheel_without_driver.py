@@ -42,21 +42,21 @@ def cuda_wheel_without_driver(monkeypatch):
 def test_the_engine_computes_on_the_cpu():
     assert torch_devices() == ["cpu"]
     backend = create("adjoint", {"device": torch_devices()[-1]})
-    circuit, observables = head_circuit(3), readout_observables(3)
+    circuit = head_circuit(3)
+    observables = readout_observables(3)
     values = torch.rand(2, circuit.num_parameters, dtype=torch.float64).numpy()
     assert backend.expectations(circuit, values, observables).values.shape == (2, 3)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_the_missing_driver_is_named_as_a_cause(device):
-    with pytest.raises(BackendError) as error:
-        create("adjoint", {"device": device})
-    for words in (
+    words = (
         f"device is {device!r}, and torch {torch.__version__} has cpu here (Found no NVIDIA driver",
         "The driver of that device may be missing (nvidia-smi lists the GPUs of NVIDIA)",
         "Install what is missing, or set device='cpu'.",
-    ):
-        assert words in str(error.value)
+    )
+    with pytest.raises(BackendError, match=".*".join(map(re.escape, words))):
+        create("adjoint", {"device": device})
 
 
 def test_doctor_finds_no_gpu(cli):

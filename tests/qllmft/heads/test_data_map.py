@@ -17,9 +17,9 @@ def test_it_is_what_a_singular_value_decomposition_gives(components):
     shifted = X - X.mean(axis=0)
     axes = np.linalg.svd(shifted)[2][: min(components, 6)].T
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    found = data_map(torch.from_numpy(X))
-    assert found.dtype == torch.float64
-    np.testing.assert_allclose(found.numpy(), shifted @ axes, atol=1e-5)
+    components_of_rows = data_map(torch.from_numpy(X))
+    assert components_of_rows.dtype == torch.float64
+    np.testing.assert_allclose(components_of_rows.numpy(), shifted @ axes, atol=1e-5)
     assert data_map.n_stored == 6 + 6 * min(components, 6)
 
 

@@ -36,7 +36,7 @@ def templates(inputs, weights, last):
     )
 
 
-def repeated(inputs, weights):
+def repeated_rotations(inputs, weights):
     for layer in weights:
         for wire, axis in enumerate((qp.RX, qp.RY, qp.RZ, qp.PhaseShift)):
             qp.Hadamard(wires=wire)
@@ -56,50 +56,45 @@ def repeated(inputs, weights):
 
 CASES = [
     (rings, [np.random.default_rng(1).normal(size=(3, Q))]),
-    (repeated, [np.random.default_rng(3).normal(size=(2, Q))]),
+    (repeated_rotations, [np.random.default_rng(3).normal(size=(2, Q))]),
     (templates, [np.random.default_rng(2).normal(size=(2, Q, 3)), np.array([0.4, -1.1])]),
 ]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "errors", "gradient_errors"),
+    [
+        (torch.float32, {"rtol": 1e-5, "atol": 1e-6}, {"rtol": 1e-5, "atol": 5e-6}),
+        (torch.float64, {"rtol": 0, "atol": 1e-13}, {"rtol": 0, "atol": 1e-12}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "repeated", "templates"])
-def test_values_and_gradients_are_those_of_default_qubit(function, weights):
+def test_values_and_gradients_are_those_of_default_qubit(
+    function, weights, dtype, errors, gradient_errors
+):
     qnode = node(function)
-    head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights)
-    own, x = [torch.tensor(w, requires_grad=True) for w in weights], X.clone().requires_grad_()
-    wanted = torch.stack(list(qnode(x, *own)), dim=1)
-    scale = torch.linspace(-1, 1, wanted.numel(), dtype=torch.float64).reshape(wanted.shape)
-    (scale * wanted).sum().backward()
-    given = X.float().requires_grad_()
-    found = head(given)
-    (scale.float() * found).sum().backward()
-    assert torch.allclose(found.double(), wanted, atol=1e-6)
-    assert torch.allclose(given.grad.double(), x.grad, atol=5e-6)
-    flat = torch.cat([each.grad.ravel() for each in own])
+    head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights, dtype=dtype)
+    qnode_weights = [torch.tensor(w, requires_grad=True) for w in weights]
+    x = X.clone().requires_grad_()
+    expected = torch.stack(list(qnode(x, *qnode_weights)), dim=1)
+    scale = torch.linspace(-1, 1, expected.numel(), dtype=torch.float64).reshape(expected.shape)
+    (scale * expected).sum().backward()
+    inputs = X.clone().to(dtype).requires_grad_()
+    values = head(inputs)
+    (scale.to(dtype) * values).sum().backward()
+    assert torch.allclose(values.double(), expected, **errors)
+    assert torch.allclose(inputs.grad.double(), x.grad, **gradient_errors)
+    flat = torch.cat([weight_tensor.grad.ravel() for weight_tensor in qnode_weights])
     (weight,) = head.parameters()
-    assert torch.allclose(weight.grad.double(), flat, atol=5e-6)
+    assert weight.dtype == dtype
+    assert torch.allclose(weight.grad.double(), flat, **gradient_errors)
 
 
 def test_rotations_about_one_axis_that_follow_each_other_become_one():
-    head = QuantumHead.from_qnode(node(repeated), np.zeros(Q), np.zeros((2, Q)))
+    head = QuantumHead.from_qnode(node(repeated_rotations), np.zeros(Q), np.zeros((2, Q)))
     # a layer has 27 gates, of which 10 follow a rotation of their wire about the same axis
     assert len(head.circuit.data) == 2 * (27 - 10)
-
-
-@pytest.mark.parametrize(("function", "weights"), CASES, ids=["rings", "repeated", "templates"])
-def test_a_layer_of_double_precision_has_the_gradients_of_default_qubit(function, weights):
-    qnode = node(function)
-    head = QuantumHead.from_qnode(qnode, np.zeros(Q), *weights, dtype=torch.float64)
-    own, x = [torch.tensor(w, requires_grad=True) for w in weights], X.clone().requires_grad_()
-    wanted, given = torch.stack(list(qnode(x, *own)), dim=1), X.clone().requires_grad_()
-    found = head(given)
-    scale = torch.linspace(-1, 1, wanted.numel(), dtype=torch.float64).reshape(wanted.shape)
-    (scale * wanted).sum().backward()
-    (scale * found).sum().backward()
-    assert torch.allclose(found, wanted, rtol=0, atol=1e-13)
-    assert torch.allclose(given.grad, x.grad, rtol=0, atol=1e-12)
-    (weight,) = head.parameters()
-    flat = torch.cat([each.grad.ravel() for each in own])
-    assert torch.allclose(weight.grad, flat, rtol=0, atol=1e-12)
 
 
 def test_wires_have_the_order_of_the_device():
@@ -109,8 +104,8 @@ def test_wires_have_the_order_of_the_device():
         return qp.expval(qp.PauliZ("a")), qp.expval(qp.PauliZ("b"))
 
     head = QuantumHead.from_qnode(node(function, ["a", "b"]), np.zeros(2))
-    found = head(torch.tensor([[0.3, 1.2]]))
-    assert torch.allclose(found, torch.cos(torch.tensor([[1.2, 0.3]])), atol=1e-6)
+    values = head(torch.tensor([[0.3, 1.2]]))
+    assert torch.allclose(values, torch.cos(torch.tensor([[1.2, 0.3]])), atol=1e-6)
     assert [gate.qubits[0]._index for gate in head.circuit.data] == [1, 0]
 
 
@@ -119,7 +114,7 @@ def by_value(inputs):
     return qp.expval(qp.PauliZ(0))
 
 
-def of_torch(inputs):
+def torch_function(inputs):
     qp.RX(torch.sin(inputs[0]), wires=0)
     return qp.expval(qp.PauliZ(0))
 
@@ -147,48 +142,47 @@ def products(inputs, weights):
 def test_products_of_arguments_have_the_values_and_gradients_of_default_qubit():
     weights = np.array([0.4, -1.1, 0.7])
     head = QuantumHead.from_qnode(node(products, 3), np.zeros(3), weights).double()
-    own = torch.tensor(weights, requires_grad=True)
-    found = []
+    qnode_weights = torch.tensor(weights, requires_grad=True)
+    answers = []
     for call, weight in (
         (head, head.connector.weight),
-        (lambda x: torch.stack([torch.stack(node(products, 3)(row, own)) for row in x]), own),
+        (
+            lambda x: torch.stack(
+                [torch.stack(node(products, 3)(row, qnode_weights)) for row in x]
+            ),
+            qnode_weights,
+        ),
     ):
         x = X[:, :3].clone().requires_grad_()
         values = call(x)
         values.square().sum().backward()
-        found.append((values.detach(), x.grad, weight.grad))
-    for ours, theirs in zip(*found, strict=True):
+        answers.append((values.detach(), x.grad, weight.grad))
+    for ours, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("function", "error", "message"),
-    [
-        (by_value, BackendError, "cannot be captured: TypeError: a symbol has no value to compare"),
-        (of_torch, BackendError, "functions of torch, belong in front of the layer"),
-        (probabilities, BackendError, "returns ProbabilityMP, expected expectation values"),
-        (unread, BackendError, r"does not read inputs\[0\]"),
-    ],
-)
-def test_what_cannot_be_captured_is_refused(function, error, message):
-    with pytest.raises(error, match=message):
-        QuantumHead.from_qnode(node(function), np.zeros(1))
-
-
-def test_no_qnode_shots_and_transforms_are_refused():
-    with pytest.raises(BackendError, match="expected a QNode of PennyLane"):
-        QuantumHead.from_qnode(by_value, np.zeros(1))
-    with pytest.raises(BackendError, match="expected a QNode of PennyLane"):
-        QuantumHead.from_qnode(node(unread))
-    with pytest.raises(BackendError, match="has 100 shots"):
-        QuantumHead.from_qnode(qp.set_shots(node(by_cosine), 100), np.zeros(1))
-    with pytest.raises(BackendError, match="has transforms"):
-        QuantumHead.from_qnode(qp.transforms.cancel_inverses(node(by_cosine)), np.zeros(1))
 
 
 def by_cosine(inputs):
     qp.RX(inputs[0], wires=0)
     return qp.expval(qp.PauliZ(0))
+
+
+ZERO = np.zeros(1)
+REFUSALS = [
+    (node(by_value), [ZERO], "cannot be captured: TypeError: a symbol has no value to compare"),
+    (node(torch_function), [ZERO], "functions of torch, belong in front of the layer"),
+    (node(probabilities), [ZERO], "returns ProbabilityMP, expected expectation values"),
+    (node(unread), [ZERO], r"does not read inputs\[0\]"),
+    (by_value, [ZERO], "expected a QNode of PennyLane"),
+    (node(unread), [], "expected a QNode of PennyLane"),
+    (qp.set_shots(node(by_cosine), 100), [ZERO], "has 100 shots"),
+    (qp.transforms.cancel_inverses(node(by_cosine)), [ZERO], "has transforms"),
+]
+
+
+@pytest.mark.parametrize(("circuit", "arguments", "message"), REFUSALS)
+def test_what_cannot_be_captured_is_refused(circuit, arguments, message):
+    with pytest.raises(BackendError, match=message):
+        QuantumHead.from_qnode(circuit, *arguments)
 
 
 @pytest.mark.parametrize("dtype", ["float64", torch.float16, torch.int64, np.float64])

@@ -30,7 +30,8 @@ OBSERVABLES = [SparsePauliOp(label) for label in ("IIZ", "IZI", "ZII")]
 
 def two_layers():
     """Circuit of data and weights, in which each data value has two gates."""
-    data, weights = ParameterVector("x", 3), ParameterVector("w", 6)
+    data = ParameterVector("x", 3)
+    weights = ParameterVector("w", 6)
     circuit = QuantumCircuit(3)
     for row in (weights[:3], weights[3:]):
         for qubit in range(3):
@@ -41,7 +42,7 @@ def two_layers():
     return circuit, list(data), list(weights)
 
 
-def gradient_of(head):
+def gradient(head):
     """Gradient of the cotangent's product with the values, by the data and by the weights."""
     x = torch.tensor(X[None], dtype=torch.float32, requires_grad=True)
     (head(x) @ torch.tensor(COTANGENT, dtype=torch.float32)).sum().backward()
@@ -52,12 +53,12 @@ def gradient_of(head):
 def layer(backend):
     generator = torch.Generator().manual_seed(1)
     head = QuantumHead(3, reuploads=2, main_layers=1, backend=backend, generator=generator)
-    return gradient_of(head)
+    return gradient(head)
 
 
 def layer_in_evaluation(backend):
     generator = torch.Generator().manual_seed(1)
-    return gradient_of(QuantumHead(3, reuploads=2, backend=backend, generator=generator).eval())
+    return gradient(QuantumHead(3, reuploads=2, backend=backend, generator=generator).eval())
 
 
 def from_circuit(backend):
@@ -66,7 +67,7 @@ def from_circuit(backend):
         circuit, OBSERVABLES, data=data, weights=weights, backend=backend
     )
     head.connector.weight.data = torch.tensor(WEIGHTS, dtype=torch.float32)
-    return gradient_of(head)
+    return gradient(head)
 
 
 def from_qnode(backend):
@@ -82,7 +83,7 @@ def from_qnode(backend):
                 qp.CNOT(wires=[wire, (wire + 1) % 3])
         return [qp.expval(qp.PauliZ(wire)) for wire in range(3)]
 
-    return gradient_of(QuantumHead.from_qnode(node, X, WEIGHTS, backend=backend))
+    return gradient(QuantumHead.from_qnode(node, X, WEIGHTS, backend=backend))
 
 
 def estimator_qnn(backend):

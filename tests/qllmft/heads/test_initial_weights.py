@@ -29,11 +29,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(kind):
     torch.manual_seed(1)
     first = weights(KINDS[kind])
     torch.manual_seed(2)  # the global generator has no say
-    second, other = weights(KINDS[kind]), weights(KINDS[kind], seed=1)
-    assert first.keys() == second.keys() == other.keys()
+    second = weights(KINDS[kind])
+    other_seed = weights(KINDS[kind], seed=1)
+    assert first.keys() == second.keys() == other_seed.keys()
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name])
-        assert not torch.equal(tensor, other[name])
+        assert not torch.equal(tensor, other_seed[name])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,20 +63,22 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "kept"), CHANGES, ids=str)
-def test_a_part_keeps_its_weights_when_another_changes(change, kept):
-    before, after = weights(BASE), weights(BASE | change)
-    for part in kept:
-        names = [name for name in before if name.startswith(part)]
+@pytest.mark.parametrize(("change", "unchanged_parts"), CHANGES, ids=str)
+def test_a_part_keeps_its_weights_when_another_changes(change, unchanged_parts):
+    base_weights = weights(BASE)
+    changed_weights = weights(BASE | change)
+    for part in unchanged_parts:
+        names = [name for name in base_weights if name.startswith(part)]
         assert names
         for name in names:
-            assert torch.equal(before[name], after[name])
+            assert torch.equal(base_weights[name], changed_weights[name])
 
 
 def test_more_labels_change_nothing_before_the_final_layer():
-    two, three = weights(BASE, k=2), weights(BASE, k=3)
-    for name in two:
-        assert name.startswith("final") or torch.equal(two[name], three[name])
+    of_two_labels = weights(BASE, k=2)
+    of_three_labels = weights(BASE, k=3)
+    for name in of_two_labels:
+        assert name.startswith("final") or torch.equal(of_two_labels[name], of_three_labels[name])
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -76,17 +76,17 @@ def test_one_output_can_be_swept_twice_with_different_cotangents(circuit, engine
         np.testing.assert_allclose(gradient[:3], jacobian[:, qubit], rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("wanted", ["angles", "amplitudes"])
-def test_only_what_is_asked_for_gets_a_gradient(engine, angles, wanted):
+@pytest.mark.parametrize("argument", ["angles", "amplitudes"])
+def test_only_what_is_asked_for_gets_a_gradient(engine, angles, argument):
     loaded = torch.from_numpy(np.random.default_rng(2).normal(size=(11, 16)))
-    both = {"angles": angles, "amplitudes": loaded / loaded.norm(dim=1, keepdim=True)}
-    reference = {name: t.clone().requires_grad_() for name, t in both.items()}
+    tensors = {"angles": angles, "amplitudes": loaded / loaded.norm(dim=1, keepdim=True)}
+    reference = {name: t.clone().requires_grad_() for name, t in tensors.items()}
     expectations(engine, *reference.values()).sum().backward()
-    one = {name: t.clone().requires_grad_(name == wanted) for name, t in both.items()}
-    expectations(engine, *one.values()).sum().backward()
-    for name, tensor in one.items():
-        assert (tensor.grad is not None) == (name == wanted)
-    assert torch.equal(one[wanted].grad, reference[wanted].grad)
+    arguments = {name: t.clone().requires_grad_(name == argument) for name, t in tensors.items()}
+    expectations(engine, *arguments.values()).sum().backward()
+    for name, tensor in arguments.items():
+        assert (tensor.grad is not None) == (name == argument)
+    assert torch.equal(arguments[argument].grad, reference[argument].grad)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -101,12 +101,12 @@ def test_a_second_derivative_is_refused_and_not_silently_zero(engine, angles, po
 
 
 def test_the_callers_tensors_are_not_touched(engine, angles):
-    before = angles.clone()
+    original = angles.clone()
     loaded = torch.full((11, 10), 10**-0.5, dtype=torch.float64)
     loaded_before = loaded.clone()
     out = expectations(engine, angles.requires_grad_(), loaded.requires_grad_())
-    kept = out.detach().clone()
+    original_values = out.detach().clone()
     out.sum().backward()
-    assert torch.equal(angles.detach(), before)
+    assert torch.equal(angles.detach(), original)
     assert torch.equal(loaded.detach(), loaded_before)
-    assert torch.equal(out.detach(), kept)
+    assert torch.equal(out.detach(), original_values)

@@ -245,13 +245,13 @@ def test_a_qnode_on_the_last_wires_of_its_device_has_its_values():
 def test_a_postselection_is_refused_by_name():
     qp = pytest.importorskip("pennylane", reason="pip install '.[pennylane]'")
 
-    def postselected(x):
+    def postselection(x):
         qp.RY(x[0], 0)
         qp.measure(0, postselect=1)
         return qp.expval(qp.Z(0))
 
     with pytest.raises(BackendError, match=r"postselects an outcome.*Leave postselect out"):
-        QuantumHead.from_qnode(qnode(postselected), np.zeros(1))
+        QuantumHead.from_qnode(qnode(postselection), np.zeros(1))
 
 
 def test_loops_are_refused_by_name():

@@ -21,21 +21,22 @@ from qllmft_backends import create
 from qllmft_base.errors import UserError
 from qllmft_circuits import encoder_circuit
 
-Q, D = 3, 6
+Q = 3
+D = 6
 ODD = {
     "head": "none", "encoder_qubits": Q, "encoder_layers": 4, "pad": "bias", "odd": True, "n_encoders": 2,
 }  # fmt: skip
 X = torch.from_numpy(np.random.default_rng(1).normal(size=(5, D)))
 
 
-def built(k: int = 2, **changes):
+def build_odd(k: int = 2, **changes):
     backend = create("adjoint", {"dtype": "float64"})
     return build_classifier(ModelConfig(**(ODD | changes)), D, k, seed=4, backend=backend).double()
 
 
 @pytest.mark.parametrize("pad", ["bias", "constant"])
 def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_loaded_vector(pad):
-    model = built(pad=pad)
+    model = build_odd(pad=pad)
     latent = model.encoder(X).detach().numpy()
     rows = []
     for e, encoder in enumerate(model.encoder.encoders):
@@ -51,8 +52,10 @@ def test_odd_values_are_half_the_difference_of_qiskits_values_and_linear_in_the_
     length = X.norm(dim=1, keepdim=True)
     loaded = (X / length if pad == "bias" else X * 2 / (1 + length**2)).numpy()
     np.testing.assert_allclose(latent, loaded @ np.concatenate(rows).T, atol=1e-12)
-    other = -3 * X if pad == "bias" else -X
-    np.testing.assert_allclose(built(pad=pad).encoder(other).detach().numpy(), -latent, atol=1e-12)
+    linear_images = -3 * X if pad == "bias" else -X
+    np.testing.assert_allclose(
+        build_odd(pad=pad).encoder(linear_images).detach().numpy(), -latent, atol=1e-12
+    )
     assert np.abs(latent).max() > 0.1
 
 
@@ -80,7 +83,8 @@ def test_the_gradient_by_the_weights_is_the_slope_of_the_rows(ansatz):
     unit = torch.nn.functional.normalize(X, dim=1).numpy()
     rows = OddRows(encoder).rows(encoder.theta.detach().numpy())
     np.testing.assert_allclose(unit @ rows.T, encoder(X).detach(), atol=1e-12)
-    odd, weights = OddRows(encoder), random.normal(size=(Q, D))
+    odd = OddRows(encoder)
+    weights = random.normal(size=(Q, D))
     weights[1] = 0.0  # a direction of no length
     theta = random.uniform(-3, 3, encoder.theta.numel())
     step = 1e-5 * np.eye(len(theta))
@@ -113,7 +117,7 @@ def test_as_many_encoders_as_labels_less_one_up_to_three(k, encoders, parameters
 
 @pytest.mark.parametrize("changes", [{}, {"odd": False}], ids=["odd", "plain"])
 def test_a_linear_layer_reads_every_qubit_of_the_encoders(changes):
-    model = built(3, **changes)
+    model = build_odd(3, **changes)
     latent = model.encoder(X)
     assert latent.shape == (5, 2 * Q)
     torch.testing.assert_close(model(X), latent @ model.final.weight.T + model.final.bias)
@@ -125,13 +129,13 @@ def test_a_quantum_head_reads_odd_encoders_and_learns_with_them():
         n_qubits=4, n_encoders=2, encoder_qubits=3, encoder_layers=2, pad="bias", odd=True
     )
     model = build_classifier(structure, D, 2, seed=0)
-    before = model.encoder.encoders[1].theta.detach().clone()
+    initial_theta = model.encoder.encoders[1].theta.detach().clone()
     latent = model.encoder(X.float()).detach()
     torch.testing.assert_close(model.encoder(-X.float()).detach(), -latent)
     assert latent.abs().max() > 0.3, "angles: the scale is π at the start"
     examples = Examples(X.float(), torch.tensor([0, 1, 0, 1, 1]))
     fit(model, examples, examples, TrainConfig(epochs=2), 0)
-    assert not torch.equal(before, model.encoder.encoders[1].theta)
+    assert not torch.equal(initial_theta, model.encoder.encoders[1].theta)
 
 
 def test_the_validation_of_each_epoch_is_that_of_its_weights():
@@ -141,7 +145,8 @@ def test_the_validation_of_each_epoch_is_that_of_its_weights():
     )
     model = build_classifier(structure, D, 2, seed=0)
     examples = Examples(X.float(), torch.tensor([0, 1, 0, 1, 1]))
-    losses, recomputed = [], []
+    losses = []
+    recomputed = []
 
     def judge_again(line):
         losses.append(line.validation_loss)
@@ -154,7 +159,7 @@ def test_the_validation_of_each_epoch_is_that_of_its_weights():
 
 @pytest.mark.parametrize("pad", ["bias", "constant"])
 def test_leading_axes_of_embeddings_are_rows(pad):
-    model = built(3, pad=pad)
+    model = build_odd(3, pad=pad)
     x = torch.from_numpy(np.random.default_rng(2).normal(size=(2, 3, D)))
     rows = model(x.reshape(-1, D))
     torch.testing.assert_close(model(x).reshape(-1, 3), rows, rtol=0, atol=1e-14)
@@ -173,4 +178,4 @@ def test_leading_axes_of_embeddings_are_rows(pad):
 )
 def test_what_is_no_embedding_is_refused(x, message):
     with pytest.raises(UserError, match=message):
-        built(3)(x)
+        build_odd(3)(x)

@@ -22,7 +22,7 @@ def config(**model) -> RunConfig:
 def by_qiskit(encoder, qubits: list[int]) -> np.ndarray:
     """(B, values) the scaled ⟨Z⟩ of qubits, by Qiskit's simulator of states."""
     circuit = encoder.circuit.assign_parameters(encoder.theta.detach().double().numpy())
-    found = []
+    values = []
     for x in X.double().numpy():
         loaded = np.zeros(2**encoder.n_qubits)
         loaded[:DIMENSION] = x / np.linalg.norm(x)
@@ -30,16 +30,16 @@ def by_qiskit(encoder, qubits: list[int]) -> np.ndarray:
         operators = [
             SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], encoder.n_qubits) for q in qubits
         ]
-        found.append([state.expectation_value(operator).real for operator in operators])
-    return encoder.scale.item() * np.array(found)
+        values.append([state.expectation_value(operator).real for operator in operators])
+    return encoder.scale.item() * np.array(values)
 
 
 @pytest.mark.parametrize(("wires", "qubits"), [("first", [0, 1]), ("last", [3, 4])])
 @pytest.mark.parametrize(
-    ("given", "scale"), [(None, math.pi), ("pi", math.pi), (1.0, 1.0), (0.25, 0.25)]
+    ("setting", "scale"), [(None, math.pi), ("pi", math.pi), (1.0, 1.0), (0.25, 0.25)]
 )
-def test_the_latent_values_are_those_of_the_named_qubits(wires, qubits, given, scale):
-    structure = config(n_encoders=2, encoder_qubits=5, wires=wires, latent_scale=given).model
+def test_the_latent_values_are_those_of_the_named_qubits(wires, qubits, setting, scale):
+    structure = config(n_encoders=2, encoder_qubits=5, wires=wires, latent_scale=setting).model
     model = build_classifier(structure, DIMENSION, 2, seed=3)
     encoders = list(model.encoder.encoders)
     assert [encoder.scale.item() for encoder in encoders] == pytest.approx([scale] * 2)
@@ -48,9 +48,9 @@ def test_the_latent_values_are_those_of_the_named_qubits(wires, qubits, given, s
     np.testing.assert_allclose(model.encoder(X).detach().numpy(), expected, atol=3e-6)
 
 
-@pytest.mark.parametrize(("given", "scale"), [(None, 1.0), ("pi", math.pi)])
-def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(given, scale):
-    structure = config(head="none", encoder_qubits=4, latent_scale=given).model
+@pytest.mark.parametrize(("setting", "scale"), [(None, 1.0), ("pi", math.pi)])
+def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(setting, scale):
+    structure = config(head="none", encoder_qubits=4, latent_scale=setting).model
     model = build_classifier(structure, DIMENSION, 2, seed=3)
     (encoder,) = model.encoder.encoders
     assert not encoder.scale.requires_grad
@@ -66,10 +66,10 @@ def test_without_a_head_the_factor_is_fixed_and_reaches_the_circuits(given, scal
     np.testing.assert_allclose(by_weights, model(X).detach().numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("given", "largest"), [(None, math.pi), (0.5, 0.5)])
-def test_initial_angles_are_uniform_within_their_bound(given, largest):
+@pytest.mark.parametrize(("setting", "largest"), [(None, math.pi), (0.5, 0.5)])
+def test_initial_angles_are_uniform_within_their_bound(setting, largest):
     model = build_classifier(
-        config(n_qubits=6, encoder_layers=40, initial_angle=given).model, DIMENSION, 2, seed=1
+        config(n_qubits=6, encoder_layers=40, initial_angle=setting).model, DIMENSION, 2, seed=1
     )
     (encoder,) = model.encoder.encoders
     for angles in (encoder.theta.detach().numpy(), model.head.connector.weight.detach().numpy()):

@@ -43,6 +43,7 @@ def test_names_and_fresh_parameters_stand_for_the_circuits(as_parameter):
     [
         (["a"], ["c"], r"name the parameters \['a', 'c'\], expected each of the circuit's once"),
         (["a", "a"], ["b"], r"name the parameters \['a', 'a', 'b'\], expected each"),
+        (["a"], [], r"name the parameters \['a'\], expected each"),
         ([0], ["b"], "data holds 0, expected parameters of the circuit or their names"),
     ],
 )
@@ -58,15 +59,30 @@ def test_other_parameters_are_refused(data, weights, message):
     outcome="a UserError that names the type and torch.as_tensor",
 )
 @pytest.mark.parametrize(
-    ("x", "kind"),
+    ("layer", "x", "message"),
     [
-        (np.zeros((2, 4)), "ndarray"),
-        (np.zeros((2, 4), np.complex64), "ndarray"),
-        ([[0.0] * 4], "list"),
-        (torch.zeros(2, 4, dtype=torch.complex64), r"torch\.complex64"),
+        *(
+            (layer, x, rf"{kind}, expected a real tensor of torch: torch\.as_ten")
+            for layer in (QuantumHead(4), QuantumEncoder(4, 2, 2, 1))
+            for x, kind in (
+                (np.zeros((2, 4)), "ndarray"),
+                (np.zeros((2, 4), np.complex64), "ndarray"),
+                ([[0.0] * 4], "list"),
+                (torch.zeros(2, 4, dtype=torch.complex64), r"torch\.complex64"),
+            )
+        ),
+        *(
+            (QuantumHead(4).connector, x, rf"data angles are {shape}, expected \(\.\.\., 4\)")
+            for x, shape in (
+                (torch.zeros(3, 5), r"\(3, 5\)"),
+                (torch.zeros(3), r"\(3,\)"),
+                (torch.zeros(()), r"\(\)"),
+                (None, "None"),
+            )
+        ),
+        (QuantumHead(3), torch.eye(3).to_sparse(), r"torch.sparse_coo, expected a dense .* x.to_dense\(\)"),
     ],
-)
-@pytest.mark.parametrize("layer", [QuantumHead(4), QuantumEncoder(4, 2, 2, 1)])
-def test_what_is_no_real_tensor_is_refused(layer, x, kind):
-    with pytest.raises(UserError, match=rf"{kind}, expected a real tensor of torch: torch\.as_ten"):
+)  # fmt: skip
+def test_an_input_of_another_kind_or_shape_is_refused(layer, x, message):
+    with pytest.raises(UserError, match=message):
         layer(x)

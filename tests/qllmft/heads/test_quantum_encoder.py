@@ -28,7 +28,7 @@ SHAPES = [
 ]
 
 
-def built(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncoder:
+def build_encoder(d, q, outputs, pad, options, seed=0, dtype="float32") -> QuantumEncoder:
     generator = torch.Generator().manual_seed(seed)
     encoder = QuantumEncoder(d, q, outputs, LAYERS, ansatz=options, pad=pad, generator=generator)
     # the engine in double precision: the prepared amplitudes are then tested to ten digits
@@ -71,13 +71,15 @@ def values_by_matrix(matrix: np.ndarray, outputs: int, states: np.ndarray) -> np
 @pytest.mark.parametrize("dtype", PRECISION)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
-    encoder, x = built(*shape, dtype=dtype), embeddings(3, shape[0], dtype).requires_grad_()
+    encoder = build_encoder(*shape, dtype=dtype)
+    x = embeddings(3, shape[0], dtype).requires_grad_()
     out = encoder(x)
     cotangent = torch.from_numpy(np.random.default_rng(6).normal(size=out.shape)).to(x.dtype)
     out.backward(cotangent)
 
     theta, inputs, weighted = (t.detach().double().numpy() for t in (encoder.theta, x, cotangent))
-    scale, tolerance = float(encoder.scale.detach()), 10 * PRECISION[dtype]
+    scale = float(encoder.scale.detach())
+    tolerance = 10 * PRECISION[dtype]
     unscaled = reference(shape, theta, 1.0, inputs)
     assert out.dtype == x.dtype
     assert scale == pytest.approx(math.pi)  # of the start
@@ -87,7 +89,8 @@ def test_values_and_gradients_of_theta_scale_and_embedding(shape, dtype):
     )
 
     _, q, outputs, pad, options = shape
-    circuit, rows = encoder_circuit(q, LAYERS, options), np.tile(theta, (3, 1))
+    circuit = encoder_circuit(q, LAYERS, options)
+    rows = np.tile(theta, (3, 1))
     state = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     if pad == "bias":
         state = np.hstack([state, np.ones((3, 1))]) / math.sqrt(2)
@@ -119,7 +122,8 @@ def test_a_short_or_long_embedding_has_the_amplitudes_of_its_direction(length):
 
 @pytest.mark.parametrize(("pad", "is_lost"), [("zeros", True), ("bias", False)])
 def test_with_zeros_alone_the_sign_of_an_embedding_is_lost(pad, is_lost):
-    encoder, x = built(13, 4, 4, pad, None), embeddings(6, 13)
+    encoder = build_encoder(13, 4, 4, pad, None)
+    x = embeddings(6, 13)
     assert torch.equal(encoder(x), encoder(-x)) == is_lost
 
 
@@ -141,14 +145,14 @@ def test_a_dimension_that_does_not_fit_names_the_qubits_that_it_needs(d, q, pad,
         rf"Set model.encoder_qubits to {needed} or more, or take a smaller language model"
     )
     with pytest.raises(UserError, match=message):
-        built(d, q, 1, pad, None)
-    built(d, needed, 1, pad, None)  # and with those it is built
+        build_encoder(d, q, 1, pad, None)
+    build_encoder(d, needed, 1, pad, None)  # and with those it is built
 
 
 @pytest.mark.parametrize(("n_encoders", "outputs"), [(1, 4), (2, 3), (3, 1)])
 def test_parallel_encoders_lay_their_first_values_side_by_side(n_encoders, outputs):
     shapes = [(11, 4, outputs, "zeros", AnsatzOptions())] * n_encoders
-    encoders = [built(*shape, seed=index) for index, shape in enumerate(shapes)]
+    encoders = [build_encoder(*shape, seed=index) for index, shape in enumerate(shapes)]
     for index, encoder in enumerate(encoders):
         torch.nn.init.constant_(encoder.scale, 1.0 + index)
     x = embeddings(5, 11)
@@ -164,8 +168,3 @@ def test_parallel_encoders_lay_their_first_values_side_by_side(n_encoders, outpu
             atol=1e-4,
         )
         assert torch.equal(share, encoder(x).detach())
-
-
-def test_an_unknown_filling_is_refused():
-    with pytest.raises(UserError, match="pad is 'repeat', expected one of zeros, bias, constant"):
-        QuantumEncoder(4, 2, 1, 2, pad="repeat")

@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 
 from qllmft.config import SurrogateConfig
 from qllmft.config.presets import load_preset
@@ -17,7 +16,6 @@ from qllmft.heads.sines import sine_values, value_slope_bounds
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.templates import describe
 from qllmft_backends import create
-from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, head_circuit, side_by_side, weight_parameters
 
 SINES = {"reuploads": 1, "main_layers": 1, "start": "sines"}
@@ -32,7 +30,7 @@ SHAPES = [
 ]
 
 
-def whole_head(head: QuantumHead) -> QuantumHead:
+def build_joint_head(head: QuantumHead) -> QuantumHead:
     """Return a head with all registers in one circuit, and the weights of the other."""
     circuit = side_by_side(head.circuit, head.registers)
     observables = [
@@ -42,12 +40,12 @@ def whole_head(head: QuantumHead) -> QuantumHead:
         for first in range(0, circuit.num_qubits, head.circuit.num_qubits)
         for observable in head.observables
     ]
-    whole = QuantumHead.from_circuit(
+    joint_head = QuantumHead.from_circuit(
         circuit, observables, data=data_parameters(circuit), weights=weight_parameters(circuit)
     ).to(head.connector.weight.dtype)
     with torch.no_grad():
-        whole.connector.weight.copy_(head.connector.weight)
-    return whole
+        joint_head.connector.weight.copy_(head.connector.weight)
+    return joint_head
 
 
 @pytest.mark.public_report(
@@ -61,15 +59,16 @@ def whole_head(head: QuantumHead) -> QuantumHead:
 def test_values_and_gradients_are_those_of_the_state_vector(qubits, registers, structure, seed):
     generator = torch.Generator().manual_seed(seed)
     head = QuantumHead(qubits, registers=registers, generator=generator, **structure).double()
-    whole = whole_head(head)
+    joint_head = build_joint_head(head)
     latent = torch.randn(5, qubits, generator=generator, dtype=torch.float64, requires_grad=True)
-    values, expected = head(latent), whole(latent)
+    values = head(latent)
+    expected = joint_head(latent)
     cotangent = torch.randn(values.shape, generator=generator, dtype=torch.float64)
     assert values.shape[1] == head.n_values
     torch.testing.assert_close(values, expected, rtol=0, atol=1e-12)
     gradients, references = (
-        torch.autograd.grad((found * cotangent).sum(), [latent, module.connector.weight])
-        for found, module in ((values, head), (expected, whole))
+        torch.autograd.grad((outputs * cotangent).sum(), [latent, module.connector.weight])
+        for outputs, module in ((values, head), (expected, joint_head))
     )
     for gradient, reference in zip(gradients, references, strict=True):
         torch.testing.assert_close(gradient, reference, rtol=0, atol=1e-12)
@@ -87,13 +86,13 @@ def test_another_backend_computes_the_same_values_and_gradients():
         for name in ("adjoint", "aer_statevector")
     ]
     latent = torch.linspace(-1, 1, 18).reshape(3, 6)
-    found = []
+    answers = []
     for head in heads:
         x = latent.clone().requires_grad_()
         values = head(x)
         values.square().sum().backward()
-        found.append((values.detach(), x.grad, head.connector.weight.grad))
-    for ours, theirs in zip(*found, strict=True):
+        answers.append((values.detach(), x.grad, head.connector.weight.grad))
+    for ours, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     assert heads[1](latent[:0]).shape == (0, 6)
 
@@ -104,11 +103,11 @@ def test_shots_of_a_head_scatter_around_its_values():
         QuantumHead(
             8,
             registers=4,
-            backend=create("adjoint", each),
+            backend=create("adjoint", noise_options),
             generator=torch.Generator().manual_seed(0),
             **SINES,
         ).eval()
-        for each in (options, {})
+        for noise_options in (options, {})
     )
     latent = torch.linspace(-1, 1, 40).reshape(5, 8)
     difference = (noisy(latent) - exact(latent)).detach()
@@ -160,28 +159,6 @@ def test_a_chosen_number_of_qubits_stays(settings, qubits, registers):
     assert (config.n_qubits, config.registers) == (qubits, registers)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"model.n_qubits": 10, "model.registers": 3}, "a multiple of registers"),
-        ({"model.n_qubits": 4, "model.registers": 4}, "2 or more"),
-        ({"model.registers": 7}, "2 or more"),
-        ({"model.n_qubits": 40, "model.n_encoders": 40}, "raise registers"),
-        ({"model.n_qubits": 5000, "model.registers": 1000}, "at most 4,096"),
-    ],
-)
-def test_registers_that_do_not_fit_are_refused(settings, message):
-    with pytest.raises((ValidationError, UserError), match=message):
-        load_preset("sines").config(settings)
-
-
-@pytest.mark.parametrize("readout", ["first", "latent"])
-def test_a_single_value_is_not_that_of_several_registers(readout):
-    settings = {"model.n_qubits": 8, "model.registers": 2, "model.readout": readout}
-    with pytest.raises((ValidationError, UserError), match="read as a whole"):
-        load_preset("single-10q").config(settings)
-
-
 @pytest.mark.parametrize(("labels", "count"), [(2, 7), (16, 18)])
 def test_encoders_in_one_pass_have_the_rows_and_gradients_of_each(labels, count):
     config = load_preset("sines").config({"model.encoder_qubits": 4, "model.encoder_layers": 3})
@@ -193,7 +170,8 @@ def test_encoders_in_one_pass_have_the_rows_and_gradients_of_each(labels, count)
     cotangent = torch.randn(rows.shape, dtype=torch.float64)
     rows.backward(cotangent)
     for index, encoder in enumerate(encoders.encoders):
-        odd, theta = OddRows(encoder), encoder.theta.detach().double().numpy()
+        odd = OddRows(encoder)
+        theta = encoder.theta.detach().double().numpy()
         alone = float(encoder.scale.detach()) * odd.rows(theta)
         np.testing.assert_allclose(rows[index : index + 1].detach().numpy(), alone, atol=1e-12)
         gradient = odd.gradient(
@@ -211,13 +189,13 @@ def test_the_matrix_of_the_encoders_follows_their_weights():
     model = build_classifier(config.model, 15, 16, seed=0).eval()
     x = torch.randn(3, 15)
     with torch.no_grad():
-        before = model(x)
-        assert torch.equal(model(x), before)
+        initial_outputs = model(x)
+        assert torch.equal(model(x), initial_outputs)
         model.quantum_encoders.encoders[3].theta.add_(0.5)
-        assert not torch.equal(model(x), before)
-    other = build_classifier(config.model, 15, 16, seed=1)
-    other.load_state_dict(model.state_dict())
-    torch.testing.assert_close(other.eval()(x), model(x))
+        assert not torch.equal(model(x), initial_outputs)
+    copied = build_classifier(config.model, 15, 16, seed=1)
+    copied.load_state_dict(model.state_dict())
+    torch.testing.assert_close(copied.eval()(x), model(x))
 
 
 @pytest.mark.parametrize(("bond", "structure"), [*product((None, 16), (SINES, {}))])

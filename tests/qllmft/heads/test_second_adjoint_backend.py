@@ -26,7 +26,8 @@ class Twin(AdjointBackend):
 def entry(request, monkeypatch):
     """A backend of a package of its own; the registry is as it was afterwards."""
     module = ModuleType("twin_package")
-    module.Twin, module.TwinOptions = Twin, AdjointOptions
+    module.Twin = Twin
+    module.TwinOptions = AdjointOptions
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(BACKENDS, "_plugins", dict(BACKENDS._plugins))
     monkeypatch.setattr(BACKENDS, "_sources", dict(BACKENDS._sources))

@@ -9,7 +9,6 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from sklearn.linear_model import LogisticRegression
 
 from qllmft.config import ModelConfig, TrainConfig
-from qllmft.config.presets import load_preset
 from qllmft.heads import QuantumHead, build_classifier
 from qllmft.heads.sines import slope_bound, value_slope_bounds
 from qllmft.tasks import CLASSIFICATION
@@ -17,7 +16,6 @@ from qllmft.training import Examples, fit
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import penalty
 from qllmft_backends import create
-from qllmft_base.errors import UserError
 from qllmft_circuits import data_parameters, weight_parameters
 
 D = 6
@@ -45,7 +43,7 @@ def by_qiskit(head: QuantumHead, x: np.ndarray, theta: np.ndarray) -> np.ndarray
     state = Statevector(head.circuit.assign_parameters(values))
     n = len(x)
     z = [SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=n) for q in range(n)]
-    return np.array([state.expectation_value(each).real for each in z])
+    return np.array([state.expectation_value(operator).real for operator in z])
 
 
 @pytest.mark.parametrize("n_qubits", [3, 4, 6])
@@ -55,25 +53,27 @@ def test_the_values_at_the_start_are_sines_of_one_latent_value_each(n_qubits):
     expected[0] *= np.sin(x[1])
     head = sine_head(n_qubits)
     assert by_qiskit(head, x, np.full(n_qubits, -math.pi / 2)) == pytest.approx(expected, abs=1e-12)
-    drawn = head.connector.weight.detach().numpy()
-    assert 0 < np.abs(drawn + math.pi / 2).max() <= 0.05
+    initial_weights = head.connector.weight.detach().numpy()
+    assert 0 < np.abs(initial_weights + math.pi / 2).max() <= 0.05
 
 
 @pytest.mark.parametrize("n_qubits", [3, 5])
 def test_the_values_are_those_of_the_formula_at_any_weights(n_qubits):
     random = np.random.default_rng(n_qubits)
     x, theta = random.uniform(-3, 3, (2, n_qubits))
-    value, expected = np.cos(x[0]), []
+    value = np.cos(x[0])
+    expected = []
     for qubit in range(1, n_qubits):
         angle = theta[qubit - 1]
         value = -np.sin(angle) * np.sin(x[qubit]) + np.cos(angle) * np.cos(x[qubit]) * value
         expected.append(value)
-    found = by_qiskit(sine_head(n_qubits), x, theta)
-    assert found[1:] == pytest.approx(expected, abs=1e-12)
+    values = by_qiskit(sine_head(n_qubits), x, theta)
+    assert values[1:] == pytest.approx(expected, abs=1e-12)
 
 
 def test_no_slope_is_above_its_bound_and_the_start_attains_it():
-    head, random = sine_head(4), torch.Generator().manual_seed(0)
+    head = sine_head(4)
+    random = torch.Generator().manual_seed(0)
     for _ in range(20):
         theta = (torch.rand(4, generator=random, dtype=torch.float64) - 0.5) * 6
         with torch.no_grad():
@@ -110,11 +110,11 @@ def test_the_ridge_of_one_value_an_output_is_that_of_a_linear_classifier():
     rows = torch.randn(4, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     weight = torch.tensor([[0, 2, 0, 0], [0, 0, -1, 0], [0, 0, 0, 3]], dtype=torch.float64)
     theta = torch.full((4,), -math.pi / 2, dtype=torch.float64)
-    found = slope_bound(weight, theta, rows)
-    assert found.tolist() == pytest.approx(((weight @ rows) ** 2).sum(dim=1).tolist(), rel=1e-2)
+    bounds = slope_bound(weight, theta, rows)
+    assert bounds.tolist() == pytest.approx(((weight @ rows) ** 2).sum(dim=1).tolist(), rel=1e-2)
 
 
-def planted(k: int, n: int, seed: int) -> Examples:
+def planted_examples(k: int, n: int, seed: int) -> Examples:
     random = np.random.default_rng(seed)
     axes = np.random.default_rng(7).normal(size=(k, D))
     x = random.normal(size=(n, D)).astype(np.float32)
@@ -124,7 +124,8 @@ def planted(k: int, n: int, seed: int) -> Examples:
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_the_circuit_carries_the_answers_of_a_linear_task(k):
-    train, test = planted(k, 300, 0), planted(k, 1000, 1)
+    train = planted_examples(k, 300, 0)
+    test = planted_examples(k, 1000, 1)
     net = build_classifier(ModelConfig(**SINES), D, k, seed=0)
     fit(net, train, test, TrainConfig(optimizer="lbfgs", epochs=60, select="last"), 0)
     latent = net.encoder(test.x)
@@ -137,20 +138,10 @@ def test_the_circuit_carries_the_answers_of_a_linear_task(k):
     assert len(depolarised.unique()) == 1
 
 
-def test_a_head_of_more_layers_has_no_start_at_sines():
-    with pytest.raises(UserError, match=r"got reuploads 4, main_layers 2 and 20 weights. Set both"):
-        QuantumHead(4, start="sines")
-
-
-def test_a_linear_layer_alone_has_no_start_at_sines():
-    with pytest.raises(UserError, match="start is 'sines', and head is 'none'"):
-        load_preset("odd").config({"model.start": "sines"})
-
-
 @pytest.mark.parametrize(("k", "values"), [(2, 4), (3, 5), (5, 4)])
 def test_training_starts_at_logistic_regression(k, values):
     config = ModelConfig(**SINES | {"n_encoders": values, "n_qubits": values, "encoder_layers": 8})
-    data = planted(k, 200, 0)
+    data = planted_examples(k, 200, 0)
     net = build_classifier(config, D, k, seed=0)
     start_at_linear(net, data, TrainConfig(ridge=True, ridge_c=0.3))
     x = (data.x / data.x.norm(dim=1, keepdim=True)).double()
@@ -159,10 +150,10 @@ def test_training_starts_at_logistic_regression(k, values):
         start = 100 * (start - net.final.bias.numpy())  # where sines are angles
     x = x.numpy()
     linear = LogisticRegression(C=0.3, max_iter=1000).fit(x, data.y.numpy())
-    left, sizes, right = np.linalg.svd(linear.coef_, full_matrices=False)
+    left_vectors, sizes, right_vectors = np.linalg.svd(linear.coef_, full_matrices=False)
     sizes[values - 1 :] = 0  # of the directions that have no value of their own
-    scores = x @ (left * sizes @ right).T
+    scores = x @ (left_vectors * sizes @ right_vectors).T
     if k == 2:  # the difference of both outputs
-        start, scores = start[:, 1:] - start[:, :1], scores
+        start = start[:, 1:] - start[:, :1]
     difference = np.abs((start - start[0]) - (scores - scores[0])).max()
     assert difference < 0.1 * np.abs(scores - scores[0]).max()

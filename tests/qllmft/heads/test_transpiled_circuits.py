@@ -128,9 +128,9 @@ def test_bits_that_could_be_of_other_qubits_are_refused():
 def test_observables_are_of_the_qubits_before_or_of_the_device():
     words = ["IXZ", "ZII", "YIY"]
     mapped = on_line(asymmetric(), 6, initial_layout=[5, 1, 3])
-    before = [SparsePauliOp(word) for word in words]
-    placed = [operator.apply_layout(mapped.layout) for operator in before]
-    np.testing.assert_allclose(values(mapped, before), exact(words), atol=1e-6)
+    operators = [SparsePauliOp(word) for word in words]
+    placed = [operator.apply_layout(mapped.layout) for operator in operators]
+    np.testing.assert_allclose(values(mapped, operators), exact(words), atol=1e-6)
     np.testing.assert_allclose(values(mapped, placed), exact(words), atol=1e-6)
 
 

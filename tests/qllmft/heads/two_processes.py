@@ -28,7 +28,8 @@ def model() -> nn.Sequential:
 
 def gradients(layers: nn.Module, part: slice) -> list[np.ndarray]:
     generator = torch.Generator().manual_seed(1)
-    x, y = torch.randn(8, 6, generator=generator).double(), torch.arange(8) % 2
+    x = torch.randn(8, 6, generator=generator).double()
+    y = torch.arange(8) % 2
     nn.functional.cross_entropy(layers(x[part]), y[part]).backward()
     return [parameter.grad.numpy() for parameter in layers.parameters()]
 

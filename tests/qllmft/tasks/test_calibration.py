@@ -9,7 +9,7 @@ from qllmft.answers.decision import Decision
 from qllmft.tasks.calibration import Calibration, best_temperature
 
 
-def drawn(n=400, k=3, scale=2.0, seed=0):
+def draw_logits(n=400, k=3, scale=2.0, seed=0):
     random = np.random.default_rng(seed)
     logits = scale * random.normal(size=(n, k))
     labels = np.array([random.choice(k, p=softmax(row)) for row in logits])
@@ -17,9 +17,10 @@ def drawn(n=400, k=3, scale=2.0, seed=0):
 
 
 def test_the_error_is_that_of_a_sum_over_the_texts():
-    logits, labels = drawn()
+    logits, labels = draw_logits()
     probabilities = softmax(1.7 * logits, axis=1)
-    top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    top = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
     bins = np.digitize(top, np.linspace(0, 1, 11)[1:-1])
     expected = sum(
         (bins == b).mean() * abs(top[bins == b].mean() - right[bins == b].mean())
@@ -31,10 +32,11 @@ def test_the_error_is_that_of_a_sum_over_the_texts():
 
 
 def test_by_chance_is_the_mean_error_of_calibrated_probabilities():
-    logits, _ = drawn(300)
-    probabilities, random = softmax(logits, axis=1), np.random.default_rng(1)
+    logits, _ = draw_logits(300)
+    probabilities = softmax(logits, axis=1)
+    random = np.random.default_rng(1)
     labels = [np.array([random.choice(3, p=p) for p in probabilities]) for _ in range(150)]
-    errors = [Calibration.from_probabilities(probabilities, each).error for each in labels]
+    errors = [Calibration.from_probabilities(probabilities, label).error for label in labels]
     assert Calibration.from_probabilities(probabilities, labels[0]).by_chance == pytest.approx(
         np.mean(errors), rel=0.1
     )
@@ -44,19 +46,19 @@ def test_few_texts_have_no_error_by_chance():
     sure = np.tile([0.992, 0.008], (10, 1))
     few = Calibration.from_probabilities(sure[:9], np.zeros(9, np.int64))
     assert str(few) == "0.8 points"
-    more = Calibration.from_probabilities(sure, np.zeros(10, np.int64))
-    assert str(more).startswith("0.8 points. Perfect calibration would give about ")
+    calibration = Calibration.from_probabilities(sure, np.zeros(10, np.int64))
+    assert str(calibration).startswith("0.8 points. Perfect calibration would give about ")
 
 
 def test_the_temperature_is_that_of_another_optimiser_and_recovers_the_factor():
-    logits, labels = drawn(4000)
-    found = best_temperature(3.0 * logits, labels)
-    assert found == pytest.approx(3.0, rel=0.1)
+    logits, labels = draw_logits(4000)
+    temperature = best_temperature(3.0 * logits, labels)
+    assert temperature == pytest.approx(3.0, rel=0.1)
 
     def loss(t):
         return -log_softmax(3.0 * logits / t[0], axis=1)[np.arange(4000), labels].mean()
 
-    assert found == pytest.approx(minimize(loss, [1.0], method="Nelder-Mead").x[0], rel=1e-3)
+    assert temperature == pytest.approx(minimize(loss, [1.0], method="Nelder-Mead").x[0], rel=1e-3)
 
 
 @pytest.mark.parametrize(("n", "k"), [(15, 3), (60, 2), (5, 4)])

@@ -20,11 +20,11 @@ from qllmft_base.errors import UserError
 
 @given(st.integers(1, 60), st.floats(0.05, 0.98), st.integers(0, 99))
 def test_the_least_probability_is_the_quantile_of_the_scores(n, coverage, seed):
-    kept = np.sort(np.random.default_rng(seed).random(n))
-    least = least_probability(kept.tolist(), coverage)
+    scores = np.sort(np.random.default_rng(seed).random(n))
+    least = least_probability(scores.tolist(), coverage)
     rank = int(np.ceil(round((n + 1) * coverage, 9)))
-    wanted = np.sort(1 - kept)[rank - 1] if rank <= n else 1.0
-    assert 1 - least == pytest.approx(wanted)
+    expected = np.sort(1 - scores)[rank - 1] if rank <= n else 1.0
+    assert 1 - least == pytest.approx(expected)
     assert (least > 0) == (n >= fewest_texts(coverage))
 
 
@@ -40,25 +40,27 @@ N_KEPT = 60
 
 
 @cache
-def drawn_answers(k):
+def draw_answers(k):
     """Return of each of 250 draws what is kept of 60 rows, and probabilities and labels of 200 fresh rows."""
     model = LogisticRegression().fit(*clusters(150, k, 0))
     draws = []
     for seed in range(1, 251):
         x, y = clusters(N_KEPT, k, seed)
-        kept = true_probabilities(model.predict_proba(x), y)
+        validation_scores = true_probabilities(model.predict_proba(x), y)
         fresh, labels = clusters(200, k, 10_000 + seed)
-        draws.append((kept, model.predict_proba(fresh), labels))
+        draws.append((validation_scores, model.predict_proba(fresh), labels))
     return draws
 
 
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("coverage", [0.8, 0.95])
 def test_sets_cover_fresh_rows_as_often_as_was_asked(k, coverage):
-    shares, sizes, right = [], [], []
+    shares = []
+    sizes = []
+    right = []
     rule = Decision(coverage=coverage)
-    for kept, probabilities, labels in drawn_answers(k):
-        sets = rule.sets(probabilities, kept)
+    for validation_scores, probabilities, labels in draw_answers(k):
+        sets = rule.sets(probabilities, validation_scores)
         shares.append(sets[np.arange(200), labels].mean())
         sizes.append(sets.sum(axis=1).mean())
         # the most probable label is in every set
@@ -73,10 +75,10 @@ def test_of_many_texts_quantiles_are_kept():
     probabilities = np.random.default_rng(0).random((50_000, 1))
     probabilities = np.concatenate([probabilities, 1 - probabilities], axis=1)
     labels = np.zeros(50_000, np.int64)
-    kept = true_probabilities(probabilities, labels)
-    assert len(kept) == MAX_TRUE_PROBABILITIES
+    quantiles = true_probabilities(probabilities, labels)
+    assert len(quantiles) == MAX_TRUE_PROBABILITIES
     exact = np.quantile(probabilities[:, 0], 0.1)
-    assert least_probability(kept, 0.9) == pytest.approx(exact, abs=2e-3)
+    assert least_probability(quantiles, 0.9) == pytest.approx(exact, abs=2e-3)
 
 
 def test_the_most_probable_label_is_in_every_set():
@@ -85,11 +87,12 @@ def test_the_most_probable_label_is_in_every_set():
 
 
 @pytest.mark.parametrize(
-    ("kept", "message"), [(None, "the model has none"), ([0.5] * 18, "19 validation texts.*has 18")]
+    ("validation_scores", "message"),
+    [(None, "the model has none"), ([0.5] * 18, "19 validation texts.*has 18")],
 )
-def test_a_coverage_without_enough_validation_texts_is_an_error(kept, message):
+def test_a_coverage_without_enough_validation_texts_is_an_error(validation_scores, message):
     with pytest.raises(UserError, match=message):
-        Decision(coverage=0.95).sets(np.array([[0.5, 0.5]]), kept)
+        Decision(coverage=0.95).sets(np.array([[0.5, 0.5]]), validation_scores)
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, 2.0, float("nan")])

@@ -47,25 +47,29 @@ def test_the_scores_are_scikit_learns():
     random = np.random.default_rng(0)
     y = (random.random((90, 4)) < 0.3).astype(np.int64)
     leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)  # with ties
-    found, answers = LabelSetScores.from_answers(y, leads), leads >= 0
-    assert found.macro_f1 == pytest.approx(f1_score(y, answers, average="macro"))
-    assert found.micro_f1 == pytest.approx(f1_score(y, answers, average="micro"))
-    assert found.average_precision == pytest.approx(average_precision_score(y, leads))
-    assert found.subset_accuracy == pytest.approx(accuracy_score(y, answers))
-    assert found.hamming_loss == pytest.approx(hamming_loss(y, answers))
-    assert [one.f1 for one in found.by_label] == pytest.approx(f1_score(y, answers, average=None))
-    each = average_precision_score(y, leads, average=None)
-    assert [one.average_precision for one in found.by_label] == pytest.approx(each)
+    scores = LabelSetScores.from_answers(y, leads)
+    answers = leads >= 0
+    assert scores.macro_f1 == pytest.approx(f1_score(y, answers, average="macro"))
+    assert scores.micro_f1 == pytest.approx(f1_score(y, answers, average="micro"))
+    assert scores.average_precision == pytest.approx(average_precision_score(y, leads))
+    assert scores.subset_accuracy == pytest.approx(accuracy_score(y, answers))
+    assert scores.hamming_loss == pytest.approx(hamming_loss(y, answers))
+    assert [label.f1 for label in scores.by_label] == pytest.approx(
+        f1_score(y, answers, average=None)
+    )
+    precisions = average_precision_score(y, leads, average=None)
+    assert [label.average_precision for label in scores.by_label] == pytest.approx(precisions)
 
 
 def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weights():
     random = np.random.default_rng(0)
     y = (random.random((60, 3)) < 0.4).astype(np.int64)
     leads = np.round(0.4 * y + 0.4 * random.normal(size=y.shape) - 0.2, 1)
-    drawn = list(resampled_rows(60))
-    counts = np.stack([np.bincount(rows, minlength=60) for rows in drawn[:5]]).astype(np.int32)
-    found, answers = _score_samples(counts, y, leads, leads), leads >= 0
-    for row, n in zip(found, counts, strict=True):
+    samples = list(resampled_rows(60))
+    counts = np.stack([np.bincount(rows, minlength=60) for rows in samples[:5]]).astype(np.int32)
+    sample_scores = _score_samples(counts, y, leads, leads)
+    answers = leads >= 0
+    for row, n in zip(sample_scores, counts, strict=True):
         assert row.tolist() == pytest.approx(
             [
                 f1_score(y, answers, average="macro", sample_weight=n),
@@ -75,7 +79,7 @@ def test_the_scores_of_drawn_texts_are_scikit_learns_with_their_numbers_as_weigh
                 hamming_loss(y, answers, sample_weight=n),
             ]
         )
-    right = [(answers == y)[rows].all(axis=1).mean() for rows in drawn]
+    right = [(answers == y)[rows].all(axis=1).mean() for rows in samples]
     ends = np.quantile(right, [0.025, 0.975])
     assert LabelSetScores.from_answers(y, leads).subset_accuracy_interval == pytest.approx(ends)
 
@@ -84,32 +88,34 @@ def test_a_label_without_texts_counts_only_if_it_is_given():
     y = np.array([[1, 0], [0, 0], [1, 0]])
     leads = np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
     assert LabelSetScores.from_answers(y, leads).macro_f1 == 0.5
-    given = LabelSetScores.from_answers(y, leads + np.array([[0.0, 2.0]]))
-    assert given.macro_f1 == 0.25
-    assert given.by_label[1].average_precision is None
+    scores = LabelSetScores.from_answers(y, leads + np.array([[0.0, 2.0]]))
+    assert scores.macro_f1 == 0.25
+    assert scores.by_label[1].average_precision is None
 
 
 @pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
 def test_the_direct_step_is_autograds_and_the_loss_that_of_a_formula(rows, weight):
-    found = []
+    steps = []
     for kind in (TrainingStep, DirectStep):
         model = build_classifier(STRUCTURE, 6, 3, seed=1)
         p = 1.0 / (1.0 + np.exp(-compute_logits(model, rows.x).double().numpy()))
         step = kind(model, MULTILABEL)
         loss = step.gradient(step.inputs(rows.x), rows.y, weight)
-        found.append((loss, np.concatenate([q.grad.numpy().ravel() for q in step.parameters()])))
+        steps.append((loss, np.concatenate([q.grad.numpy().ravel() for q in step.parameters()])))
         step.release()
-    y, share = rows.y.numpy(), 1.0 if weight is None else weight.numpy()[:, None]
+    y = rows.y.numpy()
+    share = 1.0 if weight is None else weight.numpy()[:, None]
     by_hand = -(share * (y * np.log(p) + (1 - y) * np.log(1 - p))).mean()
-    assert found[0][0] == pytest.approx(by_hand, abs=1e-6)
-    assert found[1][0] == pytest.approx(by_hand, abs=1e-6)
-    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+    assert steps[0][0] == pytest.approx(by_hand, abs=1e-6)
+    assert steps[1][0] == pytest.approx(by_hand, abs=1e-6)
+    np.testing.assert_allclose(steps[0][1], steps[1][1], atol=1e-6)
 
 
 def test_the_gradient_is_that_of_differences(rows):
     model = build_classifier(STRUCTURE, 6, 3, seed=1).double()
     MULTILABEL.loss(model(rows.x.double()), rows.y).backward()
-    weights, shift = model.head.connector.weight, 1e-6
+    weights = model.head.connector.weight
+    shift = 1e-6
     for at in (0, 3):
         ends = []
         for sign in (1, -1):
@@ -124,13 +130,13 @@ def test_thresholds_have_the_highest_f1_of_all():
     random = np.random.default_rng(0)
     y = (random.random((50, 3)) < 0.3).astype(np.int64)
     scores = np.clip(0.2 * y + 0.3 * random.random((50, 3)), 0, 1)
-    found = best_thresholds(scores, y, 0.5)
+    thresholds = best_thresholds(scores, y, 0.5)
     for i in range(3):
         tried = [0.5, *scores[:, i] - 1e-9]
         best = max(
             f1_score(y[:, i], scores[:, i] >= threshold, zero_division=0) for threshold in tried
         )
-        assert f1_score(y[:, i], scores[:, i] >= found[i]) == pytest.approx(best)
+        assert f1_score(y[:, i], scores[:, i] >= thresholds[i]) == pytest.approx(best)
     assert best_thresholds(scores, np.zeros_like(y), 0.5).tolist() == [0.5] * 3
     low = np.array([[0.1], [0.2], [0.4], [0.45]])
     assert best_thresholds(low, np.array([[0], [1], [1], [1]]), 0.5).tolist() == pytest.approx(
@@ -149,7 +155,8 @@ def test_a_threshold_may_give_every_text_a_frequent_label():
 
 
 def test_baselines_are_scikit_learns_best_on_validation(rows):
-    train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
+    train = rows.take(np.arange(40))
+    validation = rows.take(np.arange(40, 60))
     config = parse_config(
         {"data": {"task": "multilabel"}, "baselines": {"grid": "small", "names": []}}, "the test"
     ).model_copy(update={"train": TrainConfig(thresholds="validation")})
@@ -159,20 +166,23 @@ def test_baselines_are_scikit_learns_best_on_validation(rows):
     }
     for name, make in makes.items():
         head = BASELINES[name].make(config, 0, 6, 3)
-        head.fit(train, held)
+        head.fit(train, validation)
         thresholds = head.settings["thresholds"]
         settings = {key: value for key, value in head.settings.items() if key != "thresholds"}
-        one = [make(settings).fit(train.x.numpy(), column) for column in train.y.numpy().T]
+        estimators = [make(settings).fit(train.x.numpy(), column) for column in train.y.numpy().T]
         scores = [
-            each.predict_proba(held.x.numpy())[:, 1]
+            estimator.predict_proba(validation.x.numpy())[:, 1]
             if name[0] == "l"
-            else each.decision_function(held.x.numpy())
-            for each in one
+            else estimator.decision_function(validation.x.numpy())
+            for estimator in estimators
         ]
         np.testing.assert_allclose(
-            head.predict(held.x.numpy()), np.stack(scores, axis=1) - thresholds, atol=1e-9
+            head.predict(validation.x.numpy()), np.stack(scores, axis=1) - thresholds, atol=1e-9
         )
-        sizes = [each.coef_.size + 1 if name[0] == "l" else len(each.support_) for each in one]
+        sizes = [
+            estimator.coef_.size + 1 if name[0] == "l" else len(estimator.support_)
+            for estimator in estimators
+        ]
         assert head.n_parameters == sum(sizes)
 
 
@@ -180,16 +190,16 @@ TEXTS = [f"text {i}" for i in range(40)]
 LISTS = [["a"], ["b", "a"], [], ["c"]] * 10
 
 
-COLUMNS = {name: [name in each for each in LISTS] for name in "abc"}
+COLUMNS = {name: [name in labels for labels in LISTS] for name in "abc"}
 
 
 @pytest.mark.parametrize(
     ("data", "settings"),
     [
         ({"label": LISTS}, {}),
-        ({"label": [np.array(each, dtype=object) for each in LISTS]}, {}),
-        ({"label": [" ; ".join(each) for each in LISTS]}, {"label_separator": ";"}),
-        ({name: [str(int(each)) for each in own] for name, own in COLUMNS.items()}, {"label_column": ["a", "b", "c"]}),
+        ({"label": [np.array(labels, dtype=object) for labels in LISTS]}, {}),
+        ({"label": [" ; ".join(labels) for labels in LISTS]}, {"label_separator": ";"}),
+        ({name: [str(int(x)) for x in flags] for name, flags in COLUMNS.items()}, {"label_column": ["a", "b", "c"]}),
         (COLUMNS, {"label_column": ["a", "b", "c"]}),
     ],
 )  # fmt: skip
@@ -221,23 +231,34 @@ def test_lists_that_are_no_labels_are_refused(column, message):
         split_corpus(corpus_in_memory((TEXTS, column), config), config, 0)
 
 
-def test_columns_and_splits_that_are_no_labels_are_refused():
+FLAGS = {"text": TEXTS, "a": [0, 1] * 20}
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (
+            {"train": FLAGS | {"b": [1, "yes"] * 20}},
+            r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.label_column",
+        ),
+        (
+            {"train": FLAGS | {"a": [0] * 40, "b": [0] * 40}},
+            "no text has any of the labels a, b",
+        ),
+        (
+            {
+                "train": FLAGS | {"b": [0] * 40},
+                "test": FLAGS | {"text": ["t"] * 40, "b": [1] * 40},
+            },
+            "none of the 34 training texts have the label 'b', and 40 of the other texts have",
+        ),
+    ],
+)
+def test_columns_and_splits_that_are_no_labels_are_refused(splits, message):
     config = DataConfig(task="multilabel", label_column=("a", "b"), protocol="given")
-    table = {"text": TEXTS, "a": [0, 1] * 20, "b": [1, "yes"] * 20}
-    with pytest.raises(
-        UserError,
-        match=r"row 2: 'b' is 'yes', expected 0 or 1. Are the columns in data.label_column",
-    ):
-        corpus_in_memory(pd.DataFrame(table), config)
-    with pytest.raises(UserError, match="no text has any of the labels a, b"):
-        corpus_in_memory(pd.DataFrame(table | {"a": [0] * 40, "b": [0] * 40}), config)
-    splits = {"train": table | {"b": [0] * 40}, "test": table | {"text": ["t"] * 40, "b": [1] * 40}}
-    corpus = corpus_in_memory({name: pd.DataFrame(part) for name, part in splits.items()}, config)
-    with pytest.raises(
-        UserError,
-        match="none of the 34 training texts have the label 'b', and 40 of the other texts have",
-    ):
-        split_corpus(corpus, config, 0)
+    tables = {name: pd.DataFrame(columns) for name, columns in splits.items()}
+    with pytest.raises(UserError, match=message):
+        split_corpus(corpus_in_memory(tables, config), config, 0)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +286,8 @@ def test_a_preset_has_baselines_of_several_labels():
 
 
 def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
-    x, y = rows.x.numpy(), rows.y.numpy()
+    x = rows.x.numpy()
+    y = rows.y.numpy()
     model = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, y)
     settings = SMALL | {"train.epochs": 5, "data.task": "multilabel", "train.thresholds": "half"}
     config = load_preset("sines").config(settings)
@@ -280,12 +302,13 @@ def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):
     sparse = QuantumHeadClassifier(settings=SMALL, epochs=5, random_state=0).fit(x, csr_matrix(y))
     assert sparse.predict_proba(x).tobytes() == model.predict_proba(x).tobytes()
     assert (pickle.loads(pickle.dumps(model)).predict(x) == model.predict(x)).all()
-    one = QuantumHeadClassifier(settings=SMALL, epochs=1, random_state=0).fit(x, y[:, 0])
-    assert one.predict(x).shape == (60,)
+    single = QuantumHeadClassifier(settings=SMALL, epochs=1, random_state=0).fit(x, y[:, 0])
+    assert single.predict(x).shape == (60,)
 
 
 def test_the_estimator_refuses_what_is_no_table_of_labels(rows, tiny_body):
-    x, y = rows.x.numpy(), rows.y.numpy()
+    x = rows.x.numpy()
+    y = rows.y.numpy()
     model = QuantumHeadClassifier(settings=SMALL, epochs=1)
     with pytest.raises(
         ValueError,
@@ -312,11 +335,11 @@ def test_few_texts_with_other_labels_are_counted_in_labels_and_not_in_leads(diff
     first = np.where(labels == 1, 0.3, -0.3)
     second = 0.9 * first
     second[:differ, 0] *= -1
-    found = MULTILABEL.paired_difference(labels, first, second)
-    assert found == MULTILABEL.paired_difference(labels, np.sign(first), np.sign(second))
+    difference = MULTILABEL.paired_difference(labels, first, second)
+    assert difference == MULTILABEL.paired_difference(labels, np.sign(first), np.sign(second))
     accuracies = DiscordantTexts(differ, 0, 100).interval
-    assert found.interval[1] - found.interval[0] >= 0.99 * (accuracies[1] - accuracies[0])
-    assert found.p > 0.05
-    assert found.value == pytest.approx(
+    assert difference.interval[1] - difference.interval[0] >= 0.99 * (accuracies[1] - accuracies[0])
+    assert difference.p > 0.05
+    assert difference.value == pytest.approx(
         MULTILABEL.value(labels, first) - MULTILABEL.value(labels, second)
     )

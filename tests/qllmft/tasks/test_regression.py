@@ -57,12 +57,12 @@ def test_the_scores_are_scikit_learns_and_scipys():
     random = np.random.default_rng(0)
     targets = random.normal(size=(80, 2))
     values = targets + 0.5 * random.normal(size=(80, 2))
-    found = TargetScores.from_answers(targets, values)
-    assert found.r2 == pytest.approx(r2_score(targets, values))
-    assert found.mae == pytest.approx(mean_absolute_error(targets, values))
+    scores = TargetScores.from_answers(targets, values)
+    assert scores.r2 == pytest.approx(r2_score(targets, values))
+    assert scores.mae == pytest.approx(mean_absolute_error(targets, values))
     ranks = [spearmanr(targets[:, i], values[:, i]).statistic for i in range(2)]
-    assert found.spearman == pytest.approx(np.mean(ranks))
-    assert [each[2] for each in found.by_target] == pytest.approx(ranks)
+    assert scores.spearman == pytest.approx(np.mean(ranks))
+    assert [target[2] for target in scores.by_target] == pytest.approx(ranks)
     assert TargetScores.from_answers(targets, np.zeros((80, 2))).spearman == 0
 
 
@@ -73,18 +73,20 @@ def test_a_rank_below_zero_has_the_sign_of_all_numbers():
 
 def test_r2_is_scikit_learns_with_weights_without_and_of_constant_targets():
     random = np.random.default_rng(0)
-    targets, weights = random.normal(size=(5, 30, 3)), random.random(30)
+    targets = random.normal(size=(5, 30, 3))
+    weights = random.random(30)
     values = targets + random.normal(size=targets.shape)
     targets[0, :, 1] = targets[0, :, 2] = values[0, :, 2] = 0.5  # constant, wrong and right
     for share in (None, weights):
-        each = [
-            r2_score(y, found, sample_weight=share, multioutput="raw_values")
-            for y, found in zip(targets, values, strict=True)
+        scores = [
+            r2_score(y, column, sample_weight=share, multioutput="raw_values")
+            for y, column in zip(targets, values, strict=True)
         ]
         # scikit-learn's of a constant target depends on how its weighted mean rounds
-        each[0][1:] = [0.0, 1.0]
-        np.testing.assert_allclose(r2(targets, values, share), each, rtol=1e-12, atol=1e-12)
-    outputs, y = torch.from_numpy(values[1]), torch.from_numpy(targets[1])
+        scores[0][1:] = [0.0, 1.0]
+        np.testing.assert_allclose(r2(targets, values, share), scores, rtol=1e-12, atol=1e-12)
+    outputs = torch.from_numpy(values[1])
+    y = torch.from_numpy(targets[1])
     expected = max(-1.0, r2_score(targets[1], values[1], sample_weight=weights))
     assert REGRESSION.score(outputs, y, torch.from_numpy(weights)) == pytest.approx(expected)
 
@@ -117,7 +119,8 @@ def test_r2_is_at_least_what_a_record_holds():
 
 def test_the_interval_of_an_error_is_that_of_its_mean():
     random = np.random.default_rng(0)
-    targets, values = random.normal(size=(300, 1)), random.normal(size=(300, 1))
+    targets = random.normal(size=(300, 1))
+    values = random.normal(size=(300, 1))
     errors = np.abs(targets - values)
     half = 1.96 * errors.std(ddof=1) / np.sqrt(300)
     low, high = TargetScores.from_answers(targets, values).mae_interval
@@ -129,14 +132,14 @@ def test_the_interval_of_an_error_is_that_of_its_mean():
 @pytest.mark.parametrize("weight", [None, torch.linspace(0.5, 1.5, 60, dtype=torch.float64)])
 def test_the_direct_step_is_autograds(rows, weight):
     rows = Scaling.from_examples(rows).scale_targets(rows)
-    found = []
+    steps = []
     for kind in (TrainingStep, DirectStep):
         step = kind(build_classifier(STRUCTURE, 6, 2, seed=1), REGRESSION)
         loss = step.gradient(step.inputs(rows.x), rows.y, weight)
-        found.append((loss, np.concatenate([p.grad.numpy().ravel() for p in step.parameters()])))
+        steps.append((loss, np.concatenate([p.grad.numpy().ravel() for p in step.parameters()])))
         step.release()
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
-    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)
+    assert steps[0][0] == pytest.approx(steps[1][0], abs=1e-6)
+    np.testing.assert_allclose(steps[0][1], steps[1][1], atol=1e-6)
 
 
 def test_a_trained_model_gives_the_targets_in_their_units(rows):
@@ -159,27 +162,34 @@ def test_a_trained_model_gives_the_targets_in_their_units(rows):
 
 
 def test_baselines_are_scikit_learns_best_on_validation(rows):
-    train, held = rows.take(np.arange(40)), rows.take(np.arange(40, 60))
+    train = rows.take(np.arange(40))
+    validation = rows.take(np.arange(40, 60))
     ridge = ridge_regression("small")
-    ridge.fit(train, held)
+    ridge.fit(train, validation)
     fits = {
         alpha: Ridge(alpha=alpha).fit(train.x.numpy(), train.y.numpy())
         for alpha in np.logspace(2, -2, 5)
     }
-    best = max(fits, key=lambda alpha: fits[alpha].score(held.x.numpy(), held.y.numpy()))
+    best = max(
+        fits, key=lambda alpha: fits[alpha].score(validation.x.numpy(), validation.y.numpy())
+    )
     assert ridge.settings == {"alpha": pytest.approx(best)}
     np.testing.assert_allclose(
-        ridge.predict(held.x.numpy()), fits[best].predict(held.x.numpy()), rtol=1e-6
+        ridge.predict(validation.x.numpy()), fits[best].predict(validation.x.numpy()), rtol=1e-6
     )
     svr = support_vector_regression("small")
-    svr.fit(train, held)
+    svr.fit(train, validation)
     y = train.y.numpy()
     direct = [
-        SVR(**svr.settings).fit(train.x.numpy(), (c - c.mean()) / c.std()).predict(held.x.numpy())
+        SVR(**svr.settings)
+        .fit(train.x.numpy(), (c - c.mean()) / c.std())
+        .predict(validation.x.numpy())
         for c in y.T
     ]
-    found = (svr.predict(held.x.numpy()) - y.mean(axis=0)) / y.std(axis=0)
-    np.testing.assert_allclose(found, np.stack(direct, axis=1), atol=2e-3)  # libsvm stops at 1e-3
+    scaled_values = (svr.predict(validation.x.numpy()) - y.mean(axis=0)) / y.std(axis=0)
+    np.testing.assert_allclose(
+        scaled_values, np.stack(direct, axis=1), atol=2e-3
+    )  # libsvm stops at 1e-3
 
 
 def test_several_targets_are_read_and_split_without_overlap():
@@ -243,15 +253,16 @@ def test_scikit_learns_own_checks(estimator, check):
 
 def test_the_numbers_are_those_of_the_training_loop():
     x, y = load_diabetes(return_X_y=True)
-    x, y = x[:80].astype(np.float32), y[:80]
+    x = x[:80].astype(np.float32)
+    y = y[:80]
     model = small().fit(x, y)
     config = load_preset("sines").config(SMALL | {"train.epochs": 3, "data.task": "regression"})
     network = build_classifier(config.model, 10, 1, seed=0)
     rows = Examples.from_arrays(x, y[:, None])
     fit(network, rows, rows, config.train, 0)
     np.testing.assert_allclose(model.predict(x), compute_logits(network, rows.x)[:, 0], rtol=1e-4)
-    again = pickle.loads(pickle.dumps(model))
-    assert again.predict(x).tobytes() == model.predict(x).tobytes()
+    unpickled = pickle.loads(pickle.dumps(model))
+    assert unpickled.predict(x).tobytes() == model.predict(x).tobytes()
 
 
 def test_it_learns_and_goes_on_and_takes_several_targets():
@@ -263,8 +274,8 @@ def test_it_learns_and_goes_on_and_takes_several_targets():
     model = small(warm_start=True, epochs=5)
     first = model.fit(x[:120], y[:120]).loss_curve_
     assert model.fit(x[:120], y[:120]).loss_curve_[0] < min(first[0], 1.1 * first[-1])
-    two = small().fit(x[:30], np.stack([y[:30], -y[:30]], axis=1))
-    assert two.predict(x[:3]).shape == (3, 2)
+    of_two_targets = small().fit(x[:30], np.stack([y[:30], -y[:30]], axis=1))
+    assert of_two_targets.predict(x[:3]).shape == (3, 2)
 
 
 def test_texts_have_real_targets_too(tiny_body):

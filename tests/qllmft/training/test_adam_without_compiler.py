@@ -39,7 +39,8 @@ def train(kind):
 
 
 def test_the_bits_are_those_of_torch():
-    (weights, state), (expected_weights, expected_state) = train(Adam), train(torch.optim.Adam)
+    (weights, state) = train(Adam)
+    (expected_weights, expected_state) = train(torch.optim.Adam)
     for weight, expected in zip(weights, expected_weights, strict=True):
         assert torch.equal(weight, expected)
     for moments, expected in zip(

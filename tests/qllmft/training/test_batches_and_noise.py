@@ -10,7 +10,7 @@ from qllmft.training import Examples, fit
 from qllmft.training.evaluation import evaluate
 
 
-def shown(
+def training_batches(
     n: int, batch_size: int, *, epochs: int = 1, seed: int = 0, noise: float = 0.0
 ) -> list[torch.Tensor]:
     """The training batches of a fit on ``n`` examples."""
@@ -35,12 +35,12 @@ def shown(
     ],
 )
 def test_sizes_of_the_batches(n, size, expected):
-    assert [len(batch) for batch in shown(n, size)] == expected
+    assert [len(batch) for batch in training_batches(n, size)] == expected
 
 
 @pytest.mark.parametrize("size", [1, 5, 16])
 def test_every_example_is_seen_once_an_epoch_in_a_new_order(size):
-    rows = torch.cat(shown(23, size, epochs=3)).reshape(3, 23, D)
+    rows = torch.cat(training_batches(23, size, epochs=3)).reshape(3, 23, D)
     data = examples(23).x
     orders = []
     for epoch in rows:
@@ -53,18 +53,18 @@ def test_every_example_is_seen_once_an_epoch_in_a_new_order(size):
 
 
 def test_the_order_comes_from_the_seed_and_from_nothing_else():
-    first = torch.cat(shown(23, 8, epochs=2, seed=3))
+    first = torch.cat(training_batches(23, 8, epochs=2, seed=3))
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002 - must have no say
-    assert torch.equal(first, torch.cat(shown(23, 8, epochs=2, seed=3)))
-    assert not torch.equal(first, torch.cat(shown(23, 8, epochs=2, seed=4)))
+    assert torch.equal(first, torch.cat(training_batches(23, 8, epochs=2, seed=3)))
+    assert not torch.equal(first, torch.cat(training_batches(23, 8, epochs=2, seed=4)))
     # noise has a generator of its own: with it, the order is the same
-    noisy = torch.cat(shown(23, 8, epochs=2, seed=3, noise=1e-6))
+    noisy = torch.cat(training_batches(23, 8, epochs=2, seed=3, noise=1e-6))
     torch.testing.assert_close(noisy, first, rtol=0, atol=1e-4)
     assert not torch.equal(noisy, first)
 
 
-def noise_of(scale: float, sigma: float, *, epochs: int = 1, seed: int = 0) -> torch.Tensor:
+def training_noise(scale: float, sigma: float, *, epochs: int = 1, seed: int = 0) -> torch.Tensor:
     """The noise that training adds, by epoch, to 400 embeddings of length ``scale`` along the first axis of 50."""
     x = torch.zeros(400, 50)
     x[:, 0] = scale
@@ -88,7 +88,7 @@ def noise_of(scale: float, sigma: float, *, epochs: int = 1, seed: int = 0) -> t
 @pytest.mark.parametrize("sigma", [0.08, 0.5])
 @pytest.mark.parametrize("scale", [0.2, 1.0, 30.0])
 def test_noise_has_the_spread_sigma_times_the_length_of_the_embedding(sigma, scale):
-    noise = noise_of(scale, sigma)
+    noise = training_noise(scale, sigma)
     spread = sigma * scale
     assert float(noise.std()) == pytest.approx(spread, rel=0.03)  # 20,000 draws: 0.5 %
     assert float(noise.mean()) == pytest.approx(0, abs=4 * spread / 20000**0.5)
@@ -100,15 +100,15 @@ def test_noise_has_the_spread_sigma_times_the_length_of_the_embedding(sigma, sca
 
 
 def test_noise_is_new_every_epoch_and_follows_the_seed():
-    noise = noise_of(1.0, 0.1, epochs=2)
+    noise = training_noise(1.0, 0.1, epochs=2)
     assert float((noise[0] * noise[1]).mean()) == pytest.approx(0, abs=4 * 0.01 / 20000**0.5)
-    assert torch.equal(noise, noise_of(1.0, 0.1, epochs=2))
-    assert not torch.equal(noise, noise_of(1.0, 0.1, epochs=2, seed=1))
-    torch.testing.assert_close(noise_of(8.0, 0.1)[0] / 8, noise[0], rtol=0, atol=1e-6)
+    assert torch.equal(noise, training_noise(1.0, 0.1, epochs=2))
+    assert not torch.equal(noise, training_noise(1.0, 0.1, epochs=2, seed=1))
+    torch.testing.assert_close(training_noise(8.0, 0.1)[0] / 8, noise[0], rtol=0, atol=1e-6)
 
 
 def test_without_noise_the_model_sees_the_examples_themselves():
-    assert noise_of(1.0, 0.0).abs().max() == 0
+    assert training_noise(1.0, 0.0).abs().max() == 0
 
 
 def test_validation_runs_in_evaluation_mode_and_keeps_no_graph():

@@ -21,18 +21,18 @@ VALIDATION = examples(5, seed=1)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
+def full_fit(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "state.safetensors"
     fit(model(), examples(12), VALIDATION, SETTINGS, 0, checkpoint=Checkpoint(path))
     return path
 
 
 @pytest.fixture
-def file(whole, tmp_path) -> Path:
-    return Path(shutil.copy(whole, tmp_path))
+def file(full_fit, tmp_path) -> Path:
+    return Path(shutil.copy(full_fit, tmp_path))
 
 
-def loaded(path: Path, head: nn.Module | None = None):
+def load(path: Path, head: nn.Module | None = None):
     head = head or model(seed=7)
     with open_step(head) as step:
         optimizer = torch.optim.Adam(step.parameters(), lr=0.123, weight_decay=0.4)
@@ -45,15 +45,16 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 def test_no_file_is_no_training_yet(tmp_path):
-    state, head, _ = loaded(tmp_path / "none")
+    state, head, _ = load(tmp_path / "none")
     assert state is None
     assert same_bits(head.state_dict(), model(seed=7).state_dict())
     assert Checkpoint(tmp_path / "none").epochs_done() == 0
 
 
 def test_it_holds_the_model_the_best_and_adams_moments(file):
-    state, head, optimizer = loaded(file)
-    tensors, progress = load_file(file), json.loads(metadata(file)["progress"])
+    state, head, optimizer = load(file)
+    tensors = load_file(file)
+    progress = json.loads(metadata(file)["progress"])
     assert state.epoch == progress["epoch"] == SETTINGS.epochs == Checkpoint(file).epochs_done()
     assert (state.best_epoch, state.best_score, state.best_loss) == tuple(
         progress[name] for name in ("best_epoch", "best_score", "best_loss")
@@ -81,7 +82,7 @@ def test_moments_of_other_parameters_are_refused(file):
 
 
 def test_rates_are_the_configurations_and_not_the_files(file):
-    _, _, optimizer = loaded(file)
+    _, _, optimizer = load(file)
     assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (
         0.123,
         0.4,
@@ -103,9 +104,9 @@ def test_a_damaged_file_is_refused_with_the_remedy(file, damage):
     message = (
         rf"the checkpoint {file} cannot be continued: .*\. Delete the run's folder to start again"
     )
-    for read in (loaded, lambda path: Checkpoint(path).epochs_done()):
+    for load_checkpoint in (load, lambda path: Checkpoint(path).epochs_done()):
         with pytest.raises(UserError, match=message):
-            read(file)
+            load_checkpoint(file)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_file_that_lacks_tensors_is_refused(file, missing, message):
     }
     save_file(tensors, file, metadata(file))
     with pytest.raises(UserError, match=f"cannot be continued: {message}"):
-        loaded(file)
+        load(file)
 
 
 NUMBERS = {"epoch": 3, "best_epoch": 1, "best_score": 0.5, "best_loss": 0.5}
@@ -147,11 +148,11 @@ WRONG += [{"epoch": 1e308}, {"best_epoch": 2.5}, {"measure": "loss"}]
 def test_a_file_without_its_progress_is_refused(file, progress):
     save_file(load_file(file), file, progress)
     with pytest.raises(UserError, match="cannot be continued"):
-        loaded(file)
+        load(file)
 
 
-@pytest.mark.parametrize("other", ["batch norm", "larger"])
-def test_another_models_checkpoint_is_refused(file, other):
-    head = model("batch norm") if other == "batch norm" else nn.Sequential(model(), nn.Linear(2, 2))
+@pytest.mark.parametrize("kind", ["batch norm", "larger"])
+def test_another_models_checkpoint_is_refused(file, kind):
+    head = model("batch norm") if kind == "batch norm" else nn.Sequential(model(), nn.Linear(2, 2))
     with pytest.raises(UserError, match=r"cannot be continued: best/\S+ is no weight of it"):
-        loaded(file, head)
+        load(file, head)

@@ -14,7 +14,8 @@ from qllmft.training import Examples, compute_logits, fit
 from qllmft.training.full_batch import LinearObjective
 from qllmft_backends import create
 
-D, C = 6, 0.7
+D = 6
+C = 0.7
 SETTINGS = TrainConfig(epochs=200, optimizer="lbfgs", select="last", ridge_c=C)
 
 
@@ -39,11 +40,12 @@ def examples(k: int, n: int = 60, seed: int = 0) -> Examples:
 @pytest.mark.parametrize("k", [2, 3])
 def test_objective_and_gradient_are_those_of_the_circuits(k):
     """Autograd through both circuits of every text in float64, and the ridge by hand; slopes by differences."""
-    head, data = model(k, exact=True), examples(k)
+    head = model(k, exact=True)
+    data = examples(k)
     head.data_map.fit(data.x)
     objective = LinearObjective(head, data, C)
     vector = objective.parameters()
-    found, gradient = objective(vector)
+    objective_value, gradient = objective(vector)
     loss = torch.nn.functional.cross_entropy(head(data.x.double()), data.y)
     loss.backward()
     rows = np.concatenate(
@@ -51,7 +53,9 @@ def test_objective_and_gradient_are_those_of_the_circuits(k):
     )
     linear = head.final.weight.detach().numpy() @ rows
     r = {2: 2 / C, 3: 1 / C}[k] / len(data)
-    assert found == pytest.approx(float(loss.detach()) + r / 2 * (linear**2).sum(), abs=1e-12)
+    assert objective_value == pytest.approx(
+        float(loss.detach()) + r / 2 * (linear**2).sum(), abs=1e-12
+    )
     np.testing.assert_allclose(
         objective.logits(vector, objective.x), head(data.x.double()).detach(), atol=1e-12
     )
@@ -75,10 +79,12 @@ def test_objective_and_gradient_are_those_of_the_circuits(k):
 @pytest.mark.parametrize("k", [2, 3])
 def test_circuits_with_enough_angles_reach_logistic_regression(k):
     """The same objective at the same optimum as scikit-learn's on the loaded vectors, at the same C."""
-    head, data = model(k, layers=12), examples(k)
+    head = model(k, layers=12)
+    data = examples(k)
     fit(head, data, data, SETTINGS, 0)
     objective = LinearObjective(head, data, C)
-    x, baseline = objective.x, LogisticRegression(C=C, tol=1e-8, max_iter=1000)
+    x = objective.x
+    baseline = LogisticRegression(C=C, tol=1e-8, max_iter=1000)
     baseline.fit(x, data.y.numpy())
     coefficients = (
         baseline.coef_ if k > 2 else np.concatenate([-baseline.coef_, baseline.coef_]) / 2
@@ -100,12 +106,13 @@ def test_circuits_with_enough_angles_reach_logistic_regression(k):
 def test_metrics_selection_and_bits():
     runs = []
     for _ in range(2):
-        head, lines = model(2), []
+        head = model(2)
+        lines = []
         selection = fit(head, examples(2), examples(2, 30, 1), SETTINGS, 0, on_epoch=lines.append)
         runs.append(
             (selection, [(m.epoch, m.train_loss, m.score) for m in lines], head.state_dict())
         )
-    (selection, lines, weights), again = runs
+    (selection, lines, weights), repetition = runs
     assert (selection.epoch, selection.epochs_done, selection.finished) == (
         len(lines),
         len(lines),
@@ -114,8 +121,8 @@ def test_metrics_selection_and_bits():
     assert 3 < len(lines) < 200
     assert [epoch for epoch, *_ in lines] == list(range(1, len(lines) + 1))
     assert lines[-1][1] < lines[0][1] < np.log(2) + 1
-    assert again[:2] == (selection, lines)
-    assert all(torch.equal(weights[name], again[2][name]) for name in weights)
+    assert repetition[:2] == (selection, lines)
+    assert all(torch.equal(weights[name], repetition[2][name]) for name in weights)
     correct = compute_logits(head, examples(2, 30, 1).x).argmax(dim=1) == examples(2, 30, 1).y
     assert selection.score == float(correct.double().mean())
 
@@ -126,7 +133,7 @@ def test_as_many_iterations_as_epochs_at_most():
 
 
 def test_ctrl_c_ends_it_with_the_last_point():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     lines = []
 
     def on_epoch(metrics):
@@ -138,7 +145,7 @@ def test_ctrl_c_ends_it_with_the_last_point():
         head = model(2)
         selection = fit(head, examples(2), examples(2), SETTINGS, 0, on_epoch=on_epoch)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
     assert (selection.finished, selection.epochs_done, selection.signal) == (
         False,
         2,

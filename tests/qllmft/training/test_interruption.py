@@ -12,7 +12,9 @@ from qllmft.heads import build_classifier
 from qllmft.training import Checkpoint, fit, loop
 from qllmft.training.interruption import interruptible
 
-TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
+TRAIN = examples(21)
+VALIDATION = examples(9, seed=1)
+SEED = 5
 BATCHES = 3  # an epoch
 ODD = ModelConfig(
     head="none", n_encoders=1, encoder_qubits=4, encoder_layers=3, pad="bias", odd=True
@@ -24,19 +26,21 @@ BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["
 @pytest.fixture(autouse=True)
 def usual_handlers():
     """Those of a program that a terminal started; a shell's background job ignores Ctrl-C."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    for number, handler in before.items():
+    for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
-def trained(path=None, signals=(), monkeypatch=None):
+def fit_with_signals(path=None, signals=(), monkeypatch=None):
     """Selection, weights and epochs of a fit; ``signals`` come before batches that are counted from 0."""
-    head, epochs, batches = model(), [], iter(range(10_000))
+    head = model()
+    epochs = []
+    batches = iter(range(10_000))
     if signals:
         due = dict(signals)
 
@@ -65,15 +69,15 @@ def test_the_running_epoch_is_finished_and_saved_where_the_last_one_is_not(
     file = tmp_path / "state"
     with monkeypatch.context() as patch:
         # in the third epoch
-        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)
+        selection, _, epochs = fit_with_signals(file, [(2 * BATCHES + 1, number)], patch)
     assert (selection.epochs_done, selection.finished, selection.signal) == (3, False, number)
     assert epochs == [1, 2, 3]
     assert Checkpoint(file).epochs_done() == 3
-    whole = trained()
-    ours = trained(file)
+    uninterrupted = fit_with_signals()
+    ours = fit_with_signals(file)
     assert ours[2] == [4, 5, 6]
-    assert ours[0] == whole[0]
-    assert same_bits(ours[1], whole[1])
+    assert ours[0] == uninterrupted[0]
+    assert same_bits(ours[1], uninterrupted[1])
 
 
 @BOTH
@@ -81,24 +85,24 @@ def test_where_all_is_saved_training_ends_at_once(tmp_path, monkeypatch, number)
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", -1.0)  # after every epoch
     file = tmp_path / "state"
     with monkeypatch.context() as patch:
-        selection, _, epochs = trained(file, [(2 * BATCHES + 1, number)], patch)
+        selection, _, epochs = fit_with_signals(file, [(2 * BATCHES + 1, number)], patch)
     assert (selection.epochs_done, selection.finished, epochs) == (2, False, [1, 2])
     assert Checkpoint(file).epochs_done() == 2
-    assert same_bits(trained(file)[1], trained()[1])
+    assert same_bits(fit_with_signals(file)[1], fit_with_signals()[1])
 
 
 def test_a_second_signal_does_not_wait(tmp_path, monkeypatch):
     file = tmp_path / "state"
     twice = [(2 * BATCHES, signal.SIGINT), (2 * BATCHES + 1, signal.SIGINT)]
     with monkeypatch.context() as patch:
-        selection, _, epochs = trained(file, twice, patch)
+        selection, _, epochs = fit_with_signals(file, twice, patch)
     assert (selection.epochs_done, selection.finished, epochs) == (2, False, [1, 2])
     assert not file.exists()
 
 
 def test_without_a_checkpoint_training_ends_at_once(monkeypatch):
     with monkeypatch.context() as patch:
-        selection, weights, _ = trained(None, [(2 * BATCHES, signal.SIGTERM)], patch)
+        selection, weights, _ = fit_with_signals(None, [(2 * BATCHES, signal.SIGTERM)], patch)
     assert (selection.epochs_done, selection.signal) == (2, signal.SIGTERM)
     assert not same_bits(weights, model().state_dict())
 
@@ -139,7 +143,7 @@ def test_a_signal_that_is_ignored_or_handled_elsewhere_stays_so():
 
 def test_another_thread_trains_without_them():
     results = []
-    thread = threading.Thread(target=lambda: results.append(trained()))
+    thread = threading.Thread(target=lambda: results.append(fit_with_signals()))
     thread.start()
     thread.join()
     assert results[0][0].finished

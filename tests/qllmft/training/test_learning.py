@@ -47,7 +47,9 @@ def adam_by_hand(train: Examples, config: TrainConfig) -> tuple[np.ndarray, list
 )
 def test_weights_and_losses_are_those_of_adam_by_hand(settings):
     config = TrainConfig(epochs=12, batch_size=64, lr=0.05, select="last", **settings)
-    train, recorder, losses = examples(40), Recorder(), []
+    train = examples(40)
+    recorder = Recorder()
+    losses = []
     fit(
         recorder,
         train,
@@ -64,7 +66,9 @@ def test_weights_and_losses_are_those_of_adam_by_hand(settings):
 
 def test_the_epochs_loss_is_the_mean_over_examples_not_over_batches():
     """With a rate of nearly 0 the model stands still, so batches of 16 and 4 must give the mean of all twenty."""
-    train, recorder, losses = examples(20), Recorder(), []
+    train = examples(20)
+    recorder = Recorder()
+    losses = []
     torch.nn.init.normal_(recorder.layer.weight, generator=torch.Generator().manual_seed(0))
     start = evaluate(recorder, train)[0]
     fit(
@@ -91,11 +95,11 @@ def test_a_tiny_set_is_learned_by_heart(structure):
     """Ten random directions with labels that know nothing of them: the model has the freedom, training finds it."""
     train = Examples(examples(10, seed=3).x, torch.tensor([0, 1, 1, 0, 1, 0, 0, 1, 0, 1]))
     head = model(structure, seed=1)
-    before = evaluate(head, train)[0]
+    loss_at_start = evaluate(head, train)[0]
     selection = fit(head, train, train, TrainConfig(epochs=80, batch_size=10, lr=0.1), 0)
-    after, accuracy = evaluate(head, train)
+    loss_at_end, accuracy = evaluate(head, train)
     assert accuracy == 1.0 == selection.score
-    assert after < 0.5 * before
+    assert loss_at_end < 0.5 * loss_at_start
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

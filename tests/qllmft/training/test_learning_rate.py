@@ -43,14 +43,22 @@ def test_every_epoch_has_the_rate_of_torchs_scheduler(config):
 
 @pytest.mark.parametrize("config", CONFIGS[1:3], ids=["exponential", "cosine"])
 def test_adam_gets_the_rate_that_the_metrics_show(config, monkeypatch):
-    used, shown = [], []
+    step_rates = []
+    metric_rates = []
     real = Adam.step
 
     def step(self, *args, **kwargs):
-        used.append(self.param_groups[0]["lr"])
+        step_rates.append(self.param_groups[0]["lr"])
         return real(self, *args, **kwargs)
 
     monkeypatch.setattr(Adam, "step", step)
-    fit(Recorder(), examples(10), examples(4), config, 0, on_epoch=lambda m: shown.append(m.lr))
-    assert used == shown  # one batch an epoch
-    assert shown == pytest.approx(by_torch(config), rel=1e-9)
+    fit(
+        Recorder(),
+        examples(10),
+        examples(4),
+        config,
+        0,
+        on_epoch=lambda m: metric_rates.append(m.lr),
+    )
+    assert step_rates == metric_rates  # one batch an epoch
+    assert metric_rates == pytest.approx(by_torch(config), rel=1e-9)

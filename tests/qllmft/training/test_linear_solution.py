@@ -26,7 +26,8 @@ from qllmft.training.linear_start import start_at_linear
 from qllmft.training.ridge import penalty, ridge_factor
 
 RANDOM = np.random.default_rng(5)
-N, M = 90, 5
+N = 90
+M = 5
 X = RANDOM.normal(size=(N, M))
 AXES = RANDOM.normal(size=(M, 4))
 SCORES = X @ AXES + RANDOM.normal(size=(N, 4))
@@ -59,9 +60,11 @@ def test_scikit_learns_optimum_is_that_of_the_loss_and_the_ridge(task, y, c):
         bias = np.concatenate([m.intercept_ for m in models])
     else:
         model = LogisticRegression(C=c, tol=1e-10, max_iter=1000).fit(X, y)
-        weights, bias = model.coef_, model.intercept_
+        weights = model.coef_
+        bias = model.intercept_
         if k == 2:
-            weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * bias / 2
+            weights = np.concatenate([-weights, weights]) / 2
+            bias = np.array([-1, 1]) * bias / 2
     w = torch.from_numpy(weights).requires_grad_()
     b = torch.from_numpy(np.asarray(bias)).requires_grad_()
     factor = torch.as_tensor(np.asarray(ridge_factor(task, k, c)))
@@ -73,7 +76,7 @@ def test_scikit_learns_optimum_is_that_of_the_loss_and_the_ridge(task, y, c):
 
 
 def test_penalties_are_chosen_as_scikit_learn_chooses_them():
-    found = linear_solution(MULTILABEL, X, SEVERAL.astype(np.float64), None, None)
+    solution = linear_solution(MULTILABEL, X, SEVERAL.astype(np.float64), None, None)
     for i in range(3):
         search = GridSearchCV(
             LogisticRegression(max_iter=1000),
@@ -82,24 +85,24 @@ def test_penalties_are_chosen_as_scikit_learn_chooses_them():
             cv=5,
         ).fit(X, SEVERAL[:, i])
         best = search.best_estimator_
-        assert found.c[i] == pytest.approx(best.C)
-        np.testing.assert_allclose(found.weights[i], best.coef_[0], rtol=0.02, atol=0.01)
+        assert solution.c[i] == pytest.approx(best.C)
+        np.testing.assert_allclose(solution.weights[i], best.coef_[0], rtol=0.02, atol=0.01)
     ridge = linear_solution(REGRESSION, X, TARGETS, WEIGHT, None)
     cv = RidgeCV([10.0**e for e in range(-4, 4)], alpha_per_target=True).fit(X, TARGETS, WEIGHT)
     np.testing.assert_allclose(1 / ridge.c, cv.alpha_)
     np.testing.assert_allclose(ridge.weights, cv.coef_)
-    one = linear_solution(CLASSIFICATION, X, LABELS[3].astype(np.float64), WEIGHT, None)
+    weighted = linear_solution(CLASSIFICATION, X, LABELS[3].astype(np.float64), WEIGHT, None)
     expected = LogisticRegression(C=FEW_TEXTS_STRENGTH, max_iter=1000).fit(X, LABELS[3], WEIGHT)
-    assert one.c == FEW_TEXTS_STRENGTH, "labels are few and uneven"
-    np.testing.assert_allclose(one.weights, expected.coef_)
+    assert weighted.c == FEW_TEXTS_STRENGTH, "labels are few and uneven"
+    np.testing.assert_allclose(weighted.weights, expected.coef_)
 
 
 def test_a_label_that_all_rows_have_starts_at_its_share():
     flags = np.stack([SEVERAL[:, 0], np.ones(N, np.int64), np.zeros(N, np.int64)], axis=1)
-    found = linear_solution(MULTILABEL, X, flags.astype(np.float64), None, None)
-    assert not found.weights[1:].any()
-    assert found.bias[1] == pytest.approx(np.log((N + 0.5) / 0.5))
-    assert found.bias[2] == pytest.approx(-found.bias[1])
+    solution = linear_solution(MULTILABEL, X, flags.astype(np.float64), None, None)
+    assert not solution.weights[1:].any()
+    assert solution.bias[1] == pytest.approx(np.log((N + 0.5) / 0.5))
+    assert solution.bias[2] == pytest.approx(-solution.bias[1])
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -117,18 +120,18 @@ def test_outputs_at_the_start_are_those_of_the_linear_model_and_training_keeps_t
     linear = linear_solution(task, shifted, y.astype(np.float64), None, start.c)
     expected = shifted @ linear.weights.T + linear.bias
     started = compute_logits(net, data.x).numpy()
-    for column, other in zip(started.T, expected.T, strict=True):
-        assert np.corrcoef(column, other)[0, 1] > 0.97
-        assert 0.7 < column.std() / other.std() < 1.2
+    for column, expected_column in zip(started.T, expected.T, strict=True):
+        assert np.corrcoef(column, expected_column)[0, 1] > 0.97
+        assert 0.7 < column.std() / expected_column.std() < 1.2
     fit(net, data, data, config.train, 0)
     trained = compute_logits(net, data.x).numpy()
     if task.real:
         assert r2_score(y, trained) > r2_score(y, expected) - 0.03
     else:
-        found, wanted = (
-            task.value(y, task.answers(torch.from_numpy(each))) for each in (trained, expected)
+        score, expected_score = (
+            task.value(y, task.answers(torch.from_numpy(scores))) for scores in (trained, expected)
         )
-        assert found > wanted - 0.05
+        assert score > expected_score - 0.05
 
 
 def test_more_labels_than_qubits_keep_the_largest_directions():
@@ -149,9 +152,9 @@ def test_more_labels_than_qubits_keep_the_largest_directions():
     net = build_classifier(config.model, 20, 15, seed=0)
     fit(net, data, data, config.train, 0)
     linear = LogisticRegression(max_iter=1000).fit(x, data.y.numpy())
-    found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
-    assert found > linear.score(x, data.y.numpy()) - 0.12
-    assert found > 0.5
+    accuracy = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
+    assert accuracy > linear.score(x, data.y.numpy()) - 0.12
+    assert accuracy > 0.5
 
 
 def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
@@ -176,8 +179,8 @@ def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
     config = load_preset("sines").config(settings | small | short)
     net = build_classifier(config.model, 20, 15, seed=0)
     fit(net, data, data, config.train, 0)
-    found = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
-    assert found > right(low.weights) - 0.03
+    accuracy = (compute_logits(net, data.x).argmax(dim=1) == data.y).double().mean()
+    assert accuracy > right(low.weights) - 0.03
 
 
 @pytest.mark.parametrize("n_labels", [6, 15])
@@ -195,38 +198,41 @@ def test_the_ridge_at_the_start_is_that_of_the_linear_model(n_labels):
     net.data_map.fit(data.x)
     start = start_at_linear(net, data, config.train)
     with torch.no_grad():
-        found = float(penalty(net, data.task, LatentMap(net.encoder.encoders)(), start.c, len(x)))
+        ridge = float(penalty(net, data.task, LatentMap(net.encoder.encoders)(), start.c, len(x)))
     labels = data.y.numpy().astype(np.float64)
     linear = linear_solution(data.task, x - x.mean(axis=0), labels, None, 1.0)
     if n_labels > 7:
         linear = low_rank_solution(data, linear, 6)
     factor = ridge_factor(data.task, n_labels, 1.0) / (2 * len(x))
     expected = float(factor * np.square(linear.weights).sum())
-    assert 0.9 * expected < found < 1.2 * expected
+    assert 0.9 * expected < ridge < 1.2 * expected
 
 
 @pytest.mark.parametrize("kind", [*TASKS, "huber"])
 def test_a_weight_is_a_number_of_copies_of_the_start_and_the_scaling(kind):
     task, y, c = TASKS.get(kind, (ROBUST, TARGETS, 1.0))
     copies = np.random.default_rng(3).integers(0, 5, size=N)
-    x, answers = torch.from_numpy(X).float(), torch.from_numpy(np.asarray(y))
+    x = torch.from_numpy(X).float()
+    answers = torch.from_numpy(np.asarray(y))
     rows = torch.from_numpy(np.repeat(np.arange(N), copies))
     copied = Examples(x[rows], answers[rows], task=task)
     weighted = Examples(x, answers, torch.from_numpy(copies).float(), task)
     if task.real:
-        of_copies, of_weights = Scaling.from_examples(copied), Scaling.from_examples(weighted)
+        of_copies = Scaling.from_examples(copied)
+        of_weights = Scaling.from_examples(weighted)
         torch.testing.assert_close(of_weights.mean, of_copies.mean)
         torch.testing.assert_close(of_weights.deviation, of_copies.deviation)
-        copied, weighted = (of_copies.scale_targets(each) for each in (copied, weighted))
-    expected, found = (solve_linear(each, c) for each in (copied, weighted))
+        copied, weighted = (of_copies.scale_targets(examples) for examples in (copied, weighted))
+    expected, solution = (solve_linear(examples, c) for examples in (copied, weighted))
     # where a solver stops depends on the processor, too
-    np.testing.assert_allclose(found.weights, expected.weights, atol=1e-3)
-    np.testing.assert_allclose(found.bias, expected.bias, atol=1e-3)
+    np.testing.assert_allclose(solution.weights, expected.weights, atol=1e-3)
+    np.testing.assert_allclose(solution.bias, expected.bias, atol=1e-3)
 
 
 def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
     outputs = torch.linspace(-4, 4, 24).reshape(12, 2).requires_grad_()
-    y, weight = torch.zeros(12, 2), torch.linspace(0.5, 1.5, 12)
+    y = torch.zeros(12, 2)
+    weight = torch.linspace(0.5, 1.5, 12)
     e = outputs.detach().abs().numpy()
     by_hand = np.where(e <= HUBER_DELTA, e**2, 2 * HUBER_DELTA * e - HUBER_DELTA**2)
     for share in (None, weight):
@@ -234,9 +240,9 @@ def test_hubers_loss_is_quadratic_and_then_linear_with_that_gradient():
         factor = 1.0 if share is None else share.numpy()[:, None]
         assert loss.item() == pytest.approx((by_hand * factor).mean(), rel=1e-6)
         (expected,) = torch.autograd.grad(loss, outputs)
-        found = outputs.detach().numpy().copy()
-        assert ROBUST.gradient(found, y, share) == pytest.approx(loss.item(), rel=1e-6)
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-7)
+        gradient = outputs.detach().numpy().copy()
+        assert ROBUST.gradient(gradient, y, share) == pytest.approx(loss.item(), rel=1e-6)
+        np.testing.assert_allclose(gradient, expected.numpy(), atol=1e-7)
 
 
 def test_hubers_loss_leaves_far_targets_behind():
@@ -269,11 +275,11 @@ def test_weights_stay_if_the_head_is_not_fresh():
     net = build_classifier(config.model, M, 2, seed=0)
     data = Examples.from_arrays(X.astype(np.float32), TARGETS)
     net.data_map.fit(data.x)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    kept = start_at_linear(net, data, config.train, fresh=False)
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    np.testing.assert_array_equal(kept.c, start_at_linear(net, data, config.train).c)
-    assert not torch.equal(net.final.weight, before["final.weight"])
+    initial_state = {name: value.clone() for name, value in net.state_dict().items()}
+    solution = start_at_linear(net, data, config.train, fresh=False)
+    assert all(torch.equal(value, initial_state[name]) for name, value in net.state_dict().items())
+    np.testing.assert_array_equal(solution.c, start_at_linear(net, data, config.train).c)
+    assert not torch.equal(net.final.weight, initial_state["final.weight"])
     fixed = TrainConfig(ridge=True, ridge_c=0.5)
     assert start_at_linear(net, data, fixed, fresh=False).c == 0.5
 
@@ -314,7 +320,7 @@ def test_latent_angles_at_the_start_have_the_size_of_the_task(name, setting, siz
 def test_few_uneven_labels_have_a_weaker_ridge(counts, c):
     y = np.repeat(np.arange(len(counts)), counts)
     x = np.random.default_rng(2).normal(size=(len(y), 4)) + y[:, None]
-    found = linear_solution(CLASSIFICATION, x, y, None, None)
-    given = linear_solution(CLASSIFICATION, x, y, None, c)
-    assert found.c == c
-    np.testing.assert_array_equal(found.weights, given.weights)
+    automatic = linear_solution(CLASSIFICATION, x, y, None, None)
+    explicit = linear_solution(CLASSIFICATION, x, y, None, c)
+    assert automatic.c == c
+    np.testing.assert_array_equal(automatic.weights, explicit.weights)

@@ -12,12 +12,15 @@ from stopped_runs import same_bits
 from qllmft.training import Checkpoint, EpochMetrics, Selection, fit, loop
 from qllmft.training.evaluation import evaluate
 
-TRAIN, VALIDATION, SEED = examples(21), examples(9, seed=1), 5
+TRAIN = examples(21)
+VALIDATION = examples(9, seed=1)
+SEED = 5
 EPOCHS = SETTINGS.epochs
-AT_ONCE, NEVER = -1.0, 1e9
+AT_ONCE = -1.0
+NEVER = 1e9
 
 
-def trained(
+def fit_until(
     structure: str,
     path: Path | None = None,
     *,
@@ -26,7 +29,8 @@ def trained(
     config=SETTINGS,
 ) -> tuple[Selection, dict[str, torch.Tensor], list[EpochMetrics]]:
     """A fit that Ctrl-C stops after epoch ``stop_at``, before that epoch is saved; and its metrics without seconds."""
-    head, metrics = model(structure, seed), []
+    head = model(structure, seed)
+    metrics = []
 
     def on_epoch(line: EpochMetrics) -> None:
         metrics.append(replace(line, seconds=0.0))
@@ -60,9 +64,9 @@ class Whole(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def whole(structure, tmp_path_factory) -> Whole:
+def full_fit(structure, tmp_path_factory) -> Whole:
     path = tmp_path_factory.mktemp("whole") / "state.safetensors"
-    return Whole(*trained(structure, path), path.read_bytes())
+    return Whole(*fit_until(structure, path), path.read_bytes())
 
 
 @pytest.fixture
@@ -77,33 +81,36 @@ def every_epoch(monkeypatch) -> None:
 
 @pytest.mark.usefixtures("every_epoch")
 @pytest.mark.parametrize("done", range(EPOCHS))
-def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, whole, file, done):
-    stopped, _, before = trained(structure, file, stop_at=done + 1)
+def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, full_fit, file, done):
+    stopped, _, metrics_at_stop = fit_until(structure, file, stop_at=done + 1)
     assert stopped.epochs_done == done + 1
     assert Checkpoint(file).epochs_done() == done
     # other initial weights: all that counts is in the file
-    selection, weights, after = trained(structure, file, seed=99 if done else 0)
-    assert [m.epoch for m in after] == list(range(done + 1, EPOCHS + 1))
-    assert (selection, [*before[:done], *after]) == (whole.selection, whole.metrics)
-    assert same_bits(weights, whole.weights)
-    assert file.read_bytes() == whole.checkpoint  # Adam's moments too
+    selection, weights, metrics_after_resume = fit_until(structure, file, seed=99 if done else 0)
+    assert [m.epoch for m in metrics_after_resume] == list(range(done + 1, EPOCHS + 1))
+    assert (selection, [*metrics_at_stop[:done], *metrics_after_resume]) == (
+        full_fit.selection,
+        full_fit.metrics,
+    )
+    assert same_bits(weights, full_fit.weights)
+    assert file.read_bytes() == full_fit.checkpoint  # Adam's moments too
 
 
 @pytest.mark.usefixtures("every_epoch")
-def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, whole, file):
+def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, full_fit, file):
     for epoch in (1, 3, 4, 4, 6):
-        assert not trained(structure, file, stop_at=epoch)[0].finished
-    selection, weights, _ = trained(structure, file)
-    assert selection == whole.selection
-    assert same_bits(weights, whole.weights)
+        assert not fit_until(structure, file, stop_at=epoch)[0].finished
+    selection, weights, _ = fit_until(structure, file)
+    assert selection == full_fit.selection
+    assert same_bits(weights, full_fit.weights)
 
 
 @pytest.mark.parametrize("stop_at", range(1, EPOCHS + 1))
 @pytest.mark.parametrize("select", ["accuracy", "last"])
-def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, whole, stop_at, select):
+def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, full_fit, stop_at, select):
     config = SETTINGS.model_copy(update={"select": select})
-    selection, weights, metrics = trained(structure, stop_at=stop_at, config=config)
-    assert metrics == whole.metrics[:stop_at]
+    selection, weights, metrics = fit_until(structure, stop_at=stop_at, config=config)
+    assert metrics == full_fit.metrics[:stop_at]
     best = (
         metrics[-1]
         if select == "last"
@@ -126,18 +133,19 @@ def test_ctrl_c_before_the_first_epoch_leaves_the_initial_weights(structure, fil
     assert not file.exists()
 
 
-def test_a_finished_training_is_not_trained_again(structure, whole, file):
+def test_a_finished_training_is_not_trained_again(structure, full_fit, file):
     file.parent.mkdir()
-    file.write_bytes(whole.checkpoint)
-    selection, weights, metrics = trained(structure, file, seed=4)
+    file.write_bytes(full_fit.checkpoint)
+    selection, weights, metrics = fit_until(structure, file, seed=4)
     assert metrics == []
-    assert selection == whole.selection
-    assert same_bits(weights, whole.weights)
-    assert file.read_bytes() == whole.checkpoint
+    assert selection == full_fit.selection
+    assert same_bits(weights, full_fit.weights)
+    assert file.read_bytes() == full_fit.checkpoint
 
 
 def test_the_checkpoint_is_written_every_five_seconds_and_at_the_end(file, monkeypatch):
-    now, saved = [100.0], []
+    now = [100.0]
+    saved = []
     monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(Checkpoint, "save", lambda self, state, *_: saved.append(state.epoch))
     config = SETTINGS.model_copy(update={"epochs": 11})

@@ -12,7 +12,11 @@ from qllmft.training.full_batch import LinearObjective
 from qllmft.training.ridge import RidgeLoss
 from qllmft_backends import create
 
-D, K, N, C, R = 6, 3, 40, 0.5, 2
+D = 6
+K = 3
+N = 40
+C = 0.5
+R = 2
 ODD = {"n_encoders": 2, "encoder_qubits": 3, "encoder_layers": 2, "pad": "bias", "odd": True}
 HEAD = {"n_qubits": 4, "reuploads": R}
 STRUCTURES = {
@@ -45,48 +49,54 @@ def measured_map(net) -> torch.Tensor:
 
 
 def penalty(net, k: int) -> torch.Tensor:
-    rows, weight = measured_map(net), net.final.weight
+    rows = measured_map(net)
+    weight = net.final.weight
     r = {2: 2 / C, 3: 1 / C}[k] / (2 * N)
     if net.head is None:
         return r * ((weight @ rows) ** 2).sum()
     if not net.skip:
         return r * R**2 * (weight**2).sum() * (rows**2).sum()
-    latent, of_head = weight[:, :4], weight[:, 4:]
+    latent = weight[:, :4]
+    of_head = weight[:, 4:]
     return r * (R**2 * (of_head**2).sum() * (rows**2).sum() + ((latent @ rows) ** 2).sum())
 
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_loss_and_gradients_are_those_of_simulated_texts_and_a_measured_map(structure, k):
-    net, data = model(k, **structure), examples(k)
+    net = model(k, **structure)
+    data = examples(k)
     if net.data_map is not None:
         net.data_map.fit(data.x)
     x = data.x.double().requires_grad_()
     parameters = [x, *net.parameters()]
-    found = RidgeLoss(net, CLASSIFICATION, C, N)(x, data.y)
+    loss = RidgeLoss(net, CLASSIFICATION, C, N)(x, data.y)
     plain = CLASSIFICATION.loss(net(x), data.y)
     expected = plain + penalty(net, k)
     assert (expected - plain).item() > 1e-3
-    assert found.item() == pytest.approx(expected.item(), abs=1e-12)
-    for one, other in zip(
-        torch.autograd.grad(found, parameters),
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    for gradient, expected_gradient in zip(
+        torch.autograd.grad(loss, parameters),
         torch.autograd.grad(expected, parameters),
         strict=True,
     ):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+        torch.testing.assert_close(gradient, expected_gradient, rtol=0, atol=1e-10)
 
 
 def test_weights_of_texts_are_those_of_the_loss_alone():
-    net, data = model(head="none"), examples()
+    net = model(head="none")
+    data = examples()
     weight = torch.linspace(0.5, 1.5, N, dtype=torch.float64)
-    found = RidgeLoss(net, CLASSIFICATION, C, N)(data.x.double(), data.y, weight)
+    loss = RidgeLoss(net, CLASSIFICATION, C, N)(data.x.double(), data.y, weight)
     plain = CLASSIFICATION.loss(net(data.x.double()), data.y, weight)
     expected = plain + penalty(net, K)
-    assert found.item() == pytest.approx(expected.item(), abs=1e-12)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
 
 
 def test_adam_on_all_texts_ends_near_the_minimum_of_l_bfgs():
-    data, starts, ends = examples(), {}, {}
+    data = examples()
+    starts = {}
+    ends = {}
     settings = {"ridge_c": C, "select": "last"}
     ways = {
         "lbfgs": TrainConfig(optimizer="lbfgs", epochs=200, **settings),

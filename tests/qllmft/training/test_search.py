@@ -87,22 +87,22 @@ def test_each_label_has_its_share_of_texts_in_every_fold():
 def test_rows_are_held_out_once(task, y, sizes):
     parts = split_rows(task, y)
     assert len(parts) == sizes
-    for fitted, held in parts:
-        assert sorted([*fitted, *held]) == list(range(len(y)))
+    for fitted, held_rows in parts:
+        assert sorted([*fitted, *held_rows]) == list(range(len(y)))
     if sizes > 1:
-        assert sorted(np.concatenate([held for _, held in parts])) == list(range(len(y)))
+        assert sorted(np.concatenate([held_rows for _, held_rows in parts])) == list(range(len(y)))
 
 
 # --- the search
 
 
 @pytest.mark.parametrize(
-    ("best", "chosen"), [(0.0001, 0.001), (0.02, 0.03), (1.0, 1.0), (30.0, 30.0), (1e6, 1000.0)]
+    ("best", "best_value"), [(0.0001, 0.001), (0.02, 0.03), (1.0, 1.0), (30.0, 30.0), (1e6, 1000.0)]
 )
-def test_a_grid_whose_end_is_chosen_goes_on(best, chosen):
+def test_a_grid_whose_end_is_chosen_goes_on(best, best_value):
     grid = [{"C": c, "kernel": "rbf"} for c in (0.1, 0.3, 1.0, 3.0, 10.0)]
     trials = search_settings(grid, lambda s: Judgement(-abs(np.log(s["C"] / best))), "C")
-    assert best_trial(trials).settings == {"C": pytest.approx(chosen), "kernel": "rbf"}
+    assert best_trial(trials).settings == {"C": pytest.approx(best_value), "kernel": "rbf"}
     strengths = [trial.settings["C"] for trial in trials]
     assert strengths == sorted(strengths), "the most regularised is the first of equals"
 
@@ -129,13 +129,15 @@ def uneven_texts(n: int, seed: int) -> Examples:
     outcome="the score that judges chooses, class weights are searched, and a grid goes on",
 )
 def test_what_judges_chooses_the_settings_of_uneven_labels():
-    train, test = uneven_texts(300, 0), uneven_texts(2000, 1)
+    train = uneven_texts(300, 0)
+    test = uneven_texts(2000, 1)
     config = small_run("classification")
     (searched,) = [
         head for head in make_baselines(config, 100, 8, 2) if head.name == "logistic regression"
     ]
     searched.fit(train, train)
-    x, y = train.x.numpy(), train.y.numpy()
+    x = train.x.numpy()
+    y = train.y.numpy()
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = {}
     for weight in (None, "balanced"):
@@ -173,12 +175,12 @@ def test_validation_texts_choose_by_the_score_that_judges():
 
     x = np.arange(20, dtype=np.float32)[:, None]
     y = np.repeat([0, 1, 0, 1], [13, 3, 3, 1])
-    chosen = GridBaseline("above", Above, [{"at": 19.0}, {"at": 12.5}], lambda _: 1)
-    chosen.fit(Examples.from_arrays(x, y), Examples.from_arrays(x, y))
-    assert chosen.settings == {"at": 12.5}
+    baseline = GridBaseline("above", Above, [{"at": 19.0}, {"at": 12.5}], lambda _: 1)
+    baseline.fit(Examples.from_arrays(x, y), Examples.from_arrays(x, y))
+    assert baseline.settings == {"at": 12.5}
     even = np.repeat([0, 1], 10)
-    chosen.fit(Examples.from_arrays(x, even), Examples.from_arrays(x, y))
-    assert chosen.settings == {"at": 12.5}, "the measure follows from the training labels"
+    baseline.fit(Examples.from_arrays(x, even), Examples.from_arrays(x, y))
+    assert baseline.settings == {"at": 12.5}, "the measure follows from the training labels"
 
 
 # --- the head and its control
@@ -191,15 +193,16 @@ def test_validation_texts_choose_by_the_score_that_judges():
     outcome="C of the head and of its start is searched in the same folds as its baseline's",
 )
 def test_the_strength_of_the_head_is_searched_as_its_baselines_is():
-    train, test = linear_texts(6, 420, 3, size=12.0), linear_texts(6, 1500, 3, size=12.0)
+    train = linear_texts(6, 420, 3, size=12.0)
+    test = linear_texts(6, 1500, 3, size=12.0)
     test = Examples(test.x[420:], test.y[420:])
     searched = logistic_regression("small").apply_search(small_run("classification"))
     searched.fit(train, train)
     assert searched.settings["C"] > 3.0, "the data need a weak ridge"
     accuracy = {}
     for ridge_c in ("folds", "auto"):
-        chosen = small_run("classification", **{"train.epochs": 8, "train.ridge_c": ridge_c})
-        head = fit_head(chosen, train, train, 6)
+        config = small_run("classification", **{"train.epochs": 8, "train.ridge_c": ridge_c})
+        head = fit_head(config, train, train, 6)
         accuracy[ridge_c] = float((head.predict(test.x.numpy()) == test.y.numpy()).mean())
         if ridge_c == "folds":
             assert 1 / 4 < head.settings["C"] / searched.settings["C"] < 4
@@ -225,7 +228,8 @@ def rare_labels(n: int, seed: int) -> Examples:
 )
 def test_thresholds_of_every_row_are_chosen_in_the_same_folds(monkeypatch):
     monkeypatch.setattr("qllmft.training.head.MAX_EPOCHS", 5)  # of the perceptron
-    train, test = rare_labels(500, 1), rare_labels(4000, 2)
+    train = rare_labels(500, 1)
+    test = rare_labels(4000, 2)
     config = small_run("multilabel", **{"train.lr": 1e-2})
     head = fit_head(config, train, train.take(np.arange(100)), 4)
     control = fit_without_circuit(head, train, train.take(np.arange(100)))
@@ -234,7 +238,8 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds(monkeypatch):
     for baseline in make_baselines(config, head.n_parameters, 12, 4):
         baseline.fit(train, train.take(np.arange(100)))
         rows[baseline.name.partition(",")[0]] = (baseline, test.x)
-    y, f1 = test.y.numpy(), {}
+    y = test.y.numpy()
+    f1 = {}
     for name, (row, x) in rows.items():
         assert len(row.settings["thresholds"]) == 4, name
         f1[name] = f1_score(y, row.predict(x.numpy()) >= 0, average="macro", zero_division=0)
@@ -242,8 +247,8 @@ def test_thresholds_of_every_row_are_chosen_in_the_same_folds(monkeypatch):
     assert f1["head"] > f1_score(y, half, average="macro", zero_division=0) + 0.01
     assert f1["head"] > f1["logistic regression"] - 0.02
     assert abs(f1["head"] - f1["control"]) < 0.02
-    each = f1_score(y, head.predict(test.x.numpy()) >= 0, average=None)
-    assert each.min() > 0.1, "no label is without answers"
+    scores = f1_score(y, head.predict(test.x.numpy()) >= 0, average=None)
+    assert scores.min() > 0.1, "no label is without answers"
 
 
 def test_no_latent_angle_at_the_start_is_beyond_the_monotone_part_of_a_sine():
@@ -267,9 +272,9 @@ def test_the_head_is_no_winner_where_a_linear_model_draws_the_labels():
     """Of twenty sets one may have the head above every baseline, each at level 5 % after Holm's correction."""
     wins = 0
     for seed in range(20):
-        drawn = linear_texts(2, 500, 100 + seed, size=5.0, d=6)
+        texts = linear_texts(2, 500, 100 + seed, size=5.0, d=6)
         train, validation, test = (
-            drawn.take(rows) for rows in np.split(np.arange(500), [120, 160])
+            texts.take(rows) for rows in np.split(np.arange(500), [120, 160])
         )
         config = small_run("classification", seed, **{"model.encoder_qubits": 3, "train.epochs": 3})
         rows = [fit_head(config, train, validation, 2)]

@@ -28,28 +28,32 @@ def run(
     """A fit whose validation gives the script's values; the weights after every epoch."""
     answers = iter(script)
     monkeypatch.setattr(loop, "evaluate", lambda *_: next(answers))
-    model, after, metrics = Recorder(), [], []
+    model = Recorder()
+    epoch_weights = []
+    metrics = []
 
     def on_epoch(line: EpochMetrics) -> None:
         metrics.append(line)
-        after.append({k: v.clone() for k, v in model.state_dict().items()})
+        epoch_weights.append({k: v.clone() for k, v in model.state_dict().items()})
 
     config = TrainConfig(epochs=len(script), **settings)
     return (
         fit(model, examples(12), examples(4), config, 0, on_epoch=on_epoch),
         model,
-        after,
+        epoch_weights,
         metrics,
     )
 
 
 @pytest.mark.parametrize(("script", "winner"), SCRIPTS)
 def test_the_model_holds_the_weights_of_the_selected_epoch(script, winner, monkeypatch):
-    selection, model, after, metrics = run(script, monkeypatch)
+    selection, model, epoch_weights, metrics = run(script, monkeypatch)
     assert selection == Selection(winner, script[winner - 1][1], len(script), finished=True)
-    assert same_bits(model.state_dict(), after[winner - 1])
+    assert same_bits(model.state_dict(), epoch_weights[winner - 1])
     assert not any(
-        same_bits(after[i], after[winner - 1]) for i in range(len(after)) if i != winner - 1
+        same_bits(epoch_weights[i], epoch_weights[winner - 1])
+        for i in range(len(epoch_weights))
+        if i != winner - 1
     )
     assert [m.epoch for m in metrics] == list(range(1, len(script) + 1))
     assert [m.score for m in metrics] == [accuracy for _, accuracy in script]
@@ -58,14 +62,15 @@ def test_the_model_holds_the_weights_of_the_selected_epoch(script, winner, monke
 
 @pytest.mark.parametrize(("script", "winner"), SCRIPTS)
 def test_or_the_last_epoch_wins_whatever_validation_says(script, winner, monkeypatch):
-    selection, model, after, _ = run(script, monkeypatch, select="last")
+    selection, model, epoch_weights, _ = run(script, monkeypatch, select="last")
     assert selection == Selection(len(script), script[-1][1], len(script), finished=True)
-    assert same_bits(model.state_dict(), after[-1])
+    assert same_bits(model.state_dict(), epoch_weights[-1])
 
 
 def test_no_validation_label_reaches_the_weights():
     """With the last epoch kept, other validation labels change the metrics and not one bit of the model."""
-    train, validation = examples(20), examples(10, seed=1)
+    train = examples(20)
+    validation = examples(10, seed=1)
     config = TrainConfig(epochs=3, select="last", lr=0.1)
     results = []
     for labels in (validation.y, 1 - validation.y):

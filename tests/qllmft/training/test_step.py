@@ -24,7 +24,7 @@ STRUCTURES = {
 FOUR = {"n_qubits": 4, "encoder_layers": 2}
 
 
-def model_of(backend=None, **changes):
+def small_model(backend=None, **changes):
     return build_classifier(ModelConfig(**{**FOUR, **changes}), D, 2, seed=3, backend=backend)
 
 
@@ -41,8 +41,8 @@ def by_autograd(model, x, y) -> tuple[float, dict[str, np.ndarray]]:
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
 def test_loss_and_gradient_are_autograds(structure):
     x, y = batch()
-    expected_loss, expected = by_autograd(model_of(**structure), x, y)
-    model = model_of(**structure)
+    expected_loss, expected = by_autograd(small_model(**structure), x, y)
+    model = small_model(**structure)
     with open_step(model) as step:
         assert isinstance(step, DirectStep)
         loss = step.gradient(step.inputs(x), y)
@@ -62,7 +62,7 @@ def test_loss_and_gradient_are_autograds(structure):
 )
 def test_noise_is_drawn_as_by_autograd(options):
     x, y = batch()
-    models = [model_of(create("adjoint", options | {"trajectories": 3})) for _ in range(2)]
+    models = [small_model(create("adjoint", options | {"trajectories": 3})) for _ in range(2)]
     for model in models:
         reseed(model, 17)
     expected_loss, expected = by_autograd(models[0], x, y)
@@ -76,11 +76,11 @@ def test_noise_is_drawn_as_by_autograd(options):
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_adam_moves_as_torchs_own_step_does(weight_decay):
     x, y = batch()
-    models = [model_of(), model_of()]
-    with open_step(models[0]) as step, open_step(models[1]) as other:
+    models = [small_model(), small_model()]
+    with open_step(models[0]) as step, open_step(models[1]) as torch_step:
         optimizers = [
             torch.optim.Adam(s.parameters(), lr=0.01, weight_decay=weight_decay, fused=True)
-            for s in (step, other)
+            for s in (step, torch_step)
         ]
         start = step.parameters()[0].detach().clone()
         for epoch in range(30):
@@ -88,9 +88,10 @@ def test_adam_moves_as_torchs_own_step_does(weight_decay):
                 optimizer.param_groups[0]["lr"] = 0.01 / (1 + epoch % 3)
             step.gradient(step.inputs(x), y)
             step.move(optimizers[0])
-            other.gradient(other.inputs(x), y)
+            torch_step.gradient(torch_step.inputs(x), y)
             optimizers[1].step()
-        moved, expected = step.parameters()[0].detach(), other.parameters()[0].detach()
+        moved = step.parameters()[0].detach()
+        expected = torch_step.parameters()[0].detach()
         assert float((moved - start).abs().max()) > 0.1
         np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-5)
         states = [optimizer.state_dict()["state"][0] for optimizer in optimizers]
@@ -100,28 +101,28 @@ def test_adam_moves_as_torchs_own_step_does(weight_decay):
 
 
 def test_parameters_share_one_vector_only_inside():
-    model = model_of()
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    model = small_model()
+    initial_weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     with open_step(model) as step:
         (vector,) = step.parameters()
         with torch.no_grad():
             vector += 1
         for name, p in model.named_parameters():
-            assert torch.equal(p, before[name] + 1), name
+            assert torch.equal(p, initial_weights[name] + 1), name
     with torch.no_grad():
         vector += 1
     for name, p in model.named_parameters():
-        assert torch.equal(p, before[name] + 1), name
+        assert torch.equal(p, initial_weights[name] + 1), name
 
 
 def test_what_it_does_not_cover_goes_by_autograd():
-    frozen = model_of()
+    frozen = small_model()
     frozen.final.weight.requires_grad_(False)
     models = {
         "classical head": build_classifier(ModelConfig(encoder="none", head="mlp"), D, 2),
-        "classical encoder": model_of(encoder="mlp"),
-        "float64": model_of(create("adjoint", {"dtype": "float64"})),
-        "another backend": model_of(create("aer_statevector")),
+        "classical encoder": small_model(encoder="mlp"),
+        "float64": small_model(create("adjoint", {"dtype": "float64"})),
+        "another backend": small_model(create("aer_statevector")),
         "a frozen layer": frozen,
         "a layer alone": torch.nn.Linear(3, 2),
     }

@@ -50,7 +50,7 @@ def test_a_trained_head_is_a_fit_and_an_argmax(tmp_path):
     assert Checkpoint(file).epochs_done() == 3
 
 
-def parameters_of(hidden: int, d: int, k: int) -> int:
+def count_parameters(hidden: int, d: int, k: int) -> int:
     return hidden * (d + 1) + k * (hidden + 1) if hidden else k * (d + 1)
 
 
@@ -60,12 +60,12 @@ def parameters_of(hidden: int, d: int, k: int) -> int:
 def test_no_perceptron_is_nearer_in_size(target, d, k):
     """Against every hidden size there is; below 4 hidden units a linear head of low rank stands in its place."""
     baseline = mlp.make(RunConfig(train=CONFIG), target, d, k)
-    sizes = [parameters_of(hidden, d, k) for hidden in range(target // d + 3)]
+    sizes = [count_parameters(hidden, d, k) for hidden in range(target // d + 3)]
     nearest = min(range(len(sizes)), key=lambda hidden: (abs(sizes[hidden] - target), hidden))
     if nearest in (1, 2, 3):
         ranks = [rank * (d + k) + k for rank in range(1, k)]
         assert baseline.n_parameters == next(
-            (size for size in ranks if size >= target), parameters_of(0, d, k)
+            (size for size in ranks if size >= target), count_parameters(0, d, k)
         )
     else:
         assert baseline.n_parameters == sizes[nearest]
@@ -130,21 +130,21 @@ def test_its_weights_and_its_training_follow_the_seed():
         return torch.cat([p.detach().flatten().clone() for p in baseline.model.parameters()])
 
     as_head = BaselinesConfig(training="head")
-    first, second, other = (
+    first, second, other_seed = (
         mlp.make(RunConfig(train=CONFIG, seed=seed, baselines=as_head), 40, 6, 2)
         for seed in (1, 1, 2)
     )
     assert torch.equal(weights(first), weights(second))
-    assert not torch.equal(weights(first), weights(other))
+    assert not torch.equal(weights(first), weights(other_seed))
     # the same start, another order of the examples
-    other.model.load_state_dict(first.model.state_dict())
-    for baseline in (first, second, other):
+    other_seed.model.load_state_dict(first.model.state_dict())
+    for baseline in (first, second, other_seed):
         baseline.fit(examples(), examples(12, 1))
     assert torch.equal(weights(first), weights(second))
-    assert not torch.equal(weights(first), weights(other))
+    assert not torch.equal(weights(first), weights(other_seed))
 
 
-def trained(**structure) -> TorchHead:
+def small_head(**structure) -> TorchHead:
     model = build_classifier(
         ModelConfig(encoder_layers=2, reuploads=2, **{"n_qubits": 3} | structure), 6, 2
     )
@@ -154,7 +154,8 @@ def trained(**structure) -> TorchHead:
 
 
 def test_the_load_is_the_share_of_labels_that_a_machine_of_noise_changes():
-    head, texts = trained(), examples(60, 2)
+    head = small_head()
+    texts = examples(60, 2)
     machine = create("adjoint", {"noise": "explicit", "one_qubit_rate": 1, "two_qubit_rate": 1})
     noisy = build_classifier(
         ModelConfig(n_qubits=3, encoder_layers=2, reuploads=2), 6, 2, backend=machine
@@ -168,7 +169,8 @@ def test_the_load_is_the_share_of_labels_that_a_machine_of_noise_changes():
 
 
 def test_a_circuit_beside_a_skip_can_have_no_load():
-    head, texts = trained(n_qubits=4, readout="latent"), examples(60, 2)
+    head = small_head(n_qubits=4, readout="latent")
+    texts = examples(60, 2)
     with torch.no_grad():
         head.model.final.weight[:, 4:] = 0
     assert head.circuit_dependence(texts) == 0
@@ -176,8 +178,9 @@ def test_a_circuit_beside_a_skip_can_have_no_load():
 
 
 def test_a_model_without_a_circuit_has_no_load_and_encoders_alone_have_one():
-    assert trained(encoder="none", head="mlp").circuit_dependence(examples()) is None
-    head, texts = trained(head="none", n_qubits=4, encoder_qubits=4), examples()
+    assert small_head(encoder="none", head="mlp").circuit_dependence(examples()) is None
+    head = small_head(head="none", n_qubits=4, encoder_qubits=4)
+    texts = examples()
     constant = int(head.model.final.bias.argmax())
     assert head.circuit_dependence(texts) == (head.predict(texts.x.numpy()) != constant).mean()
 
@@ -187,7 +190,7 @@ def test_the_circuit_dependence_of_several_labels_and_of_targets():
     texts = examples(60, 2)
     flags = np.stack([texts.y.numpy(), 1 - texts.y.numpy()], axis=1)
     several = Examples.from_arrays(texts.x.numpy(), flags.astype(np.int64))
-    head = trained(n_qubits=4)
+    head = small_head(n_qubits=4)
     head.fit(several, several)
     leads = head.predict(several.x.numpy())
     without = 1 / (1 + np.exp(-head.model.final.bias.detach().numpy())) >= 0.5
@@ -245,24 +248,27 @@ def test_a_trained_baseline_comes_level_with_the_optimum_of_its_class(
 def test_thresholds_are_chosen_on_answers_of_models_that_did_not_learn_the_texts():
     train, validation = (unit_vectors(n, "multilabel", seed) for n, seed in ((120, 1), (40, 2)))
 
-    def untrained() -> torch.nn.Module:
+    def linear_network() -> torch.nn.Module:
         return build_classifier(ModelConfig(encoder="none", head="mlp", hidden_dim=0), 48, 3)
 
     config = TrainConfig(epochs=8, batch_size=8, lr=0.3, thresholds="auto")
-    head = TorchHead("a name", untrained(), config, 7)
+    head = TorchHead("a name", linear_network(), config, 7)
     head.fit(train, validation)
     last = config.model_copy(update={"epochs": head.selection.epoch, "select": "last"})
     assert last.epochs < config.epochs
-    parts, probabilities = split_examples(train), []
+    parts = split_examples(train)
+    probabilities = []
     for part in parts:
-        by_hand = untrained()
+        by_hand = linear_network()
         fit(by_hand, part.train, part.held_out, last, 7)
         probabilities.append(MULTILABEL.probabilities(compute_logits(by_hand, part.held_out.x)))
     labels = [part.held_out.y.numpy() for part in parts]
     expected = best_thresholds(np.concatenate(probabilities), np.concatenate(labels), 0.5)
     np.testing.assert_array_equal(head.thresholds, expected)
-    given = MULTILABEL.probabilities(compute_logits(head.model, validation.x))
-    np.testing.assert_allclose(head.predict(validation.x.numpy()), given - expected, atol=1e-9)
+    without_thresholds = MULTILABEL.probabilities(compute_logits(head.model, validation.x))
+    np.testing.assert_allclose(
+        head.predict(validation.x.numpy()), without_thresholds - expected, atol=1e-9
+    )
 
 
 def test_folds_choose_the_epochs_of_a_baseline_that_converges():

@@ -20,18 +20,19 @@ def texts(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory, tiny_body, undrawn_figures):
+def observed_outcome(tmp_path_factory, tiny_body, undrawn_figures):
     """(folder, record, page) of the tiny study, and who watched it being made."""
-    folder, watcher = tmp_path_factory.mktemp("study"), Watcher()
-    given = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
+    folder = tmp_path_factory.mktemp("study")
+    watcher = Watcher()
+    common_settings = settings(write_reviews(folder / "texts.tsv", 35), tiny_body)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qllmft.report.style.as_svg", undrawn_figures)
         patch.setattr("qllmft_studies.progress.REPORT_INTERVAL_S", 0.0)  # after every epoch
-        record = execute_study(STUDY, folder, given, COMMAND, Executor(watcher))
+        record = execute_study(STUDY, folder, common_settings, COMMAND, Executor(watcher))
         page = finish_study(folder, record)
     return (folder, record, page), watcher
 
 
 @pytest.fixture
-def finished(watched):
-    return watched[0]
+def tiny_outcome(observed_outcome):
+    return observed_outcome[0]

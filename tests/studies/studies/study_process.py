@@ -21,7 +21,10 @@ from qllmft_studies.study import execute_study
 
 class StandStill:
     def __init__(self, log, at=None, where=None):
-        self.log, self.at, self.where, self.here = log, at, where, ""
+        self.log = log
+        self.at = at
+        self.where = where
+        self.here = ""
 
     def stand(self):
         print("now", flush=True)  # noqa: T201 - a signal to the test

@@ -26,7 +26,7 @@ RESEARCHERS = ROOT / "docs" / "for-researchers.md"
 TRIED = json.loads((RECORDS / "accuracy" / "tried.json").read_text("utf-8"))
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
@@ -37,7 +37,8 @@ STUDIES = sorted(file.parent.name for file in RECORDS.glob("*/study.json"))
 def test_a_committed_page_is_made_by_its_command(tmp_path, cli, name):
     command = ["report", RECORDS / name, "--table"]
     cli(*command, tmp_path / "page.md")
-    page, results = (tmp_path / "page.md").read_text("utf-8"), ROOT / "docs" / "results"
+    page = (tmp_path / "page.md").read_text("utf-8")
+    results = ROOT / "docs" / "results"
     made_again = f"make it again: qllmft {' '.join(map(str, command))} docs/results/{name}.md"
     assert (results / f"{name}.md").read_text("utf-8") == page, made_again
     for figure in tmp_path.glob("figures/*"):
@@ -62,8 +63,8 @@ def test_the_table_in_latex_has_the_cells_of_the_page_and_no_bare_special_charac
     text = write_study_table(RECORDS / "table2", tmp_path / "table.tex").read_text("utf-8")
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
     rows = read_study(RECORDS / "table2").rows
-    assert [line.split(" & ")[0] for line in body] == [each.label for each in rows]
-    for line, interval in zip(body, (each.test_interval for each in rows), strict=True):
+    assert [line.split(" & ")[0] for line in body] == [row.label for row in rows]
+    for line, interval in zip(body, (row.test_interval for row in rows), strict=True):
         assert rf"{100 * interval.mean:.2f} $\pm$ {100 * interval.half_width:.2f}" in line
     assert not re.search(r"[±−○]|(?<!\\)[%#_]", text.split(r"\begin{table}")[1])
     assert tex(r"50 % of a_b & {c} \ d") == r"50 \% of a\_b \& \{c\} \textbackslash{} d"
@@ -81,8 +82,8 @@ def test_the_readme_has_the_numbers_of_the_records():
     table = [line.split(" | ") for line in lines if " ± " in line and " % | " in line]
     (default,) = [cells for cells in table if "`sines`" in cells[0]]
     table.remove(default)
-    kept = json.loads((RECORDS / "one-head-runs.json").read_text("utf-8"))["results"]
-    runs = [row for row in kept if (row["part"], row["body"]) == ("SST-2", "all-mpnet-base-v2")]
+    results = json.loads((RECORDS / "one-head-runs.json").read_text("utf-8"))["results"]
+    runs = [row for row in results if (row["part"], row["body"]) == ("SST-2", "all-mpnet-base-v2")]
     shares = {
         name: [row["right"][name] / row["texts"] for row in runs]
         for name in ("quantum head", "logistic regression (C = 1)")
@@ -90,10 +91,10 @@ def test_the_readme_has_the_numbers_of_the_records():
     mean = MeanInterval.from_values(shares["quantum head"])
     assert default[1] == f"{runs[0]['parameters']:,}"
     assert default[2] == f"{100 * mean.mean:.2f} ± {100 * mean.half_width:.2f} %"
-    found = PairedDifference.from_values(*shares.values())
-    low, high = sorted(-100 * end for end in found.interval)
-    said = f"{-100 * found.value:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
-    assert said in "\n".join(lines)
+    difference = PairedDifference.from_values(*shares.values())
+    low, high = sorted(-100 * end for end in difference.interval)
+    words = f"{-100 * difference.value:.2f} points below logistic regression on its own seeds [{low:.2f}, {high:.2f}]"
+    assert words in "\n".join(lines)
     for column, name in ((2, "paper-size"), (3, "paper-size-tuned")):
         means = {
             row.label: f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f} %"
@@ -103,32 +104,32 @@ def test_the_readme_has_the_numbers_of_the_records():
 
 
 def test_a_head_of_the_paper_has_one_number_on_all_pages_of_a_frozen_body():
-    found: dict[tuple[object, ...], set[str]] = {}
+    printed_means: dict[tuple[object, ...], set[str]] = {}
     for name in ("paper-size", "table2", "figure-8", "budget", "which-part"):
         record = read_study(RECORDS / name)
         assert record.body.model.startswith("all-mpnet-base-v2")
         for row in record.rows:
-            others = {k: v for k, v in flat(row.settings).items() if k != "model.encoder_qubits"}
-            if studies.printed_accuracy(row) is not None and not others:
+            further_settings = {
+                k: v for k, v in flat(row.settings).items() if k != "model.encoder_qubits"
+            }
+            if studies.printed_accuracy(row) is not None and not further_settings:
                 mean = (
                     f"{100 * row.test_interval.mean:.2f} ± {100 * row.test_interval.half_width:.2f}"
                 )
-                found.setdefault((row.preset, row.model), set()).add(mean)
-    assert len(found) >= 15
-    assert {key: means for key, means in found.items() if len(means) > 1} == {}
+                printed_means.setdefault((row.preset, row.model), set()).add(mean)
+    assert len(printed_means) >= 15
+    assert {key: means for key, means in printed_means.items() if len(means) > 1} == {}
 
 
-def rounded(mean: float, interval: tuple[float, float], digits: int = 2) -> tuple[str, str]:
+def format_mean(mean: float, interval: tuple[float, float], digits: int = 2) -> tuple[str, str]:
     """Return a mean without its sign and its interval, in points, as sentences have them."""
     low, high = (f"{100 * end:.{digits}f}".replace("-", "−") for end in interval)
     return f"{abs(100 * mean):.{digits}f}", f"[{low}, {high}]"
 
 
-ONE, TWO, NONE = (
-    "one encoder and head",
-    "two encoders of 14 qubits, wider head",
-    "one encoder, no head",
-)
+ONE = "one encoder and head"
+TWO = "two encoders of 14 qubits, wider head"
+NONE = "one encoder, no head"
 
 
 @pytest.mark.parametrize(
@@ -147,13 +148,14 @@ ONE, TWO, NONE = (
 def test_a_slope_in_a_sentence_names_its_window_and_is_that_of_the_record(
     page, words, series, first, last
 ):
-    notes, researchers = load_study("which-part").notes, RESEARCHERS.read_text("utf-8")
+    notes = load_study("which-part").notes
+    researchers = RESEARCHERS.read_text("utf-8")
     record = read_study(RECORDS / ("which-part" if last == 14 else "figure-8"))
     window = [line for line in trends(record) if (line.series, line.qubits[0]) == (series, first)]
     (line,) = [line for line in window if line.qubits[-1] == last]
-    mean, interval = rounded(line.slope, line.interval)
-    found = (notes if page == "which-part" else researchers).splitlines()
-    assert [each for each in found if words.format(mean) in each and interval in each]
+    mean, interval = format_mean(line.slope, line.interval)
+    lines = (notes if page == "which-part" else researchers).splitlines()
+    assert [line for line in lines if words.format(mean) in line and interval in line]
 
 
 def test_the_papers_slopes_in_sentences_are_over_every_printed_width():
@@ -169,13 +171,13 @@ def test_the_papers_slopes_in_sentences_are_over_every_printed_width():
 def test_the_gain_without_the_head_in_sentences_is_that_of_the_record():
     steps = dict(studies.without_head(read_study(RECORDS / "budget")))
     notes = load_study("which-part").notes
-    for words, said in {
+    for words, sentence in {
         "letter with scale 1 − letter": "the scale alone adds {} points to the head {}",
         "no head − letter: head, scale and shots at once": "leaving the head out adds {} {}",
         "no head − letter with scale 1": "is {} points below the head with a scale of 1 {}",
     }.items():
-        assert said.format(*rounded(steps[words].value, steps[words].interval, 1)) in notes
-        assert (steps[words].value < 0) == ("below" in said)
+        assert sentence.format(*format_mean(steps[words].value, steps[words].interval, 1)) in notes
+        assert (steps[words].value < 0) == ("below" in sentence)
     assert (
         steps["letter with scale 1 − letter"].value
         >= steps["no head − letter: head, scale and shots at once"].value
@@ -208,14 +210,14 @@ def test_the_registered_study_s_sentences_are_those_of_the_record(pair, sign, wo
     record = read_study(RECORDS / "head-alone")
     rows = {row.label: np.array(row.test) for row in record.rows}
     seeds = sign * 100 * (rows[pair[0]] - rows[pair[1]])
-    (found,) = [c for c in compare(record) if (c.subject, c.baseline) == pair]
-    ends = sorted(sign * 100 * end for end in found.difference.interval)
-    shown = [
+    (comparison,) = [c for c in compare(record) if (c.subject, c.baseline) == pair]
+    ends = sorted(sign * 100 * end for end in comparison.difference.interval)
+    ends_in_words = [
         f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−") for value in (seeds.mean(), *ends)
     ]
     page = RESEARCHERS.read_text("utf-8")
-    assert words.format(shown[0], f"[{shown[1]}, {shown[2]}]") in page
-    assert (found.outcome == "open") == ("open" in words or "at scale π" in words)
+    assert words.format(ends_in_words[0], f"[{ends_in_words[1]}, {ends_in_words[2]}]") in page
+    assert (comparison.outcome == "open") == ("open" in words or "at scale π" in words)
 
 
 def test_low_rank_is_named_as_the_weak_baseline_that_it_is():
@@ -234,7 +236,8 @@ def test_low_rank_is_named_as_the_weak_baseline_that_it_is():
 @pytest.mark.parametrize("name", ["paper-size", "paper-size-tuned", "accuracy", "frozen-or-tuned"])
 def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_their_own(name):
     """A seed's drawn texts are independent, so that 8 of 512 leave a share of (1 - 512 / 9613)^8."""
-    record, predictions = read_study(RECORDS / name), StudyPredictions.from_folder(RECORDS / name)
+    record = read_study(RECORDS / name)
+    predictions = StudyPredictions.from_folder(RECORDS / name)
     page = (ROOT / "docs" / "results" / f"{name}.md").read_text("utf-8")
     assert "No test text was read" not in page
     share = 1 - (1 - 512 / 9613) ** len(record.choosing_seeds)
@@ -248,7 +251,7 @@ def test_the_page_has_the_texts_on_which_no_setting_was_chosen_in_a_column_of_th
             right = [int(a == b) for text, a, b in pairs if not predictions.choosing_mask[text]]
             scores.append(sum(right) / len(right))
         assert row.test_apart == pytest.approx(scores)
-        (line,) = [each for each in page.splitlines() if each.startswith(f"| {row.label} | ")][:1]
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| {row.label} | ")][:1]
         assert f"{100 * np.mean(scores):.2f} ± " in line
 
 
@@ -257,30 +260,30 @@ MAPS = [f"where-it-pays/{folder.name}" for folder in (RECORDS / "where-it-pays")
 
 @pytest.mark.parametrize("folder", ["accuracy", "frozen-or-tuned", *MAPS])
 def test_the_study_is_the_one_of_its_record(folder):
-    found = read_study(RECORDS / folder)
-    seeds = range(found.seeds[0], found.seeds[-1] + 1)
-    plan = load_study(found.study).model_copy(update={"seeds": seeds})
-    assert found.notes == plan.notes, (
+    record = read_study(RECORDS / folder)
+    seeds = range(record.seeds[0], record.seeds[-1] + 1)
+    plan = load_study(record.study).model_copy(update={"seeds": seeds})
+    assert record.notes == plan.notes, (
         "make the record again with the study's command. Finished runs are not done twice"
     )
-    assert "/" not in json.dumps([found.data.source, found.settings])
-    assert " /" not in found.command
-    assert [each.label for each in found.rows] == [each.label for each in plan.rows]
-    identities = [run.config.identity for run in study_runs(plan, found.settings)]
-    assert sorted(identities) == sorted({identity for each in found.rows for identity in each.runs})
+    assert "/" not in json.dumps([record.data.source, record.settings])
+    assert " /" not in record.command
+    assert [row.label for row in record.rows] == [row.label for row in plan.rows]
+    identities = [run.config.identity for run in study_runs(plan, record.settings)]
+    assert sorted(identities) == sorted({identity for row in record.rows for identity in row.runs})
 
 
 @pytest.mark.parametrize("name", ["regression", "multilabel"])
 def test_a_record_of_baselines_that_were_trained_as_the_head_names_its_runs(name):
-    found = read_study(RECORDS / name)
-    assert "--set baselines.training=head" in found.command
-    plan = load_study(found.study).model_copy(
-        update={"seeds": range(len(found.seeds)), "epochs": found.epochs}
+    record = read_study(RECORDS / name)
+    assert "--set baselines.training=head" in record.command
+    plan = load_study(record.study).model_copy(
+        update={"seeds": range(len(record.seeds)), "epochs": record.epochs}
     )
-    kept = {identity for row in found.rows for identity in row.runs}
-    assert {run.config.identity for run in study_runs(plan, found.settings)} == kept
-    settings = {**found.settings, "baselines.training": "converged"}
-    assert len({run.config.identity for run in study_runs(plan, settings)} - kept) == 3
+    identities = {identity for row in record.rows for identity in row.runs}
+    assert {run.config.identity for run in study_runs(plan, record.settings)} == identities
+    settings = {**record.settings, "baselines.training": "converged"}
+    assert len({run.config.identity for run in study_runs(plan, settings)} - identities) == 3
 
 
 def test_the_table_of_tried_settings_is_that_of_its_record():
@@ -292,8 +295,8 @@ def test_the_table_of_tried_settings_is_that_of_its_record():
     expected = []
     for tried in TRIED["sst2"]:
         parameters = "" if tried["parameters"] is None else tried["parameters"]
-        shown = f"{signed(tried['difference'])} ± {tried['standard_error']:.2f}"
-        expected.append(f"| {tried['head']} | {parameters} | {tried['fits']} | {shown} |")
+        difference = f"{format_signed(tried['difference'])} ± {tried['standard_error']:.2f}"
+        expected.append(f"| {tried['head']} | {parameters} | {tried['fits']} | {difference} |")
     assert [line for line in lines if not line.startswith("| head")] == expected
     assert len(expected) == 20
 
@@ -304,7 +307,8 @@ def test_the_registration_of_a_record_is_the_file_beside_it():
     assert "head-alone" in registered
     for name in registered:
         file = RECORDS / name / "registration.json"
-        record, plan = read_study(RECORDS / name), json.loads(file.read_text("utf-8"))
+        record = read_study(RECORDS / name)
+        plan = json.loads(file.read_text("utf-8"))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         assert (
             f"(docs/records/{name}/registration.json, SHA-256 {digest[:12]})" in record.registered

@@ -27,14 +27,14 @@ def claim(folder, file):
 def test_another_file_of_the_same_name_is_refused(plans, tmp_path):
     folder = tmp_path / "study"
     claim(folder, plans[0])
-    before = (folder / FILE).read_bytes()
+    content = (folder / FILE).read_bytes()
     with pytest.raises(
         UserError, match=r"is of the study .*a/mine\.toml, and got .*b/mine\.toml.*--out"
     ):
         claim(folder, plans[1])
     with pytest.raises(UserError, match=r"and got table2\. Give another folder with --out"):
         check_folder(folder, PlanFile.find("table2", "table2"))
-    assert (folder / FILE).read_bytes() == before
+    assert (folder / FILE).read_bytes() == content
 
 
 def test_a_changed_file_and_a_copy_of_it_continue(plans, tmp_path):

@@ -30,7 +30,7 @@ def result(name, validation, loss=(0.5,), parameters=(100,)):
     ],
 )  # fmt: skip
 def test_accuracy_then_loss_then_parameters_then_order(results, order):
-    assert [each.name for each in rank(results)] == order
+    assert [result.name for result in rank(results)] == order
     assert best(results).name == order[0]
 
 
@@ -48,10 +48,10 @@ def test_runs_are_grouped_by_settings(made_run, tmp_path):
     made_run("single-10q", 800, 60, folder="copy")
     folders = [RunFolder(file.parent) for file in sorted(tmp_path.rglob("result.json"))]
     runs = sorted(map(FinishedRun.read, folders), key=lambda run: run.config.train.lr)
-    first, other = collect(runs)
+    first, second = collect(runs)
     assert (first.seeds, [accuracy.right for accuracy in first.tested]) == ((0, 1), [800, 801])
-    assert (first.settings["train.lr"], other.settings["train.lr"]) == (2.5e-3, 5e-3)
-    assert best([first, other]) is other
+    assert (first.settings["train.lr"], second.settings["train.lr"]) == (2.5e-3, 5e-3)
+    assert best([first, second]) is second
     assert (first.test.mean, first.parameters) == (pytest.approx(0.8005), (353, 353))
     (svc,) = collect(runs, lambda run: {}, lambda run: run.record.model("SVC"))
     assert (svc.seeds, svc.parameters, svc.validation_loss) == ((0, 1), (300, 300), ())
@@ -63,10 +63,10 @@ def test_results_of_other_seeds_add(made_run, tmp_path):
     made_run("single-10q", 900, 61, seed=3, train__lr=5e-3)
     folders = [RunFolder(file.parent) for file in sorted(tmp_path.rglob("result.json"))]
     runs = sorted(map(FinishedRun.read, folders), key=lambda run: run.config.seed)
-    (first,), (second,), (third,), (other,) = (collect([run]) for run in runs)
-    whole = third + first + second
-    assert whole == first + (second + third) == collect(runs)[0]
-    assert [accuracy.right for accuracy in whole.tested] == [800, 801, 802]
-    for wrong in (first, other):
+    (first,), (second,), (third,), (other_settings,) = (collect([run]) for run in runs)
+    total = third + first + second
+    assert total == first + (second + third) == collect(runs)[0]
+    assert [accuracy.right for accuracy in total.tested] == [800, 801, 802]
+    for wrong in (first, other_settings):
         with pytest.raises(ValueError, match="other settings, or a seed in common"):
-            whole + wrong
+            total + wrong

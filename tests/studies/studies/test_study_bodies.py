@@ -50,41 +50,41 @@ def study(quantum=QUANTUM):
 
 
 def test_every_gain_is_the_paired_difference_of_its_rows():
-    found = {(gain.heads, gain.body): gain for gain in gains(study())}
-    assert len(found) == len(gains(study())) == 3 * 2 + 3
+    gains_by_heads = {(gain.heads, gain.body): gain for gain in gains(study())}
+    assert len(gains_by_heads) == len(gains(study())) == 3 * 2 + 3
     assert papers_margin() == pytest.approx(0.9270 - 0.8956)
     pairs = {(name, body): (of[body], of["frozen"]) for name, of in (("q frozen", QUANTUM), ("c frozen", CLASSICAL))
              for body in BODIES[1:]}  # fmt: skip
     pairs |= {
         ("q frozen minus c frozen", body): (QUANTUM[body], CLASSICAL[body]) for body in BODIES
     }
-    for key, (after, before) in pairs.items():
-        points = 100 * (np.array(after) - np.array(before))
+    for key, (of_second, of_first) in pairs.items():
+        points = 100 * (np.array(of_second) - np.array(of_first))
         half = stats.t.ppf(0.975, 2) * points.std(ddof=1) / np.sqrt(3)
         expected = np.array([points.mean(), points.mean() - half, points.mean() + half]) / 3.14
-        assert found[key].shares == pytest.approx(expected, abs=1e-12)
-        assert found[key].of_body == ("minus" not in key[0])
+        assert gains_by_heads[key].shares == pytest.approx(expected, abs=1e-12)
+        assert gains_by_heads[key].of_body == ("minus" not in key[0])
 
 
 def test_the_papers_heads_are_in_the_sentence_if_validation_prefers_another():
-    found = study()
+    record = study()
     low = tuple(value - 0.2 for value in QUANTUM["frozen"])
-    first = [each for each in found.rows if each.group == "frozen"]
+    first = [row for row in record.rows if row.group == "frozen"]
     multi = replace(
         first[0], label="Multi", preset="multi-10q", test=low, validation=(0.1, 0.1, 0.1)
     )
-    other = replace(multi, label="Other", preset="odd")
-    rows = (*found.rows, multi, other)
-    (gain,) = gains_of_the_papers_heads(replace(found, rows=rows))
+    odd_row = replace(multi, label="Other", preset="odd")
+    rows = (*record.rows, multi, odd_row)
+    (gain,) = gains_of_the_papers_heads(replace(record, rows=rows))
     differences = 100 * (np.array(low) - CLASSICAL["frozen"])
     assert (gain.heads, gain.body) == ("Multi minus c frozen", "frozen")
     np.testing.assert_allclose(100 * np.array(gain.seeds), differences)
     mean = f"{differences.mean():+.1f}".replace("-", "−")
-    facts = verdict(replace(found, rows=rows)).facts
+    facts = verdict(replace(record, rows=rows)).facts
     fact = facts["paper's head: Multi minus c frozen"]
     assert fact.startswith(f"{mean} [")
     assert fact.endswith("] points on the frozen")
-    assert not any(name.startswith("paper's head") for name in verdict(found).facts)
+    assert not any(name.startswith("paper's head") for name in verdict(record).facts)
 
 
 def test_the_sentence_and_the_page_follow_the_numbers(tmp_path):
@@ -136,17 +136,17 @@ def test_a_loss_by_the_kind_of_head_matters_by_its_size(frozen, headline):
 
 
 def test_heads_of_one_preset_are_told_apart_by_their_settings():
-    found = study()
+    record = study()
     wide = {"settings": {"model.n_qubits": 5, "train.lr": 0.1}, "validation": (0.0,) * 3}
     low = (0.5, 0.5, 0.5)
     rows = [
-        replace(each, label=f"wide {each.group}", test=low, **wide)
-        for each in found.rows
-        if each.side == "subject"
+        replace(row, label=f"wide {row.group}", test=low, **wide)
+        for row in record.rows
+        if row.side == "subject"
     ]
     found_gains = {
         (gain.heads, gain.body): gain.seeds
-        for gain in gains(replace(found, rows=(*found.rows, *rows)))
+        for gain in gains(replace(record, rows=(*record.rows, *rows)))
     }
     assert found_gains["wide frozen", "tuned"] == (0.0, 0.0, 0.0)
     expected = np.subtract(QUANTUM["tuned"], QUANTUM["frozen"])
@@ -159,7 +159,7 @@ TUNED = {"body.trainable": True, "train.lr": 0.01}
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("changes", "message"),
     [
         ([{**LOGISTIC, "label": "C2", "group": "b"}], None),
         (
@@ -175,12 +175,12 @@ TUNED = {"body.trainable": True, "train.lr": 0.01}
         ),
     ],
 )
-def test_gains_are_those_of_one_head_before_the_first_run(more, message):
+def test_gains_are_those_of_one_head_before_the_first_run(changes, message):
     rows = [
         {**ROW, "label": "Q", "group": "a"},
         {**LOGISTIC, "label": "C", "group": "a"},
         {**ROW, "label": "Q2", "group": "b", "settings": TUNED},
-        *more,
+        *changes,
     ]
     words = {"name": "n", "title": "t", "subject": "s", "baseline": "b", "bodies": ["a", "b"]}
     context = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
@@ -189,11 +189,11 @@ def test_gains_are_those_of_one_head_before_the_first_run(more, message):
 
 
 def test_a_record_without_the_same_baseline_on_the_second_body_is_refused(tmp_path):
-    found = study()
+    record = study()
     rows = tuple(
-        replace(each, model="SVR") if each.label == "S tuned" else each for each in found.rows
+        replace(row, model="SVR") if row.label == "S tuned" else row for row in record.rows
     )
-    write_record(tmp_path, replace(found, rows=rows), {})
+    write_record(tmp_path, replace(record, rows=rows), {})
     with pytest.raises(UserError, match="'frozen' has a baseline that 'tuned' lacks"):
         read_study(tmp_path)
 
@@ -217,9 +217,9 @@ def test_the_chosen_settings_are_the_best_that_were_tried():
     tried = json.loads((DOCS / "records" / "frozen-or-tuned" / "tried.json").read_text("utf-8"))[
         "tried"
     ]
-    best = max(tried, key=lambda each: each["right"])
+    best = max(tried, key=lambda trial: trial["right"])
     assert {name: best[name] for name in SUPERVISED_DEFAULTS} == SUPERVISED_DEFAULTS
     page = (DOCS / "decisions" / "0012-contrastive-step.md").read_text("utf-8").replace("**", "")
-    for each in tried:
-        cells = [each[name] for name in ("epochs", "batch_size", "lr", "temperature", "right")]
+    for trial in tried:
+        cells = [trial[name] for name in ("epochs", "batch_size", "lr", "temperature", "right")]
         assert f"| {' | '.join('' if cell is None else f'{cell:g}' for cell in cells)} |" in page

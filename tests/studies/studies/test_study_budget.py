@@ -24,16 +24,16 @@ from qllmft_studies.verdict import verdict
 BUDGET = STUDY.model_copy(update={"budget": 4})
 
 
-def given(texts, body):
-    found = settings(texts, body)
-    del found["train.lr"]  # it is what is tried
-    return found
+def settings_without_rate(texts, body):
+    common = settings(texts, body)
+    del common["train.lr"]  # it is what is tried
+    return common
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory, tiny_body):
+def tuned_study(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("tuned")
-    common = given(write_reviews(folder / "texts.tsv", 35), tiny_body)
+    common = settings_without_rate(write_reviews(folder / "texts.tsv", 35), tiny_body)
     record = execute_study(BUDGET, folder, common, COMMAND)
     finish_study(folder, record)
     return folder, record, common
@@ -54,44 +54,45 @@ def found_runs(folder):
         )
 
 
-def test_the_tested_run_of_a_seed_is_the_best_on_validation_of_four(tuned):
-    folder, record, _ = tuned
-    for row in (each for each in record.rows if each.epochs):
+def test_the_tested_run_of_a_seed_is_the_best_on_validation_of_four(tuned_study):
+    folder, record, _ = tuned_study
+    for row in (row for row in record.rows if row.epochs):
         for seed, identity in enumerate(row.runs):
-            chosen = tomllib.loads((folder / "runs" / identity / "config.toml").read_text())
+            chosen_config = tomllib.loads((folder / "runs" / identity / "config.toml").read_text())
             tried = [
                 (
-                    found["models"][0]["validation"]["value"],
+                    result["models"][0]["validation"]["value"],
                     -loss,
                     content["train"],
                     content["model"].get("batch_norm"),
                 )
-                for content, found, loss, _ in found_runs(folder)
+                for content, result, loss, _ in found_runs(folder)
                 if content["seed"] == seed
                 and content["baselines"]["names"] == []
-                and {**content["model"], "batch_norm": 0} == {**chosen["model"], "batch_norm": 0}
+                and {**content["model"], "batch_norm": 0}
+                == {**chosen_config["model"], "batch_norm": 0}
             ]
             assert len(tried) == row.tried == 4
-            best = max(tried, key=lambda each: each[:2])
-            assert best[2:] == (chosen["train"], chosen["model"].get("batch_norm"))
+            best = max(tried, key=lambda trial: trial[:2])
+            assert best[2:] == (chosen_config["train"], chosen_config["model"].get("batch_norm"))
             assert row.chosen[seed]["train.lr"] == best[2]["lr"]
             assert row.validation[seed] == best[0]
 
 
-def test_the_test_texts_are_read_for_the_chosen_runs_alone(tuned):
-    folder, record, _ = tuned
-    chosen = {identity for row in record.rows for identity in row.runs}
-    assert len(chosen) == 3 * 2
-    for _, found, _, run in found_runs(folder):
+def test_the_test_texts_are_read_for_the_chosen_runs_alone(tuned_study):
+    folder, record, _ = tuned_study
+    chosen_runs = {identity for row in record.rows for identity in row.runs}
+    assert len(chosen_runs) == 3 * 2
+    for _, result, _, run in found_runs(folder):
         is_tested = [name for name in ("result.json", "predictions.json") if (run / name).exists()]
-        assert len(is_tested) == (2 if run.name in chosen else 0)
-        assert all(("test" in model) == (run.name in chosen) for model in found["models"])
+        assert len(is_tested) == (2 if run.name in chosen_runs else 0)
+        assert all(("test" in model) == (run.name in chosen_runs) for model in result["models"])
     # the baselines' run is one of its own
     assert len(list((folder / "runs").iterdir())) == 3 * 2 * 4 + 2
 
 
-def test_the_table_says_how_many_settings_each_row_had(tuned):
-    folder, record, _ = tuned
+def test_the_table_says_how_many_settings_each_row_had(tuned_study):
+    folder, record, _ = tuned_study
     assert {row.label: row.tried for row in record.rows} == {
         **dict.fromkeys(("Single", "Short", "NN head", "Logistic regression"), 4),
         "SVC": 3,  # the small grid has no more
@@ -115,18 +116,19 @@ def test_the_verdict_says_among_how_many_settings_the_pair_was_chosen():
         ((4, 4), "4 and 4"),
         ((4, 3), "4 and 3"),
     ):
-        said = verdict(
+        outcome = verdict(
             made_up(
-                *(replace(each, tried=n) for each, n in zip(rows, tried, strict=True)), budget=4
+                *(replace(row_result, tried=n) for row_result, n in zip(rows, tried, strict=True)),
+                budget=4,
             )
         )
-        assert said.facts["settings tried"] == words
+        assert outcome.facts["settings tried"] == words
     assert "settings tried" not in verdict(made_up(*rows)).facts
 
 
 class Impatient:
-    def __init__(self, after):
-        self.left = after
+    def __init__(self, n_runs):
+        self.left = n_runs
 
     def __call__(self, event):
         self.left -= isinstance(event, RunEnded)
@@ -138,20 +140,23 @@ def runs_with_results(folder):
     return {file.parent.name for file in folder.glob("runs/*/result.json")}
 
 
-def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(tuned, tmp_path):
-    *_, common = tuned
+def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(
+    tuned_study, tmp_path
+):
+    *_, common = tuned_study
     rows = [row for row in BUDGET.rows if row.label in {"Single", "SVC", "NN head"}]
     study = BUDGET.model_copy(update={"rows": rows, "seeds": (0,), "budget": 2})
-    whole, folder = tmp_path / "whole", tmp_path / "interrupted"
-    finish_study(whole, execute_study(study, whole, common, COMMAND))
-    for after in (3, 2):  # of four trials; the first of the tested runs
+    full_folder = tmp_path / "whole"
+    folder = tmp_path / "interrupted"
+    finish_study(full_folder, execute_study(study, full_folder, common, COMMAND))
+    for n_runs in (3, 2):  # of four trials; the first of the tested runs
         with pytest.raises(KeyboardInterrupt):
-            execute_study(study, folder, common, COMMAND, Executor(Impatient(after)))
+            execute_study(study, folder, common, COMMAND, Executor(Impatient(n_runs)))
     assert len(runs_with_results(folder)) == 1
     finish_study(folder, execute_study(study, folder, common, COMMAND))
-    assert runs_with_results(folder) == runs_with_results(whole)
+    assert runs_with_results(folder) == runs_with_results(full_folder)
     for name in ("study.json", "predictions.npz", "table.md", "report.html"):
-        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+        assert (folder / name).read_bytes() == (full_folder / name).read_bytes()
 
 
 def test_a_larger_budget_holds_the_smaller_one_and_what_is_given_is_not_drawn():
@@ -196,7 +201,7 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
     with pytest.raises(
         UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"
     ):
-        execute_study(study, tmp_path / "out", given(texts, tiny_body), COMMAND)
+        execute_study(study, tmp_path / "out", settings_without_rate(texts, tiny_body), COMMAND)
     with pytest.raises(UserError, match="Choose their number with --budget"):
         study_runs(BUDGET, {"baselines.points": 3})
     with pytest.raises(ValueError, match="greater than or equal to 1"):

@@ -25,17 +25,17 @@ pytestmark = pytest.mark.usefixtures("drawn_figures")
 HEADINGS = ["Results", "Comparisons", "Training", "Configuration", "Circuits", "Run it again"]
 
 
-def test_the_page_in_a_browser(finished, tmp_path):
+def test_the_page_in_a_browser(tiny_outcome, tmp_path):
     pieces = ("qllmft study tiny --data &lt;texts&gt;", "scikit-learn", ">NN head<")
-    dom, _ = assert_sound(tmp_path, finished[2], pieces, HEADINGS)
+    dom, _ = assert_sound(tmp_path, tiny_outcome[2], pieces, HEADINGS)
     # rows with their intervals, the subject's differences, loss and accuracy of both sides
     assert dom.count("<svg") == 1 + 1 + 4
 
 
-def test_the_title_is_short_and_one_epoch_is_singular(finished, tmp_path):
-    folder, found, _ = finished
+def test_the_title_is_short_and_one_epoch_is_singular(tiny_outcome, tmp_path):
+    folder, record, _ = tiny_outcome
     shutil.copy(folder / "predictions.npz", tmp_path)
-    html = finish_study(tmp_path, replace(found, epochs=1)).read_text("utf-8")
+    html = finish_study(tmp_path, replace(record, epochs=1)).read_text("utf-8")
     (title,) = re.findall('<h1 id="verdict">(.*)</h1>', html)
     assert len(title.split()) <= 12
     (lead,) = re.findall("<p>(.*)</p>", html.partition("</h1>")[2])[:1]
@@ -46,15 +46,15 @@ def test_the_title_is_short_and_one_epoch_is_singular(finished, tmp_path):
         assert "1 epochs" not in text
 
 
-def test_every_number_of_the_record_is_on_the_page(finished):
-    _, found, page = finished
+def test_every_number_of_the_record_is_on_the_page(tiny_outcome):
+    _, record, page = tiny_outcome
     html = page.read_text()
-    for measured in found.rows:
+    for measured in record.rows:
         interval = measured.test_interval
         half = f'<span class="under">± {100 * interval.half_width:.2f}</span>'
         assert f"{100 * interval.mean:.2f} {half}" in html
         assert measured.label in html
-    for name, versions in found.versions.items():
+    for name, versions in record.versions.items():
         assert f'<th scope="row">{name}</th><td>{versions[0]}</td>' in html
     assert "90.21" not in html, "the paper's number is of other texts"
     assert (
@@ -66,17 +66,17 @@ def test_every_number_of_the_record_is_on_the_page(finished):
 
 
 def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a_figure(
-    finished, tmp_path
+    tiny_outcome, tmp_path
 ):
-    folder, found, _ = finished
+    folder, record, _ = tiny_outcome
     line = [
-        replace(each, series="one encoder", qubits=10 + 2 * place)
-        if each.side == "subject"
-        else each
-        for place, each in enumerate(found.rows)
+        replace(result, series="one encoder", qubits=10 + 2 * place)
+        if result.side == "subject"
+        else result
+        for place, result in enumerate(record.rows)
     ]
     shutil.copy(folder / "predictions.npz", tmp_path)
-    page = finish_study(tmp_path, replace(found, rows=tuple(line))).read_text("utf-8")
+    page = finish_study(tmp_path, replace(record, rows=tuple(line))).read_text("utf-8")
     rise = (
         sum(b - a for a, b in zip(line[0].test, line[1].test, strict=True)) / len(line[0].test) / 2
     )
@@ -86,16 +86,16 @@ def test_lines_over_qubits_have_their_slopes_on_the_page_and_in_the_table_with_a
         '<th scope="row">one encoder</th><td>10, 12</td><td class="n wide-only">2</td><td class="n">'
         f'{slope} <span class="under">[' in page
     )
-    assert page.count("<svg") == finished[2].read_text("utf-8").count("<svg") + 1
+    assert page.count("<svg") == tiny_outcome[2].read_text("utf-8").count("<svg") + 1
     (tmp_path / "docs").mkdir()
     write_study_table(tmp_path, tmp_path / "docs" / "page.md")
-    for made in (tmp_path / "table.md", tmp_path / "docs" / "page.md"):
-        assert f"| one encoder | 10, 12 | 2 | {slope} |" in made.read_text("utf-8")
-        assert (made.parent / "figures" / f"{found.study}.svg").stat().st_size > 1000
+    for table in (tmp_path / "table.md", tmp_path / "docs" / "page.md"):
+        assert f"| one encoder | 10, 12 | 2 | {slope} |" in table.read_text("utf-8")
+        assert (table.parent / "figures" / f"{record.study}.svg").stat().st_size > 1000
 
 
-def test_a_page_of_one_seed_says_nothing_about_intervals_and_tests(finished, tmp_path):
-    folder, found, _ = finished
+def test_a_page_of_one_seed_says_nothing_about_intervals_and_tests(tiny_outcome, tmp_path):
+    folder, record, _ = tiny_outcome
     predictions = StudyPredictions.from_folder(folder)
     seed = predictions.seeds[0]
     answers = {key: part for key, part in predictions.answers.items() if key[1] == seed}
@@ -110,28 +110,28 @@ def test_a_page_of_one_seed_says_nothing_about_intervals_and_tests(finished, tmp
         "epochs",
     )
     rows = tuple(
-        replace(row, **{name: getattr(row, name)[:1] for name in by_seed}) for row in found.rows
+        replace(row, **{name: getattr(row, name)[:1] for name in by_seed}) for row in record.rows
     )
-    page = finish_study(tmp_path, replace(found, rows=rows, seeds=found.seeds[:1]))
+    page = finish_study(tmp_path, replace(record, rows=rows, seeds=record.seeds[:1]))
     html = page.read_text("utf-8")
     assert "One seed cannot show variability, so there are no intervals and no tests." in html
     assert "Scores of one seed, in percent." in html
     for words in ("Ticks: each seed", "Student's t", "paired t-test", "two one-sided", "MDE is"):
         assert words not in html
-        assert words in finished[2].read_text("utf-8"), "of several seeds"
+        assert words in tiny_outcome[2].read_text("utf-8"), "of several seeds"
 
 
-def test_a_study_without_a_registration_says_so(finished):
-    assert finished[1].registered == "not registered"
+def test_a_study_without_a_registration_says_so(tiny_outcome):
+    assert tiny_outcome[1].registered == "not registered"
     row = '<tr><th scope="row">preregistration</th><td>none</td></tr>'
-    assert row in finished[2].read_text()
-    assert "| preregistration | none |" in (finished[0] / "table.md").read_text()
+    assert row in tiny_outcome[2].read_text()
+    assert "| preregistration | none |" in (tiny_outcome[0] / "table.md").read_text()
 
 
-def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):
-    folder = shutil.copytree(finished[0], tmp_path / "copy")
+def test_a_page_needs_no_runs_but_the_predictions(tiny_outcome, tmp_path):
+    folder = shutil.copytree(tiny_outcome[0], tmp_path / "copy")
     shutil.rmtree(folder / "runs")
-    assert write_study_report(folder).read_bytes() == finished[2].read_bytes()
+    assert write_study_report(folder).read_bytes() == tiny_outcome[2].read_bytes()
     (folder / "predictions.npz").unlink()
     with pytest.raises(UserError, match=r"predictions\.npz is missing"):
         write_study_report(folder)
@@ -139,18 +139,18 @@ def test_a_page_needs_no_runs_but_the_predictions(finished, tmp_path):
 
 def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
     single = row("Single", "subject", (0.7, 0.72), published=PAPER)
-    other = record(single, row("SVC", "baseline", (0.7, 0.75)))
-    assert published_accuracy(single, other) == "○ 90.21"
-    assert "minilm on texts.tsv. The two columns are not comparable" in published_note(other)
-    wide = replace(other, body=BodyRecord("all-mpnet-base-v2", "", 768))
+    small = record(single, row("SVC", "baseline", (0.7, 0.75)))
+    assert published_accuracy(single, small) == "○ 90.21"
+    assert "minilm on texts.tsv. The two columns are not comparable" in published_note(small)
+    wide = replace(small, body=BodyRecord("all-mpnet-base-v2", "", 768))
     assert (
         "on texts.tsv. The language models have one dimension, and the columns are those of two"
         in published_note(wide)
     )
-    papers = replace(other.data, source=DataConfig().source)
-    same = replace(other, body=BodyRecord(BodyConfig().model, "", 768), data=papers)
-    assert published_accuracy(single, same) == "● 90.21"
-    assert "not comparable" not in published_note(same)
+    papers = replace(small.data, source=DataConfig().source)
+    full_sized = replace(small, body=BodyRecord(BodyConfig().model, "", 768), data=papers)
+    assert published_accuracy(single, full_sized) == "● 90.21"
+    assert "not comparable" not in published_note(full_sized)
     nothing = record(row("A", "subject", (0.7, 0.72)), row("B", "baseline", (0.7, 0.75)))
     assert published_note(nothing) == ""
     assert "paper" not in accuracies_svg(nothing)
@@ -161,7 +161,7 @@ def test_the_papers_points_are_hollow_where_body_or_texts_are_others():
             rows=(replace(nothing.rows[0], label="c\x1bd"), nothing.rows[1]),
         )
     )
-    assert "paper" in accuracies_svg(other)
+    assert "paper" in accuracies_svg(small)
 
 
 def test_the_rule_of_selection_is_said():
@@ -222,19 +222,19 @@ def test_names_are_no_formulas_and_stay_in_the_legend(tmp_path):
         for place, name in enumerate(ODD_NAMES)
     ]
     rows = [
-        replace(each, series=name, qubits=place)
+        replace(result, series=name, qubits=place)
         for name in ODD_NAMES
-        for place, each in enumerate(rows, start=3)
+        for place, result in enumerate(rows, start=3)
     ]
-    found = record(*rows, row("B", "baseline", (0.6, 0.62)), subject="_head", baseline="$b$")
+    study = record(*rows, row("B", "baseline", (0.6, 0.62)), subject="_head", baseline="$b$")
     for svg in (
-        accuracies_svg(found),
-        trends_svg(found, trends(found)),
+        accuracies_svg(study),
+        trends_svg(study, trends(study)),
         curves_svg("c", "nats", {name: [0.7, 0.6] for name in ODD_NAMES}),
     ):
         texts = {text.strip() for text in re.findall("<text[^>]*>([^<]*)</text>", svg)}
         assert texts >= set(ODD_NAMES)
-    assert {"_head", "$b$"} <= set(re.findall(r">\s*([^<>]*?)</text>", accuracies_svg(found)))
+    assert {"_head", "$b$"} <= set(re.findall(r">\s*([^<>]*?)</text>", accuracies_svg(study)))
 
 
 def test_a_curve_of_one_epoch_has_a_marker():

@@ -52,8 +52,8 @@ side = "baseline"
 
 
 def whole_and_quick():
-    whole = [load_study(name) for name in campaign_names(Study)]
-    return whole + [plan.in_small() for plan in whole if plan.quick]
+    studies = [load_study(name) for name in campaign_names(Study)]
+    return studies + [plan.in_small() for plan in studies if plan.quick]
 
 
 def test_table_2_is_the_papers():
@@ -63,11 +63,11 @@ def test_table_2_is_the_papers():
 
 
 def test_tables_3_and_4_are_the_papers():
-    def of(name):
+    def accuracies(name):
         return [paper_result(row).accuracy for row in load_study(name).rows]
 
-    assert of("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
-    assert of("table4") == [91.45, 91.70]
+    assert accuracies("table3") == [91.45, 92.70, 91.92, 92.08, 91.46, 92.13, 91.93]
+    assert accuracies("table4") == [91.45, 91.70]
     unpublished = {name for name in campaign_names(Study) if not load_study(name).published}
     assert unpublished == {
         *("accuracy", "adapters", "body", "budget", "epochs", "fig11", "fig11-small", "head-alone"),
@@ -131,10 +131,10 @@ def test_the_default_head_and_logistic_regression_read_the_same_single_texts(tmp
     file = tmp_path / "mine.toml"
     file.write_text(text)
     plan = load_study(str(file))
-    same = {"data.source": "reviews", "body.model": "minilm"}
-    assert len(study_runs(plan, same)) == 2 * len(plan.seeds)
+    settings = {"data.source": "reviews", "body.model": "minilm"}
+    assert len(study_runs(plan, settings)) == 2 * len(plan.seeds)
     with pytest.raises(UserError, match=r"data\.pair_features 'all' and 'both'"):
-        study_runs(plan, same | {"data.text_column": ["a", "b"]})
+        study_runs(plan, settings | {"data.text_column": ["a", "b"]})
 
 
 def test_settings_win_over_presets_and_seeds_are_the_studys():
@@ -169,9 +169,9 @@ def test_a_study_of_ones_own_changes_only_what_it_names(tmp_path, name):
         "A": f"preset = {name!r}, side = 'subject'",
         "B": "preset = 'nn-head-0', side = 'baseline', classical = 'svc'",
     }
-    same = {"data.source": "reviews", "body.model": "minilm"}
-    config = own_configs(tmp_path, rows, **same)["A"]
-    changed = find_differing(config, load_preset(name).config(same))
+    settings = {"data.source": "reviews", "body.model": "minilm"}
+    config = own_configs(tmp_path, rows, **settings)["A"]
+    changed = find_differing(config, load_preset(name).config(settings))
     assert changed.keys() <= {"data.protocol", "baselines.names"}
 
 
@@ -189,10 +189,10 @@ def test_epochs_of_the_command_row_study_and_preset_win_in_this_order(tmp_path):
         configs = own_configs(tmp_path, rows, text + mine, **settings)
         return [config.train.epochs for config in configs.values()]
 
-    same = {"body.model": "minilm", "data.pair_features": "all"}
-    assert epochs(**same) == [20, 7, 11, 300]
-    assert epochs("epochs = 9\n", **same) == [9, 7, 9, 300]
-    assert epochs("epochs = 9\n", **same, **{"train.epochs": 3}) == [3, 3, 3, 3]
+    overrides = {"body.model": "minilm", "data.pair_features": "all"}
+    assert epochs(**overrides) == [20, 7, 11, 300]
+    assert epochs("epochs = 9\n", **overrides) == [9, 7, 9, 300]
+    assert epochs("epochs = 9\n", **overrides, **{"train.epochs": 3}) == [3, 3, 3, 3]
 
 
 def test_a_preset_of_the_file_keeps_its_protocol_and_has_no_seed(tmp_path):
@@ -301,9 +301,9 @@ def test_a_small_version_without_any_contrast_is_refused():
 def test_settings_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         study_runs(STUDY, settings)
-    again = STUDY.rows[2].model_copy(update={"label": "SVC again"})
+    repeated_row = STUDY.rows[2].model_copy(update={"label": "SVC again"})
     with pytest.raises(UserError, match="rows 'SVC' and 'SVC again' are the same run"):
-        study_runs(STUDY.model_copy(update={"rows": (*STUDY.rows, again)}), {})
+        study_runs(STUDY.model_copy(update={"rows": (*STUDY.rows, repeated_row)}), {})
 
 
 def test_a_study_of_too_many_seeds_is_refused_before_the_first():

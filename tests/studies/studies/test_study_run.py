@@ -40,8 +40,8 @@ def run(tiny_body):
     return call
 
 
-def test_every_row_has_its_runs_values(finished):
-    folder, record, _ = finished
+def test_every_row_has_its_runs_values(tiny_outcome):
+    folder, record, _ = tiny_outcome
     # SVC, logistic regression and the NN head share runs
     assert len(list((folder / "runs").iterdir())) == 3 * 2
     for row in record.rows:
@@ -59,8 +59,8 @@ def test_every_row_has_its_runs_values(finished):
     assert not record.as_published
 
 
-def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
-    folder, record, _ = finished
+def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(tiny_outcome):
+    folder, record, _ = tiny_outcome
 
     def labels(seed):
         runs = [RunFolder(folder / "runs" / row.runs[seed]) for row in record.rows]
@@ -70,21 +70,21 @@ def test_rows_of_a_seed_have_the_same_split_and_seeds_have_others(finished):
     assert labels(0) != labels(1)
 
 
-def test_discordant_answers_add_up_to_the_difference_of_accuracies(finished):
-    folder, record, page = finished
+def test_discordant_answers_add_up_to_the_difference_of_accuracies(tiny_outcome):
+    folder, record, page = tiny_outcome
     subject, baseline = find_leaders(record)
-    for seed, found in differences_by_seed(
+    for seed, difference in differences_by_seed(
         StudyPredictions.from_folder(folder), subject, baseline
     ).items():
-        assert found["total"] == len(
+        assert difference["total"] == len(
             RunFolder(folder / "runs" / subject.runs[seed]).read_predictions().labels
         )
-        assert found["value"] == pytest.approx(subject.test[seed] - baseline.test[seed])
+        assert difference["value"] == pytest.approx(subject.test[seed] - baseline.test[seed])
     assert "McNemar" in page.read_text()
 
 
-def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
-    folder, record, _ = finished
+def test_study_json_holds_what_the_page_says_and_can_be_read_again(tiny_outcome):
+    folder, record, _ = tiny_outcome
     content = json.loads((folder / "study.json").read_text())
     assert read_study(folder) == record
     lines = verdict(record)
@@ -104,8 +104,8 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(finished):
     assert "seconds" not in (folder / "study.json").read_text()
 
 
-def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
-    folder, record, _ = finished
+def test_a_finished_study_trains_nothing_again(tiny_outcome, run, monkeypatch):
+    folder, record, _ = tiny_outcome
     monkeypatch.setattr("qllmft.training.head.fit", None)
     watcher = Watcher()
     assert run(folder, folder / "texts.tsv", watcher) == record
@@ -113,8 +113,8 @@ def test_a_finished_study_trains_nothing_again(finished, run, monkeypatch):
     assert watcher.began == []
 
 
-def test_all_of_the_work_is_reported(watched):
-    _, watcher = watched
+def test_all_of_the_work_is_reported(observed_outcome):
+    _, watcher = observed_outcome
     shares = [look.share for look in watcher.looks]
     assert shares[0] == 0.0
     assert shares[-1] == 1.0
@@ -124,8 +124,8 @@ def test_all_of_the_work_is_reported(watched):
     assert watcher.began == watcher.ended == LABELS
 
 
-def test_the_texts_are_reported_once_before_any_training(watched):
-    (folder, _, _), watcher = watched
+def test_the_texts_are_reported_once_before_any_training(observed_outcome):
+    (folder, _, _), watcher = observed_outcome
     ((begun, checked),) = watcher.checks
     assert begun == 0
     assert checked.labels[0].split() == ["label", "rows", "training", "validation", "test"]
@@ -158,16 +158,16 @@ def test_what_the_language_model_reads_is_reported_once_for_all_runs(tmp_path, r
 
 def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body):
     """A setting that differs between rows is reported as such."""
-    other = shutil.copytree(tiny_body, tmp_path / "other")
+    second_body = shutil.copytree(tiny_body, tmp_path / "other")
     rows = [row.model_dump() for row in (STUDY.rows[0], STUDY.rows[4])]
-    rows[0]["settings"] = {"train.select": "last", "body.model": str(other)}
-    given = settings(texts, tiny_body)
+    rows[0]["settings"] = {"train.select": "last", "body.model": str(second_body)}
+    common = settings(texts, tiny_body)
     rows = [
-        {**row, "settings": {"body.model": given["body.model"], **row["settings"]}} for row in rows
+        {**row, "settings": {"body.model": common["body.model"], **row["settings"]}} for row in rows
     ]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows, "seeds": 1, "epochs": 1})
-    del given["body.model"]
-    record = execute_study(study, tmp_path / "study", given, COMMAND)
+    del common["body.model"]
+    record = execute_study(study, tmp_path / "study", common, COMMAND)
     assert record.select == "of each row"
     assert str(record.body) == f"other, {tiny_body.name}"
     assert finish_study(tmp_path / "study", record).exists()
@@ -204,26 +204,24 @@ def test_a_model_that_does_not_fit_the_labels_stops_before_any_work(tmp_path, ru
 def bits(folder):
     """Every file that a study leaves, by name; of records the seconds aside."""
     names = ("study.json", "predictions.npz", "table.md", "report.html")
-    found = {name: (folder / name).read_bytes() for name in names}
+    files = {name: (folder / name).read_bytes() for name in names}
     for run_folder in (folder / "runs").iterdir():
         for name in ("model/model.safetensors", "checkpoint/state.safetensors", "predictions.json"):
-            found[f"{run_folder.name}/{name}"] = (run_folder / name).read_bytes()
-    return found
+            files[f"{run_folder.name}/{name}"] = (run_folder / name).read_bytes()
+    return files
 
 
 def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(
-    finished, tmp_path, tiny_body, run
+    tiny_outcome, tmp_path, tiny_body, run
 ):
     """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
     C goes on with it, and is killed while it fits a baseline; this process goes on with that, and waits for A.
     """
-    whole, record, _ = finished
-    texts, out, logs = (
-        whole / "texts.tsv",
-        tmp_path / "study",
-        [tmp_path / f"log-{name}" for name in "abc"],
-    )
+    single_folder, record, _ = tiny_outcome
+    texts = single_folder / "texts.tsv"
+    out = tmp_path / "study"
+    logs = [tmp_path / f"log-{name}" for name in "abc"]
     places = (
         ("Single, seed 0", 2),
         ("Single, seed 1", 2),
@@ -261,19 +259,19 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     # the epoch of the kill
     assert [line for line, n in Counter(trained).items() if n > 1] == ["Single, seed 1; 2"]
     assert read_study(out) == record
-    assert bits(out) == bits(whole)
+    assert bits(out) == bits(single_folder)
 
 
-def test_a_run_on_texts_that_changed_is_refused(finished, tmp_path, run):
-    folder = shutil.copytree(finished[0], tmp_path / "copy")
-    source = finished[0] / "texts.tsv"
-    before = source.read_text()
+def test_a_run_on_texts_that_changed_is_refused(tiny_outcome, tmp_path, run):
+    folder = shutil.copytree(tiny_outcome[0], tmp_path / "copy")
+    source = tiny_outcome[0] / "texts.tsv"
+    original = source.read_text()
     try:
-        source.write_text(before + "positive\tanother text\n")
+        source.write_text(original + "positive\tanother text\n")
         with pytest.raises(UserError, match="has changed since"):
             run(folder, source)
     finally:
-        source.write_text(before)
+        source.write_text(original)
 
 
 @pytest.mark.parametrize(
@@ -302,5 +300,5 @@ def test_the_papers_numbers_are_beside_its_own_texts_only(
     study = STUDY.model_copy(update={"rows": STUDY.rows[:1] + STUDY.rows[-1:]})
     record = run(tmp_path / "study", texts, study=study, **{"data.protocol": "paper"})
     assert Path(record.data.source).name == name
-    found = record.rows[0].published
-    assert (found and found.accuracy) == printed
+    published = record.rows[0].published
+    assert (published and published.accuracy) == printed

@@ -14,7 +14,7 @@ def study(**changes):
 
 
 @pytest.mark.parametrize(
-    ("given", "seeds"),
+    ("seed_range", "seeds"),
     [
         (3, range(3)),
         ({"from": 8, "count": 2}, range(8, 10)),
@@ -22,37 +22,37 @@ def study(**changes):
         ("4", range(4)),
     ],
 )
-def test_seeds_are_a_range(given, seeds):
-    found = study(seeds=given)
-    assert found.seeds == seeds
-    assert list(dict.fromkeys(run.config.seed for run in study_runs(found, {}))) == list(seeds)
+def test_seeds_are_a_range(seed_range, seeds):
+    plan = study(seeds=seed_range)
+    assert plan.seeds == seeds
+    assert list(dict.fromkeys(run.config.seed for run in study_runs(plan, {}))) == list(seeds)
 
 
 NO_RANGES = [{"from": 3}, {"from": -1, "count": 2}, {"from": 1, "count": 0}]
 
 
-@pytest.mark.parametrize("given", [0, -1, True, 1.5, "x", "9-8", "1-", None, *NO_RANGES])
-def test_seeds_that_are_none(given):
+@pytest.mark.parametrize("seed_range", [0, -1, True, 1.5, "x", "9-8", "1-", None, *NO_RANGES])
+def test_seeds_that_are_none(seed_range):
     with pytest.raises(ValueError, match="seeds"):
-        study(seeds=given)
+        study(seeds=seed_range)
 
 
 def test_choosing_and_reporting_seeds_are_disjoint():
-    chosen = {"choosing_seeds": 8, "rule": "the best by cross-validation"}
-    assert study(seeds="8-17", **chosen).choosing_seeds == range(8)
+    choosing = {"choosing_seeds": 8, "rule": "the best by cross-validation"}
+    assert study(seeds="8-17", **choosing).choosing_seeds == range(8)
     with pytest.raises(
         ValueError, match=r"seeds 7 to 7|seed 7 would be both chosen and reported on.*--seeds 8-10"
     ):
-        study(seeds="7-9", **chosen)
+        study(seeds="7-9", **choosing)
     with pytest.raises(ValueError, match="choosing_seeds has no rule"):
         study(seeds="8-17", choosing_seeds=8)
 
 
 def test_studies_with_chosen_heads_report_on_other_seeds():
     for name in campaign_names(Study):
-        found = load_study(name)
+        plan = load_study(name)
         if name in ("accuracy", "body", "map-classes", "map-parameters", "map-texts"):
-            assert not set(found.seeds) & set(found.choosing_seeds)
+            assert not set(plan.seeds) & set(plan.choosing_seeds)
 
 
 def test_the_option():

@@ -46,7 +46,8 @@ SMALL = {
 
 def write_texts(path):
     """Texts of a number of stars by their words, two labels, and a second text."""
-    rng, lines = random.Random(0), []
+    rng = random.Random(0)
+    lines = []
     for i in range(90):
         words = rng.choices([*GOOD, *BAD], k=3) + rng.choices(["film", "plot"], k=1)
         stars = sum((word in GOOD) - (word in BAD) for word in words) + rng.random()
@@ -72,7 +73,7 @@ def tiny_study(task, **changes):
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory, tiny_body):
+def task_settings(tmp_path_factory, tiny_body):
     """A function from a task to the settings of all its runs."""
     file = write_texts(tmp_path_factory.mktemp("tasks") / "texts.jsonl")
 
@@ -85,70 +86,76 @@ def given(tmp_path_factory, tiny_body):
 
 
 @pytest.fixture(scope="module", params=BASELINES)
-def done(request, given, tmp_path_factory):
+def task_study(request, task_settings, tmp_path_factory):
     """(task, folder, record, page) of a study."""
-    folder, task = tmp_path_factory.mktemp("study"), request.param
-    found = execute_study(tiny_study(task), folder, given(task), "qllmft study tiny", Executor())
-    return task, folder, found, finish_study(folder, found)
+    folder = tmp_path_factory.mktemp("study")
+    task = request.param
+    record = execute_study(
+        tiny_study(task), folder, task_settings(task), "qllmft study tiny", Executor()
+    )
+    return task, folder, record, finish_study(folder, record)
 
 
-def by_scikit_learn(task, true, found):
+def by_scikit_learn(task, true, answers):
     if task == "regression":
         return {
-            "R²": r2_score(true, found),
-            "mean absolute error": mean_absolute_error(true, found),
-            "rank correlation": spearmanr(true[:, 0], found[:, 0]).statistic,
+            "R²": r2_score(true, answers),
+            "mean absolute error": mean_absolute_error(true, answers),
+            "rank correlation": spearmanr(true[:, 0], answers[:, 0]).statistic,
         }
     return {
-        "macro-F1": f1_score(true, found >= 0, average="macro"),
-        "micro-F1": f1_score(true, found >= 0, average="micro"),
-        "average precision": average_precision_score(true, found, average="macro"),
-        "subset accuracy": ((found >= 0) == true).all(axis=1).mean(),
-        "Hamming loss": ((found >= 0) != true).mean(),
+        "macro-F1": f1_score(true, answers >= 0, average="macro"),
+        "micro-F1": f1_score(true, answers >= 0, average="micro"),
+        "average precision": average_precision_score(true, answers, average="macro"),
+        "subset accuracy": ((answers >= 0) == true).all(axis=1).mean(),
+        "Hamming loss": ((answers >= 0) != true).mean(),
     }
 
 
-def test_the_scores_are_scikit_learns_on_the_answers_of_the_runs(done):
-    task, folder, found, _ = done
-    for each in found.rows:
-        for seed in found.seeds:
-            kept = json.loads((folder / "runs" / each.runs[seed] / "predictions.json").read_text())
-            true, answers = np.array(kept["labels"]), np.array(kept["answers"][each.model])
+def test_the_scores_are_scikit_learns_on_the_answers_of_the_runs(task_study):
+    task, folder, record, _ = task_study
+    for study_row in record.rows:
+        for seed in record.seeds:
+            content = json.loads(
+                (folder / "runs" / study_row.runs[seed] / "predictions.json").read_text()
+            )
+            true = np.array(content["labels"])
+            answers = np.array(content["answers"][study_row.model])
             # as they are kept: values that differ in double precision may be equal in single
             direct = by_scikit_learn(task, true, answers.astype(np.float32))
-            assert each.test[seed] == pytest.approx(direct.pop(found.score), abs=1e-6)
-            assert {name: values[seed] for name, values in each.others.items()} == pytest.approx(
-                direct, abs=1e-6
-            )
-            result = RunFolder(folder / "runs" / each.runs[seed]).read_result()
-            model = result.model(each.model)
-            assert each.validation[seed] == pytest.approx(model.validation.value, abs=1e-6)
+            assert study_row.test[seed] == pytest.approx(direct.pop(record.score), abs=1e-6)
+            assert {
+                name: values[seed] for name, values in study_row.others.items()
+            } == pytest.approx(direct, abs=1e-6)
+            result = RunFolder(folder / "runs" / study_row.runs[seed]).read_result()
+            model = result.model(study_row.model)
+            assert study_row.validation[seed] == pytest.approx(model.validation.value, abs=1e-6)
 
 
-def test_the_same_files_come_from_the_answers(done, tmp_path):
-    _, folder, found, _ = done
-    again, _ = finish_from_predictions(folder, tmp_path)
-    assert again == found == read_study(folder)
+def test_the_same_files_come_from_the_answers(task_study, tmp_path):
+    _, folder, record, _ = task_study
+    second_record, _ = finish_from_predictions(folder, tmp_path)
+    assert second_record == record == read_study(folder)
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_every_answer_is_kept_in_single_precision(done):
-    task, folder, found, _ = done
-    kept = StudyPredictions.from_folder(folder)
-    test = kept.answers["test", 0]
-    assert test.answers.keys() == {each.label for each in found.rows}
+def test_every_answer_is_kept_in_single_precision(task_study):
+    task, folder, record, _ = task_study
+    predictions = StudyPredictions.from_folder(folder)
+    test = predictions.answers["test", 0]
+    assert test.answers.keys() == {result.label for result in record.rows}
     for answers in test.answers.values():
         assert (answers.dtype, answers.shape) == (np.float32, test.labels.shape)
     assert test.labels.shape == (30, 1 if task == "regression" else 2)
     assert test.labels.dtype == (np.float64 if task == "regression" else np.int64)
     with pytest.raises(UserError, match=r"seeds \(0, 1\) and .*, and the record of"):
-        kept.recompute(replace(found, score="accuracy"))
+        predictions.recompute(replace(record, score="accuracy"))
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.zeros((30, 1, 1)), np.zeros((30, 3), np.int64)])
-def test_odd_arrays_are_refused(done, tmp_path, odd):
-    with np.load(done[1] / "predictions.npz") as arrays:
+def test_odd_arrays_are_refused(task_study, tmp_path, odd):
+    with np.load(task_study[1] / "predictions.npz") as arrays:
         content = dict(arrays)
     content["test-0"] = np.full_like(content["test-0"], odd) if np.isscalar(odd) else odd
     np.savez(tmp_path / "predictions.npz", **content)
@@ -156,13 +163,14 @@ def test_odd_arrays_are_refused(done, tmp_path, odd):
         StudyPredictions.from_folder(tmp_path)
 
 
-def test_tables_page_and_verdict_name_the_score(done):
-    task, folder, found, page = done
-    measure, html = found.measure, page.read_text("utf-8")
-    assert (measure, found.margin) == ((R2 if task == "regression" else MACRO_F1), 0.01)
+def test_tables_page_and_verdict_name_the_score(task_study):
+    task, folder, record, page = task_study
+    measure = record.measure
+    html = page.read_text("utf-8")
+    assert (measure, record.margin) == ((R2 if task == "regression" else MACRO_F1), 0.01)
     table = (folder / "table.md").read_text("utf-8")
     assert (
-        f"| test {measure.name} (± 95 % interval) | {next(iter(found.rows[0].others))} |" in table
+        f"| test {measure.name} (± 95 % interval) | {next(iter(record.rows[0].others))} |" in table
     )
     assert f"difference, {measure.scale}" in table
     for text in (table, html):
@@ -174,14 +182,14 @@ def test_tables_page_and_verdict_name_the_score(done):
     assert "McNemar" not in html
     content = json.loads((folder / "study.json").read_text("utf-8"))
     assert content["score"] == measure.name
-    assert [each["seed"] for each in content["bootstrap"]] == [0, 1]
-    test = ttest_rel(found.rows[0].test, found.rows[1].test)
+    assert [line["seed"] for line in content["bootstrap"]] == [0, 1]
+    test = ttest_rel(record.rows[0].test, record.rows[1].test)
     assert content["comparisons"][0]["difference"]["p"] == pytest.approx(test.pvalue)
-    assert f" {measure.name}, 95 % CI [" in verdict(found).facts["difference"]
-    assert [column.header for column in study_table(found).columns][2] == f"test {measure.name}"
+    assert f" {measure.name}, 95 % CI [" in verdict(record).facts["difference"]
+    assert [column.header for column in study_table(record).columns][2] == f"test {measure.name}"
 
 
-def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
+def test_a_sweep_selects_by_the_score_of_the_task(task_settings, tmp_path):
     settings = {key: value for key, value in SMALL.items() if key != "train.lr"}
     space = Space.model_validate(
         {
@@ -194,18 +202,19 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
         }
     )
     for task, measure in (("regression", R2), ("multilabel", MACRO_F1)):
-        overrides = {key: value for key, value in given(task).items() if key not in SMALL}
+        overrides = {key: value for key, value in task_settings(task).items() if key not in SMALL}
         plan = make_sweep(space, "grid", overrides)
         result = run_sweep(plan, tmp_path / task, Executor())
-        means = [np.mean(each.validation) for each in result.ranking]
+        means = [np.mean(result.validation) for result in result.ranking]
         assert means == sorted(means, reverse=True)
         assert result.measure.name == measure.name
         tests = []
         for run in result.winner.runs:
             file = tmp_path / task / "runs" / run.config.identity / "predictions.json"
-            kept = json.loads(file.read_text())
-            true, found = np.array(kept["labels"]), np.array(kept["answers"]["quantum head"])
-            tests.append(by_scikit_learn(task, true, found)[measure.name])
+            content = json.loads(file.read_text())
+            true = np.array(content["labels"])
+            answers = np.array(content["answers"]["quantum head"])
+            tests.append(by_scikit_learn(task, true, answers)[measure.name])
         assert result.winner.test.mean == pytest.approx(np.mean(tests))
         words = " ".join(winner_sentences(result))
         mean = measure.percent(result.winner.test.mean)
@@ -213,9 +222,9 @@ def test_a_sweep_selects_by_the_score_of_the_task(given, tmp_path):
         assert "%" not in words.replace("95 %", "")
 
 
-def test_a_study_reads_pairs(given, tmp_path):
-    own = {"data.text_column": ["text", "other"], "data.n_per_label": 20}
-    small = given("classification") | own
+def test_a_study_reads_pairs(task_settings, tmp_path):
+    pair_settings = {"data.text_column": ["text", "other"], "data.n_per_label": 20}
+    small = task_settings("classification") | pair_settings
     settings = small | {"model.encoder_qubits": 6}
     rows = [
         {"label": "Head", "preset": "two", "side": "subject"},
@@ -225,9 +234,9 @@ def test_a_study_reads_pairs(given, tmp_path):
     planned = {run.label: run.config for run in study_runs(study, small)}
     with pytest.raises(UserError, match="embedding has 32 values and a constant"):
         check_feasible(planned, SharedInputs())
-    found = execute_study(study, tmp_path, settings, "", Executor())
-    assert (found.body.dimension, found.score, found.margin) == (32, "accuracy", 0.5)
-    finish_study(tmp_path, found)
+    record = execute_study(study, tmp_path, settings, "", Executor())
+    assert (record.body.dimension, record.score, record.margin) == (32, "accuracy", 0.5)
+    finish_study(tmp_path, record)
     content = json.loads((tmp_path / "study.json").read_text("utf-8"))
     assert content["score"] == "accuracy"
     assert content["rows"][0]["others"] == {}
@@ -238,17 +247,18 @@ def test_the_difference_of_two_models_has_the_interval_of_the_jackknife(monkeypa
     monkeypatch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 1000)
     random = np.random.default_rng(0)
     y = random.normal(size=(300, 1))
-    first, second = y + 0.5 * random.normal(size=y.shape), y + 0.6 * random.normal(size=y.shape)
-    found = REGRESSION.paired_difference(y, first, second)
-    assert found.value == pytest.approx(r2_score(y, first) - r2_score(y, second))
-    left = [
+    first = y + 0.5 * random.normal(size=y.shape)
+    second = y + 0.6 * random.normal(size=y.shape)
+    difference = REGRESSION.paired_difference(y, first, second)
+    assert difference.value == pytest.approx(r2_score(y, first) - r2_score(y, second))
+    jackknife = [
         r2_score(*(np.delete(part, i, 0) for part in (y, first)))
         - r2_score(*(np.delete(part, i, 0) for part in (y, second)))
         for i in range(300)
     ]
-    half = 1.96 * np.sqrt(299 * np.var(left))
-    ends = (found.value - half, found.value + half)
-    assert found.interval == pytest.approx(ends, abs=0.15 * half)
+    half = 1.96 * np.sqrt(299 * np.var(jackknife))
+    ends = (difference.value - half, difference.value + half)
+    assert difference.interval == pytest.approx(ends, abs=0.15 * half)
 
 
 def test_the_margin_is_in_the_unit_of_the_score():
@@ -289,16 +299,18 @@ def test_the_margin_is_in_the_unit_of_the_score():
 )
 def test_parts_of_a_study_that_are_for_labels_are_refused(task, changes, message):
     study = tiny_study(task)
-    own = study.rows if "x" in changes else [*changes["rows"], *study.rows[1:]]
-    rows = [dict(each) | ({"series": "a"} if "x" in changes else {}) for each in own]
+    rows_of_plan = study.rows if "x" in changes else [*changes["rows"], *study.rows[1:]]
+    rows = [
+        dict(plan_row) | ({"series": "a"} if "x" in changes else {}) for plan_row in rows_of_plan
+    ]
     with pytest.raises(UserError, match=message):
         study_runs(tiny_study(task, **(changes | {"rows": rows})), {"data.task": task})
 
 
-def test_a_grid_of_labels_is_refused_for_real_targets(given):
+def test_a_grid_of_labels_is_refused_for_real_targets(task_settings):
     space = Space.model_validate({"name": "g", "title": "g", "grid_of": "svc"})
     with pytest.raises(UserError, match="'svc', which is not for regression"):
-        search_baselines_grid(space, given("regression"), 1)
+        search_baselines_grid(space, task_settings("regression"), 1)
 
 
 @pytest.mark.parametrize(

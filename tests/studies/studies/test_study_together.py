@@ -48,40 +48,40 @@ class Pair(Watcher):
 def without_seconds(value):
     if isinstance(value, dict):
         times = {"seconds", "started"}
-        return {key: without_seconds(each) for key, each in value.items() if key not in times}
-    return [without_seconds(each) for each in value] if isinstance(value, list) else value
+        return {key: without_seconds(element) for key, element in value.items() if key not in times}
+    return [without_seconds(element) for element in value] if isinstance(value, list) else value
 
 
 def results(folder):
-    found = {
+    results = {
         path.parent.name: json.loads(path.read_text()) for path in folder.glob("runs/*/result.json")
     }
-    return without_seconds(found)
+    return without_seconds(results)
 
 
 def children():
     """Return the child processes but for those that joblib keeps after a test of scikit-learn's searches."""
-    found = multiprocessing.active_children()
-    return [child for child in found if type(child).__name__ != "LokyProcess"]
+    processes = multiprocessing.active_children()
+    return [child for child in processes if type(child).__name__ != "LokyProcess"]
 
 
 @pytest.fixture
-def run(finished, tiny_body):
+def run(tiny_outcome, tiny_body):
     def call(folder, listener, jobs):
-        given = settings(finished[0] / "texts.tsv", tiny_body)
-        record = execute_study(STUDY, folder, given, COMMAND, Executor(listener, jobs=jobs))
+        common = settings(tiny_outcome[0] / "texts.tsv", tiny_body)
+        record = execute_study(STUDY, folder, common, COMMAND, Executor(listener, jobs=jobs))
         finish_study(folder, record)
         return record
 
-    before = os.environ.get("QLLMFT_THREADS")
+    thread_setting = os.environ.get("QLLMFT_THREADS")
     yield call
     assert children() == []
-    assert os.environ.get("QLLMFT_THREADS") == before
+    assert os.environ.get("QLLMFT_THREADS") == thread_setting
 
 
 @pytest.mark.usefixtures("forked_workers")
 def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(
-    finished, run, tmp_path, monkeypatch
+    tiny_outcome, run, tmp_path, monkeypatch
 ):
     class Interrupted(Pair):
         def __call__(self, event):
@@ -89,7 +89,7 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(
             if isinstance(event, RunEnded) and event.label in self.began:
                 raise KeyboardInterrupt
 
-    whole, record, _ = finished
+    single_folder, record, _ = tiny_outcome
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "study", Interrupted(tmp_path / "study"), 2)
     done = len(results(tmp_path / "study"))
@@ -97,8 +97,8 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(
     monkeypatch.undo()  # the second process is now a fresh interpreter
     watcher = Pair(tmp_path / "study")
     assert run(tmp_path / "study", watcher, 2) == record
-    assert bits(tmp_path / "study") == bits(whole)
-    assert results(tmp_path / "study") == results(whole)
+    assert bits(tmp_path / "study") == bits(single_folder)
+    assert results(tmp_path / "study") == results(single_folder)
     assert sorted([*watcher.began, *watcher.elsewhere]) == sorted(watcher.ended)
     assert len(set(watcher.ended)) == len(watcher.ended) == 6 - done
     assert watcher.began
@@ -109,7 +109,7 @@ def test_two_processes_that_were_interrupted_end_in_the_bits_of_one(
 
 
 @pytest.mark.usefixtures("forked_workers")
-def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
+def test_a_killed_process_costs_its_time_alone(tiny_outcome, run, tmp_path):
     class Killing(Pair):
         def __call__(self, event):
             super().__call__(event)
@@ -117,15 +117,16 @@ def test_a_killed_process_costs_its_time_alone(finished, run, tmp_path):
                 os.kill(children()[0].pid, signal.SIGKILL)
 
     watcher = Killing(tmp_path / "study")
-    assert run(tmp_path / "study", watcher, 2) == finished[1]
-    assert bits(tmp_path / "study") == bits(finished[0])
+    assert run(tmp_path / "study", watcher, 2) == tiny_outcome[1]
+    assert bits(tmp_path / "study") == bits(tiny_outcome[0])
     assert [text for text in watcher.messages if "has died. The others took its runs over" in text]
 
 
 class Faulty:
     """Plan of two runs that fails in a child."""
 
-    size, selects = 2, False
+    size = 2
+    selects = False
 
     def runs(self, finished):
         if multiprocessing.parent_process():
@@ -154,8 +155,9 @@ def test_an_error_of_a_child_ends_the_work_here_or_is_raised_after_it(
 def test_how_many_processes(monkeypatch):
     monkeypatch.setenv("QLLMFT_THREADS", "3")
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("", (), {"available": 2**40}))
-    plain, learns = RunConfig(), RunConfig.model_validate({"body": {"trainable": True}})
+    plain = RunConfig()
+    learns = RunConfig.model_validate({"body": {"trainable": True}})
     assert [count_processes([plain] * runs, None) for runs in (0, 2, 15, 16, 99)] == [1, 1, 1, 2, 3]
-    assert [count_processes([plain] * 98 + [learns], asked) for asked in (None, 5)] == [1, 5]
+    assert [count_processes([plain] * 98 + [learns], jobs) for jobs in (None, 5)] == [1, 5]
     with pytest.raises(UserError, match="--jobs got 0"):
         count_processes([plain], 0)

@@ -18,8 +18,8 @@ ODD = (0.790, 0.700, 0.760, 0.720, 0.780)
 NEAR = (0.765, 0.759, 0.772, 0.752, 0.766)  # of HIGH: too far to be equivalent
 
 
-def outcomes(found):
-    return [comparison.outcome for comparison in compare(found)]
+def outcomes(study):
+    return [comparison.outcome for comparison in compare(study)]
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,12 @@ def outcomes(found):
     ],
 )  # fmt: skip
 def test_the_title_is_the_result_of_the_pair(subject, baseline, title):
-    others = [row(f"NN {i}", "baseline", baseline, validation=(0.1,) * len(baseline)) for i in "ab"]
+    further_rows = [
+        row(f"NN {i}", "baseline", baseline, validation=(0.1,) * len(baseline)) for i in "ab"
+    ]
     pair = row("Multi", "subject", subject), row("SVC", "baseline", baseline)
-    for found in (record(*pair), record(*pair, *others)):
-        assert verdict(found).headline == title
+    for study in (record(*pair), record(*pair, *further_rows)):
+        assert verdict(study).headline == title
 
 
 LONG_LABEL = "No re-uploading head, the paper's two encoders"
@@ -95,11 +97,11 @@ def test_a_title_has_at_most_12_words(labels, sides, better, open_title):
 
 
 def test_a_detectable_effect_above_every_difference_names_the_remedy():
-    found = record(row("Multi", "subject", (0.9, 0.6)), row("SVC", "baseline", (0.6, 0.7)))
-    (comparison,) = compare(found)
+    study = record(row("Multi", "subject", (0.9, 0.6)), row("SVC", "baseline", (0.6, 0.7)))
+    (comparison,) = compare(study)
     assert comparison.detectable > 1
-    said = "> 100.0 points, and two scores cannot differ more. Give more --seeds"
-    assert verdict(found).facts["MDE"] == said
+    effect = "> 100.0 points, and two scores cannot differ more. Give more --seeds"
+    assert verdict(study).facts["MDE"] == effect
     assert ACCURACY.effect(comparison.detectable) == "> 100.0"
     assert ACCURACY.largest_difference == 1
 
@@ -149,9 +151,9 @@ def test_a_detectable_effect_above_every_difference_names_the_remedy():
     ids=["better", "worse", "inconclusive", "one seed", "no variability"],
 )
 def test_the_facts_of_a_pair(subject, baseline, facts):
-    found = record(row("Multi", "subject", subject), row("SVC", "baseline", baseline))
-    assert verdict(found).facts == {"compared": "Multi minus SVC", **facts}
-    assert limits(found)[0].startswith("One seed") == (len(subject) == 1)
+    study = record(row("Multi", "subject", subject), row("SVC", "baseline", baseline))
+    assert verdict(study).facts == {"compared": "Multi minus SVC", **facts}
+    assert limits(study)[0].startswith("One seed") == (len(subject) == 1)
 
 
 def test_the_lead_states_the_selection_and_what_intervals_cover():
@@ -162,10 +164,10 @@ def test_the_lead_states_the_selection_and_what_intervals_cover():
     assert verdict(record(*pair)).lead == intervals
     one_choice = verdict(record(*pair, second_baseline)).lead
     assert one_choice == f"Validation selected SVC. {intervals}"
-    both = record(*pair, second_baseline, second_subject)
-    assert verdict(both).lead == f"Both models were selected on validation. {intervals}"
-    assert len(verdict(both).lead.split()) <= 30
-    same_texts = replace(both, protocol="given", redrawn=False)
+    study = record(*pair, second_baseline, second_subject)
+    assert verdict(study).lead == f"Both models were selected on validation. {intervals}"
+    assert len(verdict(study).lead.split()) <= 30
+    same_texts = replace(study, protocol="given", redrawn=False)
     assert verdict(same_texts).lead.endswith("Intervals cover initial weights, not new texts.")
     alone = record(row("Multi", "subject", (0.9,)), row("SVC", "baseline", (0.5,)))
     assert verdict(alone).lead == "One seed cannot show variability."
@@ -173,31 +175,31 @@ def test_the_lead_states_the_selection_and_what_intervals_cover():
 
 def test_validation_chooses_the_pair_and_the_test_set_does_not():
     lucky = row("Lucky", "subject", HIGH, validation=(0.5,) * 5)
-    chosen = row("Chosen", "subject", LOW, validation=(0.9,) * 5)
+    best_validated = row("Chosen", "subject", LOW, validation=(0.9,) * 5)
     baseline = row("SVC", "baseline", HIGH, validation=(0.8,) * 5)
     weak = row("NN", "baseline", LOW, validation=(0.7,) * 5)
-    found = record(lucky, chosen, baseline, weak)
-    assert [r.label for r in find_leaders(found)] == ["Chosen", "SVC"]
-    assert verdict(found).headline == "Chosen is 5.9 points worse than SVC"
-    assert verdict(found).facts["compared"] == "Chosen minus SVC"
+    study = record(lucky, best_validated, baseline, weak)
+    assert [r.label for r in find_leaders(study)] == ["Chosen", "SVC"]
+    assert verdict(study).headline == "Chosen is 5.9 points worse than SVC"
+    assert verdict(study).facts["compared"] == "Chosen minus SVC"
 
 
 def test_of_equal_validation_the_smaller_one_is_taken():
-    same = (0.8,) * 5
-    large = row("Large", "subject", LOW, validation=same, parameters=900)
-    small = row("Small", "subject", LOW, validation=same, parameters=300)
+    validation = (0.8,) * 5
+    large = row("Large", "subject", LOW, validation=validation, parameters=900)
+    small = row("Small", "subject", LOW, validation=validation, parameters=300)
     assert find_leaders(record(large, small, row("SVC", "baseline", HIGH)))[0].label == "Small"
 
 
 def test_the_count_is_over_all_comparisons():
     tests = {"SVC": ODD, "NN": LOW, "LR": HIGH, "Best": BEST}
     baselines = [row(label, "baseline", test) for label, test in tests.items()]
-    found = record(row("A", "subject", HIGH), row("B", "subject", LOW), *baselines)
+    study = record(row("A", "subject", HIGH), row("B", "subject", LOW), *baselines)
     # B is not what validation prefers
-    assert {comparison.subject for comparison in compare(found)} == {"A"}
+    assert {comparison.subject for comparison in compare(study)} == {"A"}
     # A and LR are equal: the test is not defined
-    assert outcomes(found) == ["open", "better", "open", "worse"]
-    facts = verdict(found).facts
+    assert outcomes(study) == ["open", "better", "open", "worse"]
+    facts = verdict(study).facts
     assert facts["all comparisons"] == "1 better, 1 worse, 0 equivalent, 2 inconclusive"
     assert facts["equivalence margin"] == "0.5 points"
     assert facts["test"].endswith(" (Holm, 4 comparisons)")
@@ -215,20 +217,22 @@ LOST = tuple(x - d for x, d in zip(HIGH, (0.062, 0.110, 0.083), strict=False))  
 )
 def test_an_interval_below_zero_is_no_equality(label, title):
     """The correction over five comparisons takes the result back, and the title still has the loss."""
-    others = [row(f"NN {i}", "baseline", ODD[:3], validation=(0.1,) * 3) for i in range(4)]
+    further_rows = [row(f"NN {i}", "baseline", ODD[:3], validation=(0.1,) * 3) for i in range(4)]
     pair = row(label, "subject", LOST), row("SVC", "baseline", HIGH[:3])
-    found = replace(record(*pair, *others), **SIDES)
-    (comparison, *_) = compare(found)
+    study = replace(record(*pair, *further_rows), **SIDES)
+    (comparison, *_) = compare(study)
     assert comparison.difference.interval[1] < 0
     assert comparison.p_holm > 0.05
-    assert verdict(found).headline == title
-    turned = record(row(label, "subject", HIGH[:3]), row("SVC", "baseline", LOST), *others)
-    assert verdict(replace(turned, **SIDES)).headline == title.replace("below", "above")
+    assert verdict(study).headline == title
+    reversed_study = record(
+        row(label, "subject", HIGH[:3]), row("SVC", "baseline", LOST), *further_rows
+    )
+    assert verdict(replace(reversed_study, **SIDES)).headline == title.replace("below", "above")
     assert len(title.split()) <= MAX_TITLE_WORDS
     no_names = {"subject": "Q" * 80, "baseline": "S" * 80}
-    said = "Inconclusive: 8.5 points below the baseline, but not significantly"
+    headline = "Inconclusive: 8.5 points below the baseline, but not significantly"
     long_pair = row(LONG_LABEL, "subject", LOST), row(LONGER_LABEL, "baseline", HIGH[:3])
-    assert verdict(replace(record(*long_pair, *others), **no_names)).headline == said
+    assert verdict(replace(record(*long_pair, *further_rows), **no_names)).headline == headline
 
 
 def test_a_title_says_that_a_large_difference_could_stay_unseen():
@@ -251,8 +255,8 @@ def test_the_correction_can_take_a_win_back():
     alone = record(row("Q", "subject", near), row("SVC", "baseline", LOW))
     assert 0.01 < compare(alone)[0].p_holm < 0.05
     assert "better than SVC" in verdict(alone).headline
-    others = [row(f"NN {i}", "baseline", ODD, validation=(0.1,) * 5) for i in range(4)]
-    crowd = record(row("Q", "subject", near), row("SVC", "baseline", LOW), *others)
+    further_rows = [row(f"NN {i}", "baseline", ODD, validation=(0.1,) * 5) for i in range(4)]
+    crowd = record(row("Q", "subject", near), row("SVC", "baseline", LOW), *further_rows)
     assert verdict(crowd).headline == "Q is 0.9 points above SVC, but not significantly"
     low, _ = compare(crowd)[0].difference.interval
     assert low > 0  # its own interval excludes 0 all the same, as a sentence states
@@ -288,14 +292,14 @@ def test_groups_are_compared_within():
     ],
 )
 def test_the_limits_state_what_differs_between_seeds(changes, words):
-    found = record(row("A", "subject", HIGH), row("B", "baseline", LOW), **changes)
-    assert sum(words in sentence for sentence in limits(found)) == 1
+    study = record(row("A", "subject", HIGH), row("B", "baseline", LOW), **changes)
+    assert sum(words in sentence for sentence in limits(study)) == 1
 
 
 def test_the_limits_of_one_seed_are_not_about_several():
-    found = record(row("A", "subject", HIGH[:1]), row("B", "baseline", LOW[:1]))
-    found = replace(found, seeds=found.seeds[:1])
-    assert limits(found) == [
+    study = record(row("A", "subject", HIGH[:1]), row("B", "baseline", LOW[:1]))
+    study = replace(study, seeds=study.seeds[:1])
+    assert limits(study) == [
         "One seed cannot show variability, so there are no intervals and no tests."
     ]
 
@@ -317,8 +321,10 @@ def test_numbers_in_words():
 
 def test_uneven_labels_are_compared_by_balanced_accuracy():
     """Compare a subject that wins by accuracy and loses by balanced accuracy; a constant one beats nothing."""
-    subject, baseline = row("Multi", "subject", HIGH), row("SVC", "baseline", LOW)
-    subject, baseline = replace(subject, balanced=LOW), replace(baseline, balanced=HIGH)
+    subject = row("Multi", "subject", HIGH)
+    baseline = row("SVC", "baseline", LOW)
+    subject = replace(subject, balanced=LOW)
+    baseline = replace(baseline, balanced=HIGH)
     balanced = verdict(record(subject, baseline))
     assert balanced.headline == "Multi is 5.9 balanced points worse than SVC"
     assert balanced.facts["difference"] == "−5.9 balanced points, 95 % CI [−6.1, −5.6]"
@@ -345,9 +351,9 @@ def test_equal_within_the_margin_and_open_are_told_apart():
 
 def test_a_difference_that_is_found_counts_also_within_the_margin():
     near = tuple(a + d for a, d in zip(LOW, (0.002, 0.0021, 0.0019, 0.002, 0.0021), strict=True))
-    (found,) = compare(record(row("Q", "subject", near), row("SVC", "baseline", LOW)))
-    assert found.outcome == "better"
-    assert found.p_equal < 0.001
+    (comparison,) = compare(record(row("Q", "subject", near), row("SVC", "baseline", LOW)))
+    assert comparison.outcome == "better"
+    assert comparison.p_equal < 0.001
 
 
 def test_contrasts_are_the_only_comparisons_and_the_sentence_counts_them():

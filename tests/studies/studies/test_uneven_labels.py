@@ -56,28 +56,28 @@ def uneven_rows():
 
 def test_balanced_validation_accuracy_selects():
     rows = uneven_rows()
-    found = record(*rows)
-    assert [leader.label for leader in find_leaders(found)] == ["Head", "SVC"]
-    assert {c.subject for c in compare(found)} == {"Head"}
+    study = record(*rows)
+    assert [leader.label for leader in find_leaders(study)] == ["Head", "SVC"]
+    assert {c.subject for c in compare(study)} == {"Head"}
     # earlier records have no balanced validation accuracy
-    earlier = [replace(each, validation_balanced=()) for each in rows]
+    earlier = [replace(row, validation_balanced=()) for row in rows]
     assert best(earlier[:2]).label == "Constant"
 
 
 def test_tables_and_figures_name_the_balanced_accuracy():
     on_a_line = [
-        replace(each, series="line", qubits=qubits)
-        for each, qubits in zip(uneven_rows(), (3, 4, 5), strict=True)
+        replace(row, series="line", qubits=qubits)
+        for row, qubits in zip(uneven_rows(), (3, 4, 5), strict=True)
     ]
-    found = record(*on_a_line)
-    table = render_template("qllmft_studies.report", "study.md.j2", **page_variables(found))
+    study = record(*on_a_line)
+    table = render_template("qllmft_studies.report", "study.md.j2", **page_variables(study))
     assert "## Balanced accuracy per qubit" in table
     assert "| balanced points per qubit |" in table
     assert "difference, balanced points" in table
     assert "MDE, balanced points" in table
     assert "| 90.0 ± 0.0 (balanced 50.0 ± 0.0) |" in table
     with style.figure_style():
-        (axes,) = draw_trends(found, trends(found)).axes
+        (axes,) = draw_trends(study, trends(study)).axes
     assert axes.get_ylabel() == "test balanced accuracy (%)"
     heights = axes.containers[0].lines[0].get_ydata().astype(float)
     assert heights == pytest.approx([50, 71, 62.5])
@@ -86,7 +86,7 @@ def test_tables_and_figures_name_the_balanced_accuracy():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_body):
+def uneven_study(tmp_path_factory, tiny_body):
     """The folder and the record of a study of texts, four fifths of which have one label."""
     folder = tmp_path_factory.mktemp("uneven")
     rng = np.random.default_rng(3)
@@ -98,7 +98,7 @@ def finished(tmp_path_factory, tiny_body):
         lines.append(f"a {' '.join(rng.choice(words, 3))} film of {i} minutes\t{label}")
     (folder / "texts.tsv").write_text("\n".join(lines))
     study = Study.model_validate(
-        PLAN | {"epochs": 4, "rows": [{"preset": "single-10q", **each} for each in ROWS]}
+        PLAN | {"epochs": 4, "rows": [{"preset": "single-10q", **plan_row} for plan_row in ROWS]}
     )
     settings = {
         "data.source": str(folder / "texts.tsv"),
@@ -108,26 +108,29 @@ def finished(tmp_path_factory, tiny_body):
         "model.encoder_layers": 2,
         "baselines.grid": "small",
     }
-    found = execute_study(study, folder, settings, "qllmft study uneven", Executor())
-    finish_study(folder, found)
-    return folder, found
+    record = execute_study(study, folder, settings, "qllmft study uneven", Executor())
+    finish_study(folder, record)
+    return folder, record
 
 
-def test_balanced_scores_are_scikit_learns(finished, tmp_path):
-    folder, found = finished
-    kept = StudyPredictions.from_folder(folder)
-    for each in found.rows:
-        for split, values in (("validation", each.validation_balanced), ("test", each.balanced)):
+def test_balanced_scores_are_scikit_learns(uneven_study, tmp_path):
+    folder, record = uneven_study
+    predictions = StudyPredictions.from_folder(folder)
+    for result in record.rows:
+        for split, values in (
+            ("validation", result.validation_balanced),
+            ("test", result.balanced),
+        ):
             direct = [
-                balanced_accuracy_score(answers.labels, answers.answers[each.label])
-                for answers in (kept.answers[split, seed] for seed in found.seeds)
+                balanced_accuracy_score(answers.labels, answers.answers[result.label])
+                for answers in (predictions.answers[split, seed] for seed in record.seeds)
             ]
             assert values == pytest.approx(direct)
-        runs = [FinishedRun.read(RunFolder(folder / "runs" / name)) for name in each.runs]
-        models = [run.record.model(each.model) for run in runs]
+        runs = [FinishedRun.read(RunFolder(folder / "runs" / name)) for name in result.runs]
+        models = [run.record.model(result.model) for run in runs]
         assert [model.validation_balanced for model in models] == pytest.approx(
-            each.validation_balanced
+            result.validation_balanced
         )
-    assert read_study(folder) == found
-    again, _ = finish_from_predictions(folder, tmp_path)
-    assert again == found
+    assert read_study(folder) == record
+    second_record, _ = finish_from_predictions(folder, tmp_path)
+    assert second_record == record

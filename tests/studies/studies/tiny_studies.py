@@ -37,7 +37,11 @@ class Watcher:
     """Listener that keeps the events of the campaign."""
 
     def __init__(self):
-        self.began, self.elsewhere, self.ended, self.looks, self.messages = [], [], [], [], []
+        self.began = []
+        self.elsewhere = []
+        self.ended = []
+        self.looks = []
+        self.messages = []
         self.checks = []  # of the texts, each with the number of runs that had begun
 
     def __call__(self, event):
@@ -79,8 +83,10 @@ def row(
 
 def record(*rows: RowResult, **changes: Any) -> StudyRecord:
     """A study's record around ``rows``."""
-    sides, sizes = ("quantum head", "classical head"), dict.fromkeys(SPLITS, 1)
-    data, body = DataRecord("texts.tsv", "f", ("a", "b"), sizes), BodyRecord("minilm", "i", 8)
+    sides = ("quantum head", "classical head")
+    sizes = dict.fromkeys(SPLITS, 1)
+    data = DataRecord("texts.tsv", "f", ("a", "b"), sizes)
+    body = BodyRecord("minilm", "i", 8)
     plan = "tiny", "Table 0", *sides, "", tuple(range(len(rows[0].test))), 3
     ways = "accuracy", "paper", True, data, body, {}, "qllmft study tiny"
     return replace(StudyRecord(*plan, *ways, rows, {"python": ["3.12"]}), **changes)

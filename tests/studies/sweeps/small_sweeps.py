@@ -8,7 +8,7 @@ from qllmft_studies import FinishedRun
 EPOCHS = 4
 
 
-def settings(epochs: int = EPOCHS, **more) -> dict:
+def settings(epochs: int = EPOCHS, **overrides) -> dict:
     return {
         "data.n_per_label": 20,
         "model.n_qubits": 4,
@@ -16,16 +16,16 @@ def settings(epochs: int = EPOCHS, **more) -> dict:
         "noise.shots": 0,
         "train.lr": 0.02,
         "train.epochs": epochs,
-    } | more
+    } | overrides
 
 
-def arguments(data: Path, body: Path, out: Path, *more: str, epochs: int = EPOCHS) -> list[str]:
+def arguments(data: Path, body: Path, out: Path, *options: str, epochs: int = EPOCHS) -> list[str]:
     """Of `qllmft sweep`."""
     places = {"--data": data, "--body": body, "--out": out}
     pairs = [word for name, place in places.items() for word in (name, str(place))]
     for name, value in settings(epochs).items():
         pairs += ["--set", f"{name}={value}"]
-    return ["sweep", "table-11", *pairs, *more]
+    return ["sweep", "table-11", *pairs, *options]
 
 
 def scores(folder: Path) -> dict[str, tuple]:

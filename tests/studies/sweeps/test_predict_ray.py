@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 
 import pytest
-from ray_nodes import PATIENCE_S, finished, start, until
+from ray_nodes import PATIENCE_S, start, until, wait_for_end
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason="the extra sweep is not installed")
@@ -30,11 +30,11 @@ with Embedder(config, Path("one")) as one, Embedder(config, Path("ray"), ray=sys
 """
 
 
-def kept(cache):
+def count_embeddings(cache):
     """Number of embeddings in the only cache of a folder."""
-    if not (found := list(cache.glob("*.sqlite"))):
+    if not (caches := list(cache.glob("*.sqlite"))):
         return 0
-    with closing(sqlite3.connect(found[0])) as file:
+    with closing(sqlite3.connect(caches[0])) as file:
         return file.execute("SELECT count(*) FROM embeddings").fetchone()[0]
 
 
@@ -44,7 +44,8 @@ def test_the_command_and_a_node_are_killed_and_the_answers_are_those_of_one_proc
     texts = tmp_path / "texts.txt"
     texts.write_text("".join(f"a good film {'very ' * (i % 7)}{i}\n" for i in range(TEXTS)))
     second = cluster.add()
-    command, cache = ["predict", trained_run, "--file", texts], tmp_path / "cache"
+    command = ["predict", trained_run, "--file", texts]
+    cache = tmp_path / "cache"
     on_ray = [*command, "--ray", cluster.address]
     environment |= {"QLLMFT_CACHE": str(cache)}
     with (tmp_path / "killed").open("w") as output:
@@ -52,17 +53,17 @@ def test_the_command_and_a_node_are_killed_and_the_answers_are_those_of_one_proc
         until(lambda: os.fstat(output.fileno()).st_size > 100_000, killed)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-    before = kept(cache)
-    assert 0 < before < TEXTS
+    n_stored = count_embeddings(cache)
+    assert 0 < n_stored < TEXTS
     with (tmp_path / "again").open("w") as output:
-        again = start(on_ray, environment, output)
-        until(lambda: kept(cache) > before, again)
+        second_process = start(on_ray, environment, output)
+        until(lambda: count_embeddings(cache) > n_stored, second_process)
         cluster.remove_node(second, allow_graceful=False)
-        finished(again)
+        wait_for_end(second_process)
     with (tmp_path / "one").open("w") as output:
-        finished(start(command, environment, output))
+        wait_for_end(start(command, environment, output))
     assert (tmp_path / "again").read_bytes() == (tmp_path / "one").read_bytes()
-    assert kept(cache) == TEXTS
+    assert count_embeddings(cache) == TEXTS
 
 
 def test_nodes_without_the_folder_of_the_body_get_it_once(
@@ -72,7 +73,7 @@ def test_nodes_without_the_folder_of_the_body_get_it_once(
     cluster = request.getfixturevalue("cluster")
     work = tmp_path / "work"
     shutil.copytree(tiny_body, work / "here")
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SENT, cluster.address],
         cwd=work,
         env=environment,
@@ -80,6 +81,6 @@ def test_nodes_without_the_folder_of_the_body_get_it_once(
         capture_output=True,
         text=True,
     )
-    assert said.returncode == 0, said.stderr
+    assert process.returncode == 0, process.stderr
     (folder,) = (path for path in (tmp_path / "node" / "bodies").iterdir() if path.is_dir())
     assert (folder / "modules.json").read_bytes() == (tiny_body / "modules.json").read_bytes()

@@ -15,7 +15,7 @@ FILES = {"config.toml": b"seed = 1\n", "model/model.json": b"{}", "result.json":
 
 
 @pytest.fixture
-def packed(tmp_path):
+def archive_folder(tmp_path):
     for name, content in FILES.items():
         (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "run" / name).write_bytes(content)
@@ -25,16 +25,18 @@ def packed(tmp_path):
 def archive(name, kind=tarfile.REGTYPE, target=""):
     """An archive of a file, and of an entry of any name and kind."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as made:
+    with tarfile.open(fileobj=stream, mode="w") as archive_file:
         for entry in (tarfile.TarInfo("config.toml"), tarfile.TarInfo(name)):
-            made.addfile(entry)
-        entry.name, entry.type, entry.linkname = "last", kind, target
-        made.addfile(entry)
+            archive_file.addfile(entry)
+        entry.name = "last"
+        entry.type = kind
+        entry.linkname = target
+        archive_file.addfile(entry)
     return stream.getvalue()
 
 
-def test_a_folder_comes_back_as_it_was(packed, tmp_path):
-    unpack(packed, tmp_path / "other")
+def test_a_folder_comes_back_as_it_was(archive_folder, tmp_path):
+    unpack(archive_folder, tmp_path / "other")
     assert contents(tmp_path / "other") == FILES
 
 
@@ -61,10 +63,10 @@ def test_links_and_devices_are_refused(kind, target, tmp_path):
 
 @examples(30)
 @given(data=st.data())
-def test_any_archive(data, packed, tmp_path_factory):
+def test_any_archive(data, archive_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     try:
-        unpack(data.draw(damaged(packed)), folder / "run")
+        unpack(data.draw(damaged(archive_folder)), folder / "run")
     except UserError:
         assert not list(folder.iterdir())
     assert {path.name for path in folder.iterdir()} <= {"run"}

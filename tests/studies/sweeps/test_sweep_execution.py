@@ -38,7 +38,9 @@ class Trainings:
     """Replacement of `run_tracked` that writes a run's files; the accuracy depends on the configuration."""
 
     def __init__(self, right=layers, total=100, seconds=0.0):
-        self.right, self.total, self.seconds = right, total, seconds
+        self.right = right
+        self.total = total
+        self.seconds = seconds
         self.trained: Counter = Counter()
 
     def __call__(self, config, out, on_event, tracking, *, read_test, wait, inputs):
@@ -50,7 +52,8 @@ class Trainings:
                 time.sleep(random.uniform(0, 2 * self.seconds))
                 accuracy = Accuracy(self.right(config), self.total)
                 model = ModelResult("head", accuracy, 7, test=accuracy)
-                data, body = DataRecord("s", "f", ("a", "b"), SIZES), BodyRecord("m", "i", 8)
+                data = DataRecord("s", "f", ("a", "b"), SIZES)
+                body = BodyRecord("m", "i", 8)
                 record = RunRecord(config.identity, config.seed, data, body, 1, (model,))
                 folder.open_for(config)
                 folder.write_metrics(EpochMetrics(1, 0.5, 0.4, 0.6, 0.01, 0.0))
@@ -76,52 +79,58 @@ def quick(monkeypatch):
 @pytest.fixture
 def trainings(monkeypatch):
     def install(*arguments, **options):
-        made = Trainings(*arguments, **options)
-        monkeypatch.setattr(local, "run_tracked", made)
-        return made
+        stand_in = Trainings(*arguments, **options)
+        monkeypatch.setattr(local, "run_tracked", stand_in)
+        return stand_in
 
     return install
 
 
-def sweep_of(sampler="grid", trials=None, seeds=1, in_flight=1, **more):
+def small_sweep(sampler="grid", trials=None, seeds=1, in_flight=1, **overrides):
     space = load_space("table-11")
     return make_sweep(
-        space, sampler, settings(**more), trials=trials, seeds=seeds, in_flight=in_flight
+        space, sampler, settings(**overrides), trials=trials, seeds=seeds, in_flight=in_flight
     )
 
 
-def planned(sweep, folder):
+def planned_identities(sweep, folder):
     """Identities in the order of the plan."""
     return [run.identity for run in sweep.plan().runs(FinishedRuns(folder / "runs"))]
 
 
-def told(result):
+def report(result):
     """What a sweep tells: the ranking, and the tests of the winner and of each row's best."""
     ranking = [
-        (each.settings, each.validation, each.validation_loss, each.parameters)
-        for each in result.ranking
+        (
+            result_row.settings,
+            result_row.validation,
+            result_row.validation_loss,
+            result_row.parameters,
+        )
+        for result_row in result.ranking
     ]
     rows = [(row.row, row.best.settings, row.best.tested, row.published) for row in result.rows]
     return ranking, result.winner.settings, result.winner.tested, rows, result.repeats
 
 
 def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, trainings):
-    made = trainings()
-    result = run_sweep(sweep_of(seeds=2), tmp_path, Executor())
-    assert len(made.trained) == 18  # two seeds each
-    assert [tuple(each.settings.values()) for each in result.ranking[:2]] == [(6, 4), (6, 2)]
+    stand_in = trainings()
+    result = run_sweep(small_sweep(seeds=2), tmp_path, Executor())
+    assert len(stand_in.trained) == 18  # two seeds each
+    assert [tuple(ranked.settings.values()) for ranked in result.ranking[:2]] == [(6, 4), (6, 2)]
     assert result.ranking[0].validation == (0.64, 0.65)
     assert result.winner.test.mean == pytest.approx(0.645)
-    again = run_sweep(sweep_of(seeds=2), tmp_path, Executor())
-    assert set(made.trained.values()) == {1}
-    assert told(again) == told(result)
+    repetition = run_sweep(small_sweep(seeds=2), tmp_path, Executor())
+    assert set(stand_in.trained.values()) == {1}
+    assert report(repetition) == report(result)
 
 
 @pytest.mark.parametrize("name", [".lock-holder", "config.toml", "validation.json", "result.json"])
 def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(
     tmp_path, trainings, monkeypatch, name
 ):
-    made, sync = trainings(), os.fsync
+    stand_in = trainings()
+    sync = os.fsync
 
     def full(descriptor):
         if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
@@ -133,35 +142,36 @@ def test_a_full_disk_ends_a_sweep_and_the_next_call_does_the_rest(
         with pytest.raises(
             (OSError, UserError), match=r"(written: No space|No space left on device: '.*/)"
         ):
-            run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
+            run_sweep(small_sweep(**FEW), tmp_path / "full", Executor())
     hidden = [path for path in tmp_path.rglob(".*") if path.name != ".started"]
     assert not [path for path in hidden if path.name[1:2] != "l"], "no part of a file is left"
-    full = run_sweep(sweep_of(**FEW), tmp_path / "full", Executor())
-    assert told(full) == told(run_sweep(sweep_of(**FEW), tmp_path / "sound", Executor()))
+    full = run_sweep(small_sweep(**FEW), tmp_path / "full", Executor())
+    assert report(full) == report(run_sweep(small_sweep(**FEW), tmp_path / "sound", Executor()))
     if name == "result.json":
-        assert set(made.trained.values()) == {2}, "nothing is trained again"
+        assert set(stand_in.trained.values()) == {2}, "nothing is trained again"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full.")])
 def test_after_ctrl_c_or_an_error_the_next_call_does_the_rest(tmp_path, trainings, error):
     def fails(config):
-        if len(made.trained) == 2:
+        if len(stand_in.trained) == 2:
             raise error
         return layers(config)
 
-    made = trainings(fails)
+    stand_in = trainings(fails)
     with pytest.raises(type(error)):
-        run_sweep(sweep_of(**FEW), tmp_path, Executor())
-    made = trainings()
-    run_sweep(sweep_of(**FEW), tmp_path, Executor())
-    assert sorted(made.trained.values()) == [1, 1]
+        run_sweep(small_sweep(**FEW), tmp_path, Executor())
+    stand_in = trainings()
+    run_sweep(small_sweep(**FEW), tmp_path, Executor())
+    assert sorted(stand_in.trained.values()) == [1, 1]
 
 
 @pytest.mark.parametrize(("sampler", "in_flight"), [("grid", 1), ("tpe", 1), ("tpe", 3)])
 def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
     """Four workers at a time find the same runs from the folders, and what one alone finds."""
-    sweep = sweep_of(sampler, trials=14 if sampler == "tpe" else None, in_flight=in_flight)
-    made, errors = trainings(seconds=0.02), []
+    sweep = small_sweep(sampler, trials=14 if sampler == "tpe" else None, in_flight=in_flight)
+    stand_in = trainings(seconds=0.02)
+    errors = []
 
     def work():
         try:
@@ -175,53 +185,55 @@ def test_many_workers_share_a_sweep(tmp_path, trainings, sampler, in_flight):
     for thread in threads:
         thread.join()
     assert not errors
-    assert set(made.trained.values()) == {1}
+    assert set(stand_in.trained.values()) == {1}
     trainings()
     run_sweep(sweep, tmp_path / "one", Executor())
-    assert planned(sweep, tmp_path / "four") == planned(sweep, tmp_path / "one")
-    assert made.trained.keys() == set(planned(sweep, tmp_path / "one"))
+    assert planned_identities(sweep, tmp_path / "four") == planned_identities(
+        sweep, tmp_path / "one"
+    )
+    assert stand_in.trained.keys() == set(planned_identities(sweep, tmp_path / "one"))
 
 
 def test_tpe_repeats_cost_nothing_and_more_trials_continue(tmp_path, trainings):
-    made = trainings()
-    result = run_sweep(sweep_of("tpe", trials=14), tmp_path, Executor())
-    first = planned(sweep_of("tpe", trials=14), tmp_path)
+    stand_in = trainings()
+    result = run_sweep(small_sweep("tpe", trials=14), tmp_path, Executor())
+    first = planned_identities(small_sweep("tpe", trials=14), tmp_path)
     assert len(first) == 14
     assert result.repeats == 14 - len(set(first)) >= 5  # there are nine configurations
-    run_sweep(sweep_of("tpe", trials=16), tmp_path, Executor())
-    assert planned(sweep_of("tpe", trials=16), tmp_path)[:14] == first
-    assert set(made.trained.values()) == {1}
+    run_sweep(small_sweep("tpe", trials=16), tmp_path, Executor())
+    assert planned_identities(small_sweep("tpe", trials=16), tmp_path)[:14] == first
+    assert set(stand_in.trained.values()) == {1}
 
 
 def test_a_much_longer_search_by_tpe_contains_the_shorter_one(tmp_path, trainings):
-    made = trainings(lambda config: 500 + 10 * config.model.main_layers, total=1000)
-    found = []
+    stand_in = trainings(lambda config: 500 + 10 * config.model.main_layers, total=1000)
+    plans = []
     for trials in (14, 20, 40):
-        sweep = sweep_of("tpe", trials=trials)
+        sweep = small_sweep("tpe", trials=trials)
         run_sweep(sweep, tmp_path, Executor())
-        found.append(planned(sweep, tmp_path))
-    short, longer, longest = found
+        plans.append(planned_identities(sweep, tmp_path))
+    short, longer, longest = plans
     assert longer[:14] == short
     assert longest[:20] == longer
-    assert set(made.trained.values()) == {1}
+    assert set(stand_in.trained.values()) == {1}
 
 
 def test_tpe_continues_with_the_same_proposals_after_an_interruption(tmp_path, trainings):
-    sweep = sweep_of("tpe", trials=12, in_flight=3)
+    sweep = small_sweep("tpe", trials=12, in_flight=3)
 
-    def interrupted(config):
-        if len(made.trained) == 5:
+    def interrupt_sixth(config):
+        if len(stand_in.trained) == 5:
             raise KeyboardInterrupt
         return layers(config)
 
-    made = trainings(interrupted)
+    stand_in = trainings(interrupt_sixth)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "twice", Executor())
-    found = []
+    reports = []
     for folder in ("twice", "once"):
         trainings()
-        found.append(told(run_sweep(sweep, tmp_path / folder, Executor())))
-    twice, once = found
+        reports.append(report(run_sweep(sweep, tmp_path / folder, Executor())))
+    twice, once = reports
     assert twice == once
 
 

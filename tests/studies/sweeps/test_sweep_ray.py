@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ray_nodes import finished, start, until
+from ray_nodes import start, until, wait_for_end
 from small_sweeps import arguments, scores
 
 from qllmft.run.lock import LOCK_FILE
@@ -36,7 +36,7 @@ def trains(node):
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
     for process in raylet.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            for file in map(Path, (each.path for each in process.open_files())):
+            for file in map(Path, (file.path for file in process.open_files())):
                 if file.name == LOCK_FILE and (file.parent / "metrics.jsonl").exists():
                     return process
     return None
@@ -55,14 +55,14 @@ def test_a_node_joins_a_sweep_and_is_killed_and_its_run_is_done_by_the_other(
         second = cluster.add()
         until(lambda: trains(second), sweep)
         cluster.remove_node(second, allow_graceful=False)
-        said = finished(sweep)
+        output = wait_for_end(sweep)
     finally:
         sweep.kill()
-    assert "Its test accuracy" in said
+    assert "Its test accuracy" in output
     for run in tmp_path.glob("ray/runs/*"):
         lines = (run / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in lines] == list(range(1, EPOCHS + 1))
-    finished(
+    wait_for_end(
         start(arguments(texts, tiny_body, tmp_path / "here", *few, epochs=EPOCHS), environment)
     )
     assert scores(tmp_path / "ray") == scores(tmp_path / "here")
@@ -86,11 +86,11 @@ def test_a_ray_worker_and_the_driver_of_a_study_are_killed_and_it_ends_in_the_bi
     until(lambda: list(tmp_path.glob("ray/runs/*/result.json")), killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("ray/runs/*/result.json")}
-    assert 1 <= len(before) < 4
-    finished(start(command, environment))
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    finished(start([*common, tmp_path / "here"], environment))
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("ray/runs/*/result.json")}
+    assert 1 <= len(times) < 4
+    wait_for_end(start(command, environment))
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    wait_for_end(start([*common, tmp_path / "here"], environment))
     records = [
         json.loads((tmp_path / place / "study.json").read_text()) for place in ("ray", "here")
     ]

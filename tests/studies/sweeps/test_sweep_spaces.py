@@ -11,7 +11,8 @@ from qllmft_studies.search_space import Space, load_space
 from qllmft_studies.sweep import make_sweep
 
 QUBITS = [10, 12, 14, 16, 18]
-DECAYS, PENALTIES = [1.0, 0.99, 0.95], [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
+DECAYS = [1.0, 0.99, 0.95]
+PENALTIES = [0.0, 1e-6, 1e-5, 1e-4, 1e-3]
 NETWORKS = [0, 48, 96, 144, 192]
 TEN_RATES = [0.1, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 20]
 # values of the paper's rows with more than one; learning rates in thousandths
@@ -51,16 +52,16 @@ def test_the_values_are_the_tables(name):
     numeral, rows = TABLES[name]
     space = load_space(name)
     assert space.table == numeral
-    found = {parameter.name: list(parameter.labels) for parameter in space.parameters}
+    labels = {parameter.name: list(parameter.labels) for parameter in space.parameters}
     expected = {
         k: [v / 1000 for v in values] if k == "train.lr" else values for k, values in rows.items()
     }
-    assert found.keys() == expected.keys()
+    assert labels.keys() == expected.keys()
     for parameter, values in expected.items():
         assert (
-            found[parameter] == pytest.approx(values)
+            labels[parameter] == pytest.approx(values)
             if parameter == "train.lr"
-            else found[parameter] == values
+            else labels[parameter] == values
         )
 
 
@@ -243,9 +244,9 @@ def test_a_search_of_ones_own_changes_only_what_it_names(preset):
             "parameters": [{"setting": "model.encoder_layers", "values": [20, 30]}],
         }
     )
-    same = {"data.source": "reviews", "body.model": "minilm"}
-    sweep = make_sweep(space, "grid", same)
+    overrides = {"data.source": "reviews", "body.model": "minilm"}
+    sweep = make_sweep(space, "grid", overrides)
     for point in sweep.points.values():
         (config,) = sweep.configurations(point)
-        changed = find_differing(config, load_preset(preset).config({**same, **point}))
+        changed = find_differing(config, load_preset(preset).config({**overrides, **point}))
         assert changed.keys() <= {"baselines.names"}

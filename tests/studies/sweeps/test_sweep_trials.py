@@ -16,21 +16,21 @@ from qllmft_studies.runs import FinishedRuns, PlannedRun
 
 @pytest.fixture
 def config(texts, tiny_body) -> RunConfig:
-    own = {"data.source": str(texts), "body.model": str(tiny_body), "baselines.names": []}
-    return load_preset("single-10q").config(settings() | own)
+    common = {"data.source": str(texts), "body.model": str(tiny_body), "baselines.names": []}
+    return load_preset("single-10q").config(settings() | common)
 
 
 @pytest.fixture
-def embedded(monkeypatch):
+def embedding_calls(monkeypatch):
     """How many texts each call of `embed` was given."""
     calls = []
     original = vectors.embed
 
-    def counted(texts, *arguments, **options):
+    def count_texts(texts, *arguments, **options):
         calls.append(len(texts))
         return original(texts, *arguments, **options)
 
-    monkeypatch.setattr(vectors, "embed", counted)
+    monkeypatch.setattr(vectors, "embed", count_texts)
     return calls
 
 
@@ -49,10 +49,10 @@ def keys(content) -> set[str]:
 
 
 def test_nothing_of_the_test_set_is_read_or_written_and_the_figures_are_the_selected_epochs(
-    config, tmp_path, embedded
+    config, tmp_path, embedding_calls
 ):
     result = trial(config, tmp_path)
-    assert embedded == [40]  # training and validation; the other 40 are the test set
+    assert embedding_calls == [40]  # training and validation; the other 40 are the test set
     folder = RunFolder(tmp_path / config.identity)
     assert folder.read_result() is None
     assert folder.read_predictions() is None
@@ -91,8 +91,8 @@ def test_the_winner_is_tested_without_being_trained_again(config, tmp_path, monk
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     assert (folder / "metrics.jsonl").read_bytes() == metrics
 
-    whole = run_experiment(config, tmp_path / "b").record.head  # the other route: all at once
-    assert (whole.test, whole.validation) == (winner.test, winner.validation)
+    joint_head = run_experiment(config, tmp_path / "b").record.head  # the other route: all at once
+    assert (joint_head.test, joint_head.validation) == (winner.test, winner.validation)
 
 
 def test_a_run_that_was_tested_before_still_keeps_it_to_itself(config, tmp_path):

@@ -14,7 +14,9 @@ class Looks:
     """Progress of a plan whose runs this test calls begun or finished, at times that it sets."""
 
     def __init__(self, plan, folder):
-        self.now, self.folder, self.seen = 100.0, folder, []
+        self.now = 100.0
+        self.folder = folder
+        self.seen = []
         self.progress = CampaignProgress(
             plan, FinishedRuns(folder), self.seen.append, lambda: self.now
         )

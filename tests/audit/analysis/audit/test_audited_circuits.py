@@ -23,7 +23,8 @@ ROWS = np.random.default_rng(0).uniform(-2, 2, (5, 3))
 
 def mixed_gates():
     """Return a circuit of three qubits with products of data, fixed gates and Z and Y rotations."""
-    x, theta = ParameterVector("x", 3), ParameterVector("theta", 4)
+    x = ParameterVector("x", 3)
+    theta = ParameterVector("theta", 4)
     circuit = QuantumCircuit(3)
     circuit.h(0)
     for qubit in range(3):
@@ -49,9 +50,9 @@ def test_values_and_states_are_qiskits(circuit):
     ]
     names = [p for p in circuit.parameters if p.name.startswith("theta")]
     weights = np.linspace(-1, 2, len(names))
-    found = trained_circuit(circuit, ROWS[0], weights=weights, observables=operators)
-    states = found.states(ROWS)
-    for row, values, state in zip(ROWS, found.expectations(ROWS), states, strict=True):
+    circuit_model = trained_circuit(circuit, ROWS[0], weights=weights, observables=operators)
+    states = circuit_model.states(ROWS)
+    for row, values, state in zip(ROWS, circuit_model.expectations(ROWS), states, strict=True):
         bound = circuit.assign_parameters(
             {p.name: v for p, v in zip(names, weights, strict=True)}
             | {f"x[{q}]": v for q, v in enumerate(row)}
@@ -62,16 +63,16 @@ def test_values_and_states_are_qiskits(circuit):
         )
         assert abs(np.vdot(state, expected.data)) == pytest.approx(1, abs=1e-9)
     assert expectations_of_states(operators, states) == pytest.approx(
-        found.expectations(ROWS), abs=1e-9
+        circuit_model.expectations(ROWS), abs=1e-9
     )
 
 
 def test_the_layer_of_a_twin_has_the_values_of_the_circuit():
-    found = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS)
+    circuit_model = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS)
     import torch
 
-    layer = found.head()(torch.from_numpy(ROWS)).detach().numpy()
-    assert layer == pytest.approx(found.expectations(ROWS), abs=1e-9)
+    layer = circuit_model.head()(torch.from_numpy(ROWS)).detach().numpy()
+    assert layer == pytest.approx(circuit_model.expectations(ROWS), abs=1e-9)
 
 
 def test_truncation_is_that_of_dense_singular_values_and_exact_at_the_limit():
@@ -80,32 +81,36 @@ def test_truncation_is_that_of_dense_singular_values_and_exact_at_the_limit():
     states /= np.linalg.norm(states, axis=1, keepdims=True)
     assert truncate_states(states, 4) == pytest.approx(states, abs=1e-9)
     for bond in (1, 2, 3):
-        for state, found in zip(states, truncate_states(states, bond), strict=True):
-            rest, kept = state.reshape(1, -1), np.ones((1, 1))
+        for state, truncated in zip(states, truncate_states(states, bond), strict=True):
+            remainder = state.reshape(1, -1)
+            product = np.ones((1, 1))
             for cut in range(1, 4):
-                u, s, v = np.linalg.svd(rest.reshape(rest.shape[0] * 2, -1), full_matrices=False)
-                u, rest = u[:, :bond], s[:bond, None] * v[:bond]
-                kept = np.einsum("al,lbr->abr", kept, u.reshape(-1, 2, u.shape[1])).reshape(
+                u, s, v = np.linalg.svd(
+                    remainder.reshape(remainder.shape[0] * 2, -1), full_matrices=False
+                )
+                u = u[:, :bond]
+                remainder = s[:bond, None] * v[:bond]
+                product = np.einsum("al,lbr->abr", product, u.reshape(-1, 2, u.shape[1])).reshape(
                     2**cut, -1
                 )
-            expected = (kept @ rest).ravel()
+            expected = (product @ remainder).ravel()
             expected /= np.linalg.norm(expected)
-            assert abs(np.vdot(expected, found)) == pytest.approx(1, abs=1e-9)
+            assert abs(np.vdot(expected, truncated)) == pytest.approx(1, abs=1e-9)
 
 
 def test_latent_values_are_the_angles_of_a_row():
-    found = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS).latent(ROWS)
+    latent = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS).latent(ROWS)
     expected = {tuple(ROWS[:, q].round(9)) for q in range(3)} | {
         tuple((ROWS[:, 0] * ROWS[:, 1]).round(9))
     }
-    assert {tuple(column.round(9)) for column in found.T} == expected
+    assert {tuple(column.round(9)) for column in latent.T} == expected
 
 
 def test_noise_has_the_mean_of_each_operator():
     operators = [SparsePauliOp(["III", "ZZI"], [0.25, 1.0]), SparsePauliOp("ZII")]
-    found = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS, observables=operators)
+    circuit_model = trained_circuit(mixed_gates(), ROWS[0], weights=WEIGHTS, observables=operators)
     mixed = np.eye(8) / 8
-    assert found.noise_values == pytest.approx(
+    assert circuit_model.noise_values == pytest.approx(
         [np.trace(mixed @ o.to_matrix()).real for o in operators]
     )
 
@@ -113,19 +118,19 @@ def test_noise_has_the_mean_of_each_operator():
 def test_numbers_in_rotations_are_weights_if_no_parameter_is():
     circuit = mixed_gates()
     bound = circuit.assign_parameters({f"theta[{i}]": w for i, w in enumerate(WEIGHTS)})
-    found = trained_circuit(bound, ROWS[0])
+    circuit_model = trained_circuit(bound, ROWS[0])
     expected = trained_circuit(circuit, ROWS[0], weights=WEIGHTS)
-    assert found.values == pytest.approx(WEIGHTS)
-    assert found.expectations(ROWS) == pytest.approx(expected.expectations(ROWS), abs=1e-12)
+    assert circuit_model.values == pytest.approx(WEIGHTS)
+    assert circuit_model.expectations(ROWS) == pytest.approx(expected.expectations(ROWS), abs=1e-12)
 
 
 def test_data_of_more_than_ten_columns_are_in_the_order_of_their_index():
     x = [Parameter(f"x_{i}") for i in range(12)]
     circuit = QuantumCircuit(1)
-    for each in x:
-        circuit.ry(each, 0)
-    found = trained_circuit(circuit, np.zeros(12))
-    assert [p.name for p in found.data] == [f"x_{i}" for i in range(12)]
+    for angle in x:
+        circuit.ry(angle, 0)
+    circuit_model = trained_circuit(circuit, np.zeros(12))
+    assert [p.name for p in circuit_model.data] == [f"x_{i}" for i in range(12)]
 
 
 @pytest.mark.parametrize(
@@ -166,25 +171,41 @@ def test_files_give_the_circuit_back(tmp_path):
     weights = np.linspace(-1, 1, circuit.num_parameters - 3)
     expected = trained_circuit(circuit, ROWS[0], weights=weights).expectations(ROWS)
     for name in ("head.qasm", "head.qpy"):
-        found = trained_circuit(read_circuit(tmp_path / name), ROWS[0], weights=weights)
-        assert found.expectations(ROWS) == pytest.approx(expected, abs=1e-9)
+        circuit_model = trained_circuit(read_circuit(tmp_path / name), ROWS[0], weights=weights)
+        assert circuit_model.expectations(ROWS) == pytest.approx(expected, abs=1e-9)
     plain = read_circuit(tmp_path / "plain.qasm")  # with _theta_10_ before _theta_2_ as text
-    found = trained_circuit(plain, ROWS[0], weights=weights)
-    assert found.expectations(ROWS) == pytest.approx(expected, abs=1e-9)
-    assert [p.name for p in found.data] == ["_x_0_", "_x_1_", "_x_2_"]
+    circuit_model = trained_circuit(plain, ROWS[0], weights=weights)
+    assert circuit_model.expectations(ROWS) == pytest.approx(expected, abs=1e-9)
+    assert [p.name for p in circuit_model.data] == ["_x_0_", "_x_1_", "_x_2_"]
 
 
-def test_files_that_hold_no_circuit_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"none\.qasm is no file. Give a circuit in OpenQASM 3"):
-        read_circuit(tmp_path / "none.qasm")
-    for name, form in (("a.qasm", "OpenQASM 3"), ("a.qpy", "QPY")):
-        (tmp_path / name).write_bytes(b"\x00nonsense")
-        with pytest.raises(UserError, match=f"{name} cannot be read as {form}"):
-            read_circuit(tmp_path / name)
-    for name, most in (("large.qasm", 1_000_000), ("large.qpy", 10_000_000)):
-        (tmp_path / name).write_bytes(b" " * (most + 1))
-        with pytest.raises(UserError, match=f"{most + 1:,} bytes, expected at most {most:,}"):
-            read_circuit(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.qasm", None, r"none\.qasm is no file. Give a circuit in OpenQASM 3"),
+        ("a.qasm", b"\x00nonsense", "a.qasm cannot be read as OpenQASM 3"),
+        ("a.qpy", b"\x00nonsense", "a.qpy cannot be read as QPY"),
+        ("a.qasm", b" " * 1_000_001, "1,000,001 bytes, expected at most 1,000,000"),
+        ("a.qpy", b" " * 10_000_001, "10,000,001 bytes, expected at most 10,000,000"),
+        ("a.qasm", b"\n", r"a\.qasm is empty, expected a circuit. Write it"),
+        ("a.qpy", b"\n", r"a\.qpy is empty, expected a circuit. Write it"),
+        ("a.qasm", b"/* **" * 100_000, "cannot be read as OpenQASM 3"),  # comments without an end
+        *(
+            ("old.qasm", f'{comments}OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\n{gates}'.encode(), message)
+            for comments in ("", "// by hand\n\n", "// OPENQASM 3;\n//\n")
+            for gates, message in (
+                ("ry(0.3) q[0];\ncx q[0], q[1];\n", r"is OpenQASM 2, which has no parameters.*qiskit.qasm3.dumps"),
+                ("ry(a) q[0];\n", r"cannot be read as OpenQASM 2: .*'a' is not a parameter"),
+            )
+        ),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_files_that_hold_no_circuit_are_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_circuit(tmp_path / name)
 
 
 QASM = """
@@ -249,12 +270,12 @@ def test_rows_of_a_file_are_the_arguments_of_an_audit(tmp_path):
         inputs=ROWS,
         inputs_test=ROWS,
     )
-    found = read_rows(file)
-    assert sorted(found) == [
+    arguments = read_rows(file)
+    assert sorted(arguments) == [
         *("X", "inputs", "observables", "readout", "test", "test_inputs", "weights", "y")
     ]
-    assert found["observables"] == ["ZII"]
-    assert (found["test"][1] == y).all()
+    assert arguments["observables"] == ["ZII"]
+    assert (arguments["test"][1] == y).all()
 
 
 @pytest.mark.parametrize(
@@ -281,15 +302,12 @@ def test_files_of_other_arrays_are_refused(tmp_path, arrays, message):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_damaged_file_of_rows_is_refused(tmp_path, save):
     file = tmp_path / "rows.npz"
+    file.write_text("X, y")
+    with pytest.raises(UserError, match=r"rows\.npz is no NPZ file. Write it by numpy\.savez"):
+        read_rows(file)
     save(file, X=ROWS, y=ROWS[:, 0])
     content = file.read_bytes()
     for at in (200, content.index(b"PK\x01\x02") + 10):  # a number, the method of compression
         file.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
         with pytest.raises(UserError, match=r"rows\.npz cannot be read: .* Write it again"):
             read_rows(file)
-
-
-def test_a_file_that_is_no_archive_is_refused(tmp_path):
-    (tmp_path / "rows.npz").write_text("X, y")
-    with pytest.raises(UserError, match=r"rows\.npz is no NPZ file. Write it by numpy\.savez"):
-        read_rows(tmp_path / "rows.npz")

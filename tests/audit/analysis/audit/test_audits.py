@@ -1,7 +1,6 @@
 """Audits: findings on planted faults and sound models, their statistics, and refusals."""
 
 import json
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,9 @@ RARE = (pytest.mark.slow, pytest.mark.filterwarnings("default"))
 FAST = ("training rows in the test", "a qubit of its own", "labels exchanged")
 
 
-def audited(arguments):
-    given = dict(arguments)
-    return qllmft.audit(given.pop("circuit"), given.pop("X"), given.pop("y"), **given)
+def run_audit(arguments):
+    keywords = dict(arguments)
+    return qllmft.audit(keywords.pop("circuit"), keywords.pop("X"), keywords.pop("y"), **keywords)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +36,7 @@ def fast_audits():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(case, "STRENGTHS", (1.0,))
         patch.setattr(baselines, "TWIN_STEPS", 5)
-        return {name: audited(make(0)) for name, _, make in models() if name in FAST}
-
-
-@pytest.fixture
-def audit_by(monkeypatch):
-    """A function that makes the checks of some codes only."""
-
-    def audit(codes, *arguments, **options):
-        checks = [check for check in CHECKS if check.code in codes]
-        monkeypatch.setattr(import_module("qllmft_audit.audit.audit"), "CHECKS", checks)
-        return qllmft.audit(*arguments, **options)
-
-    return audit
+        return {name: run_audit(make(0)) for name, _, make in models() if name in FAST}
 
 
 @pytest.mark.parametrize(
@@ -60,11 +47,11 @@ def audit_by(monkeypatch):
     ],
 )
 def test_faults_are_named_and_sound_models_have_no_issue(name, codes, make, fast_audits):
-    found = fast_audits[name] if name in FAST else audited(make(0))
+    audit = fast_audits[name] if name in FAST else run_audit(make(0))
     if codes:
-        assert {*codes} & {*found.issues}, found.findings
+        assert {*codes} & {*audit.issues}, audit.findings
     else:
-        assert not found.issues, {code: found.findings[code] for code in found.issues}
+        assert not audit.issues, {code: audit.findings[code] for code in audit.issues}
 
 
 def test_the_record_has_every_model_and_the_page_is_its():
@@ -72,11 +59,11 @@ def test_the_record_has_every_model_and_the_page_is_its():
     assert (ROOT / PAGE).read_text() == page(rows)
     names = [name for name, *_ in models()]
     for draw in range(3):
-        kept = [row for row in rows if row["draw"] == draw]
-        assert sorted(row["name"] for row in kept) == sorted(names)
-        named = [row for row in kept if {*row["codes"]} & {*row["issues"]}]
+        draw_rows = [row for row in rows if row["draw"] == draw]
+        assert sorted(row["name"] for row in draw_rows) == sorted(names)
+        named = [row for row in draw_rows if {*row["codes"]} & {*row["issues"]}]
         assert len(named) >= 28
-        alarms = {code for row in kept if not row["codes"] for code in row["issues"]}
+        alarms = {code for row in draw_rows if not row["codes"] for code in row["issues"]}
         assert alarms <= ({"QA301"} if draw else set())
     assert len(FAULTS) == 30
 
@@ -90,7 +77,8 @@ def test_every_check_has_its_section_on_the_page():
 
 def test_the_least_difference_is_found_in_four_of_five_cases():
     """Route two: McNemar's exact test on drawn counts."""
-    rows, discordant = 2000, 0.2
+    rows = 2000
+    discordant = 0.2
     least = least_difference(discordant, rows)
     random = np.random.default_rng(0)
     n = random.binomial(rows, discordant, 400)
@@ -104,8 +92,8 @@ def test_a_fitted_readout_gives_the_labels_of_its_model():
     values = random.normal(size=(90, 3))
     y = (values @ [[1.0, 0, -1], [0, 1, 1], [-1, 0, 1]]).argmax(axis=1)
     assert (fit_readout(values, y, 3, 0).labels(values) == y).mean() > 0.9
-    two = fit_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
-    assert (two.labels(values) == (values[:, 0] > 0)).mean() > 0.95
+    readout = fit_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
+    assert (readout.labels(values) == (values[:, 0] > 0)).mean() > 0.95
 
 
 def test_a_readout_takes_the_largest_score():
@@ -143,18 +131,14 @@ def test_a_readout_takes_the_largest_score():
 def test_arguments_that_do_not_fit_are_refused(changes, message):
     arguments = {**base(0), **changes}
     with pytest.raises(UserError, match=message):
-        audited(arguments)
+        run_audit(arguments)
 
 
 def test_two_rows_of_each_label_are_enough():
     """One of each is held back, and checks that need more rows do not apply."""
     x = np.random.default_rng(0).uniform(-1.5, 1.5, (4, 3))
-    found = qllmft.audit(head_circuit(3), x, [0, 1, 0, 1], weights=np.ones(15))
-    assert found.rows == (2, 2)
-    with pytest.raises(UserError, match=r"y has 4 different labels in 4 rows, .*Real targets"):
-        qllmft.audit(head_circuit(3), x, x[:, 0], weights=np.ones(15))
-    with pytest.raises(UserError, match="y has 2 different labels in 3 rows, expected two rows"):
-        qllmft.audit(head_circuit(3), x[:3], [0, 1, 1], weights=np.ones(15))
+    audit = qllmft.audit(head_circuit(3), x, [0, 1, 0, 1], weights=np.ones(15))
+    assert audit.rows == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -163,28 +147,32 @@ def test_two_rows_of_each_label_are_enough():
 def test_angles_that_are_the_inputs_are_as_good_as_the_inputs(seed, part, audit_by):
     """The angles of this circuit are the inputs, so that both rivals are one model, and it is the better one."""
     random = np.random.default_rng(seed)
-    x, weights = random.uniform(-1.5, 1.5, (200, 4)), random.uniform(-3, 3, 20)
+    x = random.uniform(-1.5, 1.5, (200, 4))
+    weights = random.uniform(-3, 3, 20)
     y = (x[:, 0] > x[:, 1]).astype(int)
     arguments = {}
     if part != "drawn":
-        x, x_test = x[:120], x[120:]
-        y, y_test = y[:120], y[120:]
+        x_test = x[120:]
+        x = x[:120]
+        y_test = y[120:]
+        y = y[:120]
         if part == "with a constant angle":
             x_test[:, 2] = 0.3
         arguments["test"] = x_test, y_test
     codes = "QA203", "QA204"
-    found = audit_by(codes, head_circuit(4), x, y, weights=weights, seed=seed, **arguments)
+    audit = audit_by(codes, head_circuit(4), x, y, weights=weights, seed=seed, **arguments)
     names = "same inputs", "4 angles that the gates get from a row"
     by_inputs, by_angles = (
-        found.findings[code].sentence.replace(f"on the {name}", "")
+        audit.findings[code].sentence.replace(f"on the {name}", "")
         for code, name in zip(codes, names, strict=True)
     )
-    assert found.findings["QA204"].status == "issue"
+    assert audit.findings["QA204"].status == "issue"
     assert by_angles.split(" beside")[0] == by_inputs.split(" beside")[0]
 
 
 def test_a_barrier_is_no_gate_on_two_qubits(audit_by):
-    x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
+    x = ParameterVector("x", 3)
+    theta = ParameterVector("theta", 3)
     circuit = QuantumCircuit(3)
     for vector in (x, theta):
         for qubit in range(3):
@@ -192,8 +180,8 @@ def test_a_barrier_is_no_gate_on_two_qubits(audit_by):
         circuit.barrier()
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
     y = (rows[:, 0] > 0).astype(int)
-    found = audit_by(["QA207"], circuit, rows, y, weights=np.ones(3))
-    assert found.findings["QA207"].status == "not applicable"
+    audit = audit_by(["QA207"], circuit, rows, y, weights=np.ones(3))
+    assert audit.findings["QA207"].status == "not applicable"
 
 
 @pytest.mark.parametrize(
@@ -203,42 +191,54 @@ def test_rows_that_are_copies_but_for_rounding_are_no_collision(distance, figure
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (60, 3))
     rows[1] = rows[0] + distance
     y = (rows[:, 0] > 0).astype(int)
-    trained, test = (rows[:40], y[:40]), (rows[40:], y[40:])
-    found = audit_by(["QA306"], head_circuit(3), *trained, test=test, weights=np.ones(15))
-    assert found.findings["QA306"].figure == figure
+    trained = (rows[:40], y[:40])
+    test = (rows[40:], y[40:])
+    audit = audit_by(["QA306"], head_circuit(3), *trained, test=test, weights=np.ones(15))
+    assert audit.findings["QA306"].figure == figure
 
 
-def test_circuits_and_rows_beyond_the_bounds_are_refused():
-    with pytest.raises(UserError, match="the circuit has 15 qubits, expected at most 14"):
-        qllmft.audit(head_circuit(15), np.zeros((4, 15)), [0, 1, 0, 1], weights=np.zeros(75))
-    with pytest.raises(
-        UserError,
-        match=r"3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432. Give 2,048",
-    ):
-        qllmft.audit(head_circuit(14), np.zeros((3000, 14)), [0, 1] * 1500, weights=np.zeros(70))
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.eye(4, 3), np.arange(4) / 7, r"y has 4 different labels in 4 rows, .*Real targets"),
+        (np.eye(3), [0, 1, 1], "y has 2 different labels in 3 rows, expected two rows"),
+        (np.zeros((4, 15)), [0, 1, 0, 1], "the circuit has 15 qubits, expected at most 14"),
+        (
+            np.zeros((3000, 14)),
+            [0, 1] * 1500,
+            r"3,000 rows on 14 qubits are 49,152,000 amplitudes, expected at most 33,554,432. Give 2,048",
+        ),
+    ],
+    ids=["real targets", "one row of a label", "qubits", "rows"],
+)
+def test_rows_that_are_too_few_or_too_many_are_refused(x, y, message):
+    n_qubits = x.shape[1]
+    with pytest.raises(UserError, match=message):
+        qllmft.audit(head_circuit(n_qubits), x, y, weights=np.zeros(5 * n_qubits))
 
 
 def test_without_an_effect_of_weights_no_number_of_shots_is_enough(audit_by):
-    x, theta = ParameterVector("x", 3), ParameterVector("theta", 3)
+    x = ParameterVector("x", 3)
+    theta = ParameterVector("theta", 3)
     circuit = QuantumCircuit(3)
     for qubit in range(3):
         circuit.ry(x[qubit], qubit)
         circuit.rz(theta[qubit], qubit)
     rows = np.random.default_rng(0).uniform(-1.5, 1.5, (80, 3))
     y = (rows[:, 0] > 0).astype(int)
-    found = audit_by(["QA303", "QA402"], circuit, rows, y, weights=np.ones(3))
-    assert found.findings["QA303"].figure == "3 of 3 weights"
-    assert found.findings["QA402"].status == "issue"
-    assert found.findings["QA402"].sentence.endswith(
+    audit = audit_by(["QA303", "QA402"], circuit, rows, y, weights=np.ones(3))
+    assert audit.findings["QA303"].figure == "3 of 3 weights"
+    assert audit.findings["QA402"].status == "issue"
+    assert audit.findings["QA402"].sentence.endswith(
         "No weight has an effect on an operator. Measure other operators."
     )
 
 
 def test_findings_are_values_of_json(fast_audits):
-    found = fast_audits[FAST[0]]
-    kept = json.loads(json.dumps(found.as_dict()))
-    assert [check["code"] for check in kept["checks"]] == [check.code for check in CHECKS]
-    assert found.sentence.startswith("22 checks: ")
-    assert {check["status"] for check in kept["checks"]} <= {
+    audit = fast_audits[FAST[0]]
+    content = json.loads(json.dumps(audit.as_dict()))
+    assert [check["code"] for check in content["checks"]] == [check.code for check in CHECKS]
+    assert audit.sentence.startswith("22 checks: ")
+    assert {check["status"] for check in content["checks"]} <= {
         *("holds", "issue", "inconclusive", "not applicable")
     }

@@ -23,10 +23,10 @@ ROTATION = "rx(x_0) q[0];\n"
 
 
 @pytest.fixture
-def refused(tmp_path, capfd):
+def circuit_error(tmp_path, capfd):
     """Return the error of a circuit in a file; nothing else is written to the terminal."""
 
-    def read(content, suffix=".qasm", names=None):
+    def read_refused(content, suffix=".qasm", names=None):
         path = tmp_path / f"circuit{suffix}"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         if names is not None:
@@ -39,7 +39,7 @@ def refused(tmp_path, capfd):
         assert len(message) < 500
         return message
 
-    return read
+    return read_refused
 
 
 def in_version(version, encoding):
@@ -69,11 +69,11 @@ def in_version(version, encoding):
     ],
 )
 def test_qpy_that_can_hold_code_is_refused_before_qiskit_sees_it(
-    content, message, refused, monkeypatch
+    content, message, circuit_error, monkeypatch
 ):
     monkeypatch.setattr(reading.qpy, "load", None)
     monkeypatch.setattr(reading, "_run_reader", None)
-    error = refused(content, ".qpy")
+    error = circuit_error(content, ".qpy")
     assert error.startswith(f"circuit.qpy cannot be read as QPY: {message}")
     assert "symengine" not in error
 
@@ -104,9 +104,9 @@ def test_an_index_in_a_name_builds_no_vector(names, tmp_path):
     assert [p.name for p in read_circuit(tmp_path / "index.qasm").parameters] == names
 
 
-def test_an_index_of_thousands_of_digits_is_refused(refused):
+def test_an_index_of_thousands_of_digits_is_refused(circuit_error):
     name = "x_" + "9" * 5000
-    error = refused(f"{HEAD}input float[64] {name};\nqubit[1] q;\nrx({name}) q[0];\n")
+    error = circuit_error(f"{HEAD}input float[64] {name};\nqubit[1] q;\nrx({name}) q[0];\n")
     assert "line 3 has a name, a number or a quotation of 5,002 characters" in error
 
 
@@ -119,8 +119,8 @@ def test_an_index_of_thousands_of_digits_is_refused(refused):
     ],
     ids=["index", "list", "value"],
 )
-def test_an_error_in_the_names_beside_a_circuit_names_their_file(names, message, refused):
-    error = refused(INPUT + ROTATION, names=names)
+def test_an_error_in_the_names_beside_a_circuit_names_their_file(names, message, circuit_error):
+    error = circuit_error(INPUT + ROTATION, names=names)
     assert error.startswith(f"circuit.qasm.names.json cannot be read: {message}")
 
 
@@ -141,8 +141,8 @@ def test_an_error_in_the_names_beside_a_circuit_names_their_file(names, message,
     ],
     ids=["bit", "creg", "three", "block", "constant"],
 )
-def test_classical_bits_are_counted(declarations, message, refused):
-    assert f"as OpenQASM 3: {message}" in refused(INPUT + declarations + ROTATION)
+def test_classical_bits_are_counted(declarations, message, circuit_error):
+    assert f"as OpenQASM 3: {message}" in circuit_error(INPUT + declarations + ROTATION)
 
 
 @pytest.mark.public_report(
@@ -151,10 +151,10 @@ def test_classical_bits_are_counted(declarations, message, refused):
     seen="40 definitions, each two of the one before, take 110 s and 4.6 GB although nothing uses them",
     outcome="a definition is counted where it is defined, and the budget refuses it",
 )
-def test_definitions_that_are_never_used_count(refused):
+def test_definitions_that_are_never_used_count(circuit_error):
     gates = "gate g0 a { h a; h a; }\n"
     gates += "".join(f"gate g{i} a {{ g{i - 1} a; g{i - 1} a; }}\n" for i in range(1, 40))
-    assert refused(HEAD + gates + INPUT.removeprefix(HEAD) + ROTATION).startswith(BUDGET)
+    assert circuit_error(HEAD + gates + INPUT.removeprefix(HEAD) + ROTATION).startswith(BUDGET)
 
 
 @pytest.mark.public_report(
@@ -171,8 +171,8 @@ def test_definitions_that_are_never_used_count(refused):
     ],
     ids=["parentheses", "parameters"],
 )  # fmt: skip
-def test_what_is_parsed_for_minutes_is_refused(text, message, refused):
-    assert f"as OpenQASM 3: {message}" in refused(INPUT + text + ROTATION)
+def test_what_is_parsed_for_minutes_is_refused(text, message, circuit_error):
+    assert f"as OpenQASM 3: {message}" in circuit_error(INPUT + text + ROTATION)
 
 
 def test_many_equal_statements_are_read(tmp_path):
@@ -196,8 +196,8 @@ def test_an_input_that_no_gate_uses_is_a_parameter(tmp_path):
 @pytest.mark.parametrize(
     "name", ["_" * 50_000 + "y", "x" + "_" * 100_000 + "y"], ids=["lead", "underscores"]
 )
-def test_a_long_name_is_refused_with_its_first_characters(name, refused):
-    error = refused(f"{HEAD}input float[64] {name};\nqubit[1] q;\nrx({name}) q[0];\n")
+def test_a_long_name_is_refused_with_its_first_characters(name, circuit_error):
+    error = circuit_error(f"{HEAD}input float[64] {name};\nqubit[1] q;\nrx({name}) q[0];\n")
     assert f"line 3 has a name, a number or a quotation of {len(name):,} characters" in error
 
 
@@ -224,8 +224,8 @@ def test_empty_lines_after_the_inputs_take_no_time(tmp_path):
     ],
     ids=["include", "lexer", "bell", "csi", "quotation"],
 )
-def test_a_file_does_not_write_to_the_terminal(text, message, refused):
-    assert message.replace("\\", "") in refused(INPUT + text + ROTATION)
+def test_a_file_does_not_write_to_the_terminal(text, message, circuit_error):
+    assert message.replace("\\", "") in circuit_error(INPUT + text + ROTATION)
 
 
 def array(shape, kind="<f8", data=b""):

@@ -23,7 +23,7 @@ ROWS = np.random.default_rng(1).uniform(-1.5, 1.5, (60, 3))
 Z0 = SparsePauliOp("IIZ")
 
 
-def circuit_of(weight_names) -> QuantumCircuit:
+def circuit_with_weights(weight_names) -> QuantumCircuit:
     """Return a circuit of three qubits, three data parameters and twelve weights of these names, in this order."""
     circuit = QuantumCircuit(3)
     for i in range(3):
@@ -37,7 +37,11 @@ def circuit_of(weight_names) -> QuantumCircuit:
 FORMS = ("theta_{}", "theta{}", "theta_{:02}", "_theta_{}_", "theta[{}]")
 EXPECTED = np.array(
     [
-        Statevector(circuit_of([f"w{i:02}" for i in range(12)]).assign_parameters([*WEIGHTS, *row]))
+        Statevector(
+            circuit_with_weights([f"w{i:02}" for i in range(12)]).assign_parameters(
+                [*WEIGHTS, *row]
+            )
+        )
         .expectation_value(Z0)
         .real
         for row in ROWS
@@ -54,7 +58,7 @@ EXPECTED = np.array(
 @pytest.mark.parametrize("ending", ["qasm", "qpy"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_weights_have_the_same_values_in_every_notation(form, ending, tmp_path):
-    circuit = circuit_of([form.format(i) for i in range(12)])
+    circuit = circuit_with_weights([form.format(i) for i in range(12)])
     path = tmp_path / f"circuit.{ending}"
     if ending == "qasm":
         path.write_text(qasm3.dumps(circuit))
@@ -81,7 +85,7 @@ def test_several_indices_and_several_vectors_are_ordered():
 
 def test_names_that_fit_two_orders_are_refused():
     names = ["w_1", "w_01", *(f"w_{i}" for i in range(2, 12))]
-    circuit = circuit_of(names)
+    circuit = circuit_with_weights(names)
     with pytest.raises(
         UserError, match=r"order of the parameters w_01 and w_1 is not clear.*Give weights by names"
     ):
@@ -112,12 +116,12 @@ def test_names_that_fit_two_orders_are_refused():
 )  # fmt: skip
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
-        trained_circuit(circuit_of([f"w{i}" for i in range(12)]), ROWS[0], **arguments)
+        trained_circuit(circuit_with_weights([f"w{i}" for i in range(12)]), ROWS[0], **arguments)
 
 
 def test_complex_rows_are_refused():
     with pytest.raises(UserError, match="X holds values that are no real numbers"):
-        qllmft.audit(circuit_of([]), ROWS + 1j, np.arange(60) % 2)
+        qllmft.audit(circuit_with_weights([]), ROWS + 1j, np.arange(60) % 2)
 
 
 def test_two_vectors_that_may_be_the_data_are_not_guessed():
@@ -145,19 +149,19 @@ def test_names_and_other_parameters_of_equal_names_stand_for_the_circuits(data):
 
 def test_another_order_than_qiskits_is_said(monkeypatch):
     monkeypatch.setattr(sys.modules["qllmft_audit.audit.audit"], "CHECKS", CHECKS[:2])
-    circuit = circuit_of([f"theta{i}" for i in range(12)])
+    circuit = circuit_with_weights([f"theta{i}" for i in range(12)])
     labels = np.arange(60) % 2
     with pytest.warns(
         UserWarning, match=r"order theta0, theta1, theta2, …, theta11, and circuit.par"
     ):
-        found = qllmft.audit(circuit, ROWS, labels, weights=WEIGHTS)
-    assert found.weight_names == tuple(f"theta{i}" for i in range(12))
-    assert found.data_names == ("x_0", "x_1", "x_2")
+        audit = qllmft.audit(circuit, ROWS, labels, weights=WEIGHTS)
+    assert audit.weight_names == tuple(f"theta{i}" for i in range(12))
+    assert audit.data_names == ("x_0", "x_1", "x_2")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         by_name = {f"theta{i}": value for i, value in enumerate(WEIGHTS)}
-        again = qllmft.audit(circuit, ROWS, labels, weights=by_name)
-    assert again.accuracy == found.accuracy
+        renamed_audit = qllmft.audit(circuit, ROWS, labels, weights=by_name)
+    assert renamed_audit.accuracy == audit.accuracy
 
 
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
@@ -196,32 +200,3 @@ def test_inputs_of_openqasm_3_are_read_in_every_way_of_writing(name, tmp_path):
     expected = [Statevector(circuit).expectation_value(SparsePauliOp(z)).real for z in ("IZ", "ZI")]
     answer = audited.expectations(np.array([[0.3, 0.7]]))[0]
     assert answer == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("comments", ["", "// by hand\n\n", "// OPENQASM 3;\n//\n"])
-def test_openqasm_2_is_named(comments, tmp_path):
-    path = tmp_path / "old.qasm"
-    start = f'{comments}OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\n'
-    path.write_text(start + "ry(0.3) q[0];\ncx q[0], q[1];\n")
-    with pytest.raises(
-        UserError, match=r"is OpenQASM 2, which has no parameters.*qiskit.qasm3.dumps"
-    ):
-        read_circuit(path)
-    path.write_text(start + "ry(a) q[0];\n")
-    with pytest.raises(UserError, match=r"cannot be read as OpenQASM 2: .*'a' is not a parameter"):
-        read_circuit(path)
-
-
-@pytest.mark.parametrize("ending", ["qasm", "qpy"])
-def test_an_empty_file_is_named(ending, tmp_path):
-    path = tmp_path / f"empty.{ending}"
-    path.write_text("\n")
-    with pytest.raises(UserError, match=rf"empty\.{ending} is empty, expected a circuit. Write it"):
-        read_circuit(path)
-
-
-def test_comments_without_an_end_are_searched_once(tmp_path):
-    path = tmp_path / "comments.qasm"
-    path.write_text("/* **" * 100_000)
-    with pytest.raises(UserError, match="cannot be read as OpenQASM 3"):
-        read_circuit(path)

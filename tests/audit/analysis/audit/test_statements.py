@@ -1,7 +1,5 @@
 """Findings of audits fit the statements of their checks, and an audit is short where it is shown."""
 
-from importlib import import_module
-
 import numpy as np
 import pennylane as qp
 import pytest
@@ -9,24 +7,11 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from scipy import stats
 
-import qllmft
-from qllmft.events import Message, StageStarted, ignore
+from qllmft.events import Message, StageStarted
 from qllmft.tasks.accuracy import Accuracy
 from qllmft_audit.audit import CHECKS, data
 from qllmft_audit.audit.data import higher_p, unpaired_interval
 from qllmft_circuits import head_circuit
-
-
-@pytest.fixture
-def audit_by(monkeypatch):
-    """A function that makes the checks of some codes only."""
-
-    def audit(codes, *arguments, **options):
-        checks = [check for check in CHECKS if check.code in codes]
-        monkeypatch.setattr(import_module("qllmft_audit.audit.audit"), "CHECKS", checks)
-        return qllmft.audit(*arguments, **{"on_event": ignore, **options})
-
-    return audit
 
 
 class AccuracyCase:
@@ -140,7 +125,7 @@ def qnode(function, wires=2):
     return qp.QNode(function, qp.device("default.qubit", wires=wires))
 
 
-def named(x, w, b):
+def with_names(x, w, b):
     qp.AngleEmbedding(x, wires=range(2))
     for layer in w:
         qp.RY(layer[0], wires=0)
@@ -150,16 +135,16 @@ def named(x, w, b):
     return qp.expval(qp.PauliZ(1))
 
 
-def unnamed(*arguments):
-    return named(*arguments)
+def without_names(*arguments):
+    return with_names(*arguments)
 
 
 @pytest.mark.parametrize(
     ("function", "data_names", "weight_names"),
     [
-        (named, ("x[0]", "x[1]"), ("w[0]", "w[1]", "w[2]", "w[3]", "b")),
+        (with_names, ("x[0]", "x[1]"), ("w[0]", "w[1]", "w[2]", "w[3]", "b")),
         (
-            unnamed,
+            without_names,
             ("argument0[0]", "argument0[1]"),
             (*(f"argument1[{i}]" for i in range(4)), "argument2"),
         ),
