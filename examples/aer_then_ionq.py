@@ -1,15 +1,14 @@
 """Train a quantum head on Aer, run it on IonQ's Forte, and write its circuit as OpenQASM 3.
 
-Forte is a mock server on this computer, with the noise model of the real machine: no account, no money. If you have an
-account, omit the server and the options url and token_file. The key then comes from the environment.
+Forte is a mock server on this computer: no account, no money. With an account, omit url and token_file.
 
 Run: python examples/aer_then_ionq.py
 """
 
-import csv
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 from qiskit import qasm3
 
 from qllmft.api import train
@@ -18,39 +17,35 @@ from qllmft_backends import create
 from qllmft_machines.sandbox import MockServer
 from qllmft_machines.trust import MeasuredModel, model_circuits
 
-REVIEWS = [
-    ("I laughed until the very last scene.", "good"),
-    ("A warm, clever and beautifully acted film.", "good"),
-    ("The best evening I have had in a cinema.", "good"),
-    ("Every minute of it is a delight.", "good"),
-    ("Wonderful music and a story to remember.", "good"),
-    ("She has never been better than here.", "good"),
-    ("I fell asleep before the first hour was over.", "bad"),
-    ("A dull, noisy and badly acted film.", "bad"),
-    ("The worst evening I have had in a cinema.", "bad"),
-    ("Every minute of it is wasted.", "bad"),
-    ("Terrible music and a story to forget.", "bad"),
-    ("He has never been worse than here.", "bad"),
+GOOD = [
+    "I laughed until the very last scene.",
+    "A warm, clever and beautifully acted film.",
+    "The best evening I have had in a cinema.",
+    "Every minute of it is a delight.",
+    "Wonderful music and a story to remember.",
+    "She has never been better than here.",
 ]
-NEW = [
-    "A delight from beginning to end.",
-    "I want my money back.",
-    "The music alone is wonderful.",
-    "Dull and noisy.",
+BAD = [
+    "I fell asleep before the first hour was over.",
+    "A dull, noisy and badly acted film.",
+    "The worst evening I have had in a cinema.",
+    "Every minute of it is wasted.",
+    "Terrible music and a story to forget.",
+    "He has never been worse than here.",
 ]
+NEW = ["A delight from beginning to end.", "I want my money back.", "Dull and noisy."]
 SHOTS = 1000
 
 
 def main() -> None:
     """Train a model, measure it on the machine, compare with exact values, and export."""
     with tempfile.TemporaryDirectory() as folder, MockServer() as forte:
-        table, run, key = (Path(folder) / name for name in ("reviews.csv", "run", "key"))
-        with table.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("text", "label"), *REVIEWS])
+        run = Path(folder) / "run"
+        key = Path(folder) / "key"
         key.write_text("sandbox")  # any key is accepted
-
+        labels = ["good"] * len(GOOD) + ["bad"] * len(BAD)
         train(
-            table,
+            pd.DataFrame({"text": GOOD + BAD, "label": labels}),
             out=run,
             backend__name="aer_statevector",  # parameter-shift gradients, for small heads only
             data__n_per_label=5,  # for training and validation; the rest is the test set
@@ -63,14 +58,8 @@ def main() -> None:
             baselines__names=[],
         )
 
-        options = {
-            "url": forte.url,
-            "token_file": key,
-            "ledger": run / "ledger",
-            "yes": True,
-            "poll_interval_s": 0.1,
-        }
-        machine = create("ionq_forte", {**options, "shots": SHOTS})
+        options = {"url": forte.url, "token_file": key, "ledger": run / "ledger", "yes": True}
+        machine = create("ionq_forte", {**options, "shots": SHOTS, "poll_interval_s": 0.1})
         model = Predictor.load(run)
         measured_model = MeasuredModel(model, machine)
         vectors = model.embed(NEW)
@@ -78,13 +67,11 @@ def main() -> None:
         answers = measured_model.answer(vectors)
         for answer in model.predictions(NEW, answers):
             sure = f"{answer.probabilities[answer.label]:.2f} ± {answer.standard_error:.2f}"
-            print(
-                f"{answer.label:5} {sure}  {answer.text}{'' if answer.decided else ' (undecided)'}"
-            )
+            doubt = "" if answer.decided else " (undecided)"
+            print(f"{answer.label:5} {sure}  {answer.text}{doubt}")
         print(measured_model.agreement(vectors, answers))
 
-        circuits = model_circuits(model.model.classifier, vectors)
-        # the head for the first text
+        circuits = model_circuits(model.model.classifier, vectors)  # here: the first text's
         bound = circuits.circuit.assign_parameters(circuits.parameters[0])
         print(f"\n{qasm3.dumps(bound)}")
 

@@ -11,8 +11,9 @@ import torch
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
+MAX_LINES = 80
 SAYS = {
-    "aer_then_ionq": "from a noiseless simulation of 4 texts",
+    "aer_then_ionq": "from a noiseless simulation of 3 texts",
     "draw_a_circuit": "10 qubits: 90 gates on one qubit, 50 on two",
     "engine_for_qiskit": "the gradients agree within 1e-4: True",
     "export_to_qasm": "agree within 1e-6: True",
@@ -37,6 +38,13 @@ def one_torch_thread():
 @pytest.fixture(scope="module", autouse=True)
 def pages_with_figures():
     """Pages have placeholders for figures, but for that of one example."""
+
+
+def test_an_example_is_short_and_in_the_index():
+    index = (FOLDER / "README.md").read_text("utf-8")
+    for path in EXAMPLES:
+        assert len(path.read_text("utf-8").splitlines()) <= MAX_LINES, path.name
+        assert f"[{path.name}]({path.name})" in index
 
 
 def test_every_example_is_known_here():
