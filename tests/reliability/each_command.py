@@ -18,7 +18,7 @@ from same_bits import outcome
 from sandbox_job import TEXTS, TOKEN, release
 from small_commands import set_arguments
 
-from qllmft.training import contrastive, loop
+from qllmft.training import contrastive, end_to_end, loop
 
 EPOCHS = 2
 ANSWERS = "answers"  # file for what a command prints
@@ -40,7 +40,9 @@ def make_small() -> None:
     """Write a checkpoint after every epoch, so that the operations are always the same, and draw no figures."""
     from matplotlib.figure import Figure
 
-    loop.CHECKPOINT_EVERY_S = loop.BODY_CHECKPOINT_EVERY_S = contrastive.CHECKPOINT_EVERY_S = 0.0
+    end_to_end.BODY_CHECKPOINT_EVERY_S = 0.0
+    for module in (loop, contrastive):
+        module.CHECKPOINT_EVERY_S = 0.0
     Figure.savefig = without_drawing
 
 
