@@ -88,7 +88,7 @@ WRONG = [
         "".join(f'"{i % 2}","14678{i}","NO_QUERY","The lamp works, and so {i}"\n' for i in range(16)),
         "--columns label,column2,column3,text",
     ),
-    ("mine.csv.gz", gzip.compress(FILMS.encode() * 100)[:-40], "mine.csv.gz cannot be unpacked"),
+    ("mine.csv.gz", gzip.compress(FILMS.encode() * 100, mtime=0)[:-40], "mine.csv.gz cannot be unpacked"),
     ("mine.csv.gz", gzip.compress(gzip.compress(FILMS.encode(), mtime=0), mtime=0), "is packed twice by gzip"),
     ("mine.csv", FILMS.encode("utf-32"), "is UTF-32, expected UTF-8"),
     *(
