@@ -119,7 +119,7 @@ def test_several_processes_find_what_one_finds(sweep, swept, tmp_path):
     assert "Omit one of them" in sweep("--jobs 2 --ray auto", code=2)[1]
 
 
-def test_an_interrupted_sweep_says_how_to_go_on(sweep, tmp_path, monkeypatch):
+def test_ctrl_c_in_a_sweep_says_how_to_go_on(sweep, tmp_path, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
