@@ -233,25 +233,8 @@ def refusal_reason(
     """
     if estimate.circuits == 0:
         return ""
-    new_circuits = estimate.circuits + estimate.known_answers
-    circuits_text = format_count(estimate.circuits, "more circuit")
-    if estimate.known_answers:
-        circuits_text += f" and {format_count(estimate.known_answers, 'check circuit')}"
-    for name, limit, total, place_text in (
-        ("circuit_budget", options.circuit_budget, circuits_sent + new_circuits, ""),
-        (
-            "max_circuits",
-            options.max_circuits,
-            spent_before.circuits + new_circuits,
-            " in the ledger",
-        ),
-    ):
-        if limit is not None and total > limit:
-            omission = ", or set known_answer_shots=0" if estimate.known_answers else ""
-            return (
-                f"{circuits_text} make {total}{place_text}, above {name} = {limit}. Nothing of this call was sent. "
-                f"Raise {name}, or take fewer samples{omission}."
-            )
+    if reason := _refusal_by_number(estimate, options, circuits_sent, spent_before.circuits):
+        return reason
     cost_limit = options.max_cost
     unit = unit_text(estimate.unit)
     if not options.paid:
@@ -290,6 +273,32 @@ def refusal_reason(
         "Nothing of this call was sent. Take fewer samples or shots, or raise max_cost to "
         f"{_sufficient_limit(spent_before.price + estimate.price)}."
     )
+
+
+def _refusal_by_number(
+    estimate: CostEstimate, options: JobOptions, circuits_sent: int, circuits_in_ledger: int
+) -> str:
+    """Return why the ceilings of circuits refuse a call, "" if they do not."""
+    new_circuits = estimate.circuits + estimate.known_answers
+    circuits_text = format_count(estimate.circuits, "more circuit")
+    if estimate.known_answers:
+        circuits_text += f" and {format_count(estimate.known_answers, 'check circuit')}"
+    for name, limit, total, place_text in (
+        ("circuit_budget", options.circuit_budget, circuits_sent + new_circuits, ""),
+        (
+            "max_circuits",
+            options.max_circuits,
+            circuits_in_ledger + new_circuits,
+            " in the ledger",
+        ),
+    ):
+        if limit is not None and total > limit:
+            omission = ", or set known_answer_shots=0" if estimate.known_answers else ""
+            return (
+                f"{circuits_text} make {total}{place_text}, above {name} = {limit}. Nothing of this call was sent. "
+                f"Raise {name}, or take fewer samples{omission}."
+            )
+    return ""
 
 
 def session_refusal_reason(estimate: CostEstimate, options: JobOptions) -> str:

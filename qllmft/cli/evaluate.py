@@ -40,8 +40,11 @@ from qllmft_base.text import format_count
 MAX_PAIRS = 10  # confused pairs of labels in the terminal; JSON has the whole matrix
 
 if TYPE_CHECKING:
+    from qllmft.answers.decision import Decision
     from qllmft.config import DataConfig
-    from qllmft.inference.evaluation import Evaluation
+    from qllmft.inference import Predictor
+    from qllmft.inference.evaluation import Evaluation, LabelledTexts
+    from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend
 
 
@@ -92,6 +95,8 @@ def evaluate(
         raise UserError(
             "--limit takes the first texts, and --sample draws texts at random. Give one of the two."
         )
+    if budget:
+        _check_budget(backend_options, abstains=bool(margin) or coverage is not None)
     reading = {
         "text_column": text_column,
         "pair_column": pair_column,
@@ -100,14 +105,6 @@ def evaluate(
         "column_names": columns,
         "bad_rows": bad_rows,
     }
-    if budget and backend_options.backend is None:
-        raise UserError(
-            "--budget predicts the accuracy on a backend, and none is named. Add --backend."
-        )
-    if budget and (margin or coverage is not None):
-        raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
-    if budget and (ignored := backend_options.without_effect_on_a_budget):
-        raise UserError(f"--budget sends no circuit. Omit {', '.join(ignored)}.")
     from qllmft.answers.decision import Decision
 
     decision = Decision(threshold, margin, coverage)
@@ -132,9 +129,38 @@ def evaluate(
     if budget:
         show_budget(predictor, texts, decision, measured_models, json=json)
         return
-    if not measured_models:
+    if measured_models:
+        _evaluate_on_backends(
+            predictor, texts, decision, measured_models, backend_options, json=json
+        )
+    else:
         _print_evaluations({"": evaluated(predictor, texts, decision)}, {}, json=json)
-        return
+
+
+def _check_budget(backend_options: BackendOptions, *, abstains: bool) -> None:
+    """Raise UserError for options that do not fit --budget."""
+    if backend_options.backend is None:
+        raise UserError(
+            "--budget predicts the accuracy on a backend, and none is named. Add --backend."
+        )
+    if abstains:
+        raise UserError("--budget is about the answers to all texts. Omit --margin and --coverage.")
+    if ignored := backend_options.without_effect_on_a_budget:
+        raise UserError(f"--budget sends no circuit. Omit {', '.join(ignored)}.")
+
+
+def _evaluate_on_backends(
+    predictor: Predictor,
+    texts: LabelledTexts,
+    decision: Decision,
+    measured_models: Mapping[str, MeasuredModel],
+    backend_options: BackendOptions,
+    *,
+    json: bool,
+) -> None:
+    """Evaluate a model on each backend, or print what it would take, and print the results."""
+    from qllmft.inference.evaluation import evaluate as evaluated
+
     load = ask_in_terminal(predictor, texts.vectors, decision, measured_models.values())
     evaluations: dict[str, Evaluation] = {}
     backends = {name: measured.backend for name, measured in measured_models.items()}

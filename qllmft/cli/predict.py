@@ -93,17 +93,7 @@ def predict(
         bootstrap: Number of bootstrap samples of the shots on IonQ backends. They give an error and a 95 % interval of
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
-    if bool(texts) == bool(file):
-        raise UserError(
-            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
-            "Give one of the two."
-        )
-    if (text_column or pair_column or delimiter or columns) and not file:
-        raise UserError(
-            "--text-column, --pair-column, --delimiter and --columns describe the table of --file, which is missing. "
-            "Omit them."
-        )
-
+    _check_source(texts, file, bool(text_column or pair_column or delimiter or columns))
     from qllmft.answers.decision import Decision
 
     _check_backend(backend_options, bootstrap, ray=bool(ray))
@@ -137,6 +127,20 @@ def predict(
         )
         return
     _predict_here(predictor, limited_items, decision, json=json)
+
+
+def _check_source(texts: list[str] | None, file: Path | None, describes_table: bool) -> None:
+    """Raise UserError unless there are texts or a file, and a table if one is described."""
+    if bool(texts) == bool(file):
+        raise UserError(
+            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
+            "Give one of the two."
+        )
+    if describes_table and not file:
+        raise UserError(
+            "--text-column, --pair-column, --delimiter and --columns describe the table of --file, which is missing. "
+            "Omit them."
+        )
 
 
 def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ray: bool) -> None:

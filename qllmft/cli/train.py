@@ -127,8 +127,6 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.run.needs import duration_text
-    from qllmft.run.verdict import next_step, verdict
 
     try:
         with ConsoleListener(yes=yes) as listener:
@@ -139,10 +137,26 @@ def train(
         if str(stop):  # jobs that continue at a service
             raise
         outcome = _interrupted_outcome(run_config, out)
-    folder = outcome.folder
-    record = outcome.record
-    if record is None:
+    if outcome.record is None:
         _exit_interrupted(outcome, run_config, personal, err=json)
+    _say_outcome(outcome.folder, outcome.record, run_config, json=json)
+    if json:
+        return
+    from qllmft.run.needs import duration_text
+
+    seconds = time.perf_counter() - started
+    say(f"Time: {duration_text(seconds)} in all. The table has the training alone.")
+    fold_option = "data.folds" if folds is None else "--folds"
+    example_texts = run_config.data.example_texts
+    _say_next_commands(outcome.folder, example_texts, outcome.record.data.folds, fold_option, out)
+
+
+def _say_outcome(
+    folder: RunFolder, record: RunRecord, run_config: RunConfig, *, json: bool
+) -> None:
+    """Print the result of a run, or raise UserError if its report could not be written."""
+    from qllmft.run.verdict import next_step, verdict
+
     step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
     lines = verdict(record.models, record.data.folds, step)
     _say_result(record, lines, json=json)
@@ -150,14 +164,6 @@ def train(
         raise UserError(
             f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
         )
-    if json:
-        return
-    say(
-        f"Time: {duration_text(time.perf_counter() - started)} in all. The table has the training alone."
-    )
-    fold_option = "data.folds" if folds is None else "--folds"
-    example_texts = run_config.data.example_texts
-    _say_next_commands(folder, example_texts, record.data.folds, fold_option, out)
 
 
 def _say_result(record: RunRecord, lines: Verdict, *, json: bool) -> None:

@@ -30,6 +30,7 @@ from qllmft_base.files import (
     is_temporary,
     is_writable,
     nearest_existing,
+    open_any_size,
     parse_json,
     parse_toml,
     read_bytes,
@@ -40,7 +41,6 @@ from qllmft_base.files import (
     write_text,
     writing,
 )
-from qllmft_base.files import open_any_size as open_regular
 from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class RunFolder:
 
     def write_metrics(self, metrics: EpochMetrics) -> None:
         """Append one epoch."""
-        with writing(str(self.metrics_file)), open_regular(self.metrics_file, append=True) as file:
+        with writing(str(self.metrics_file)), open_any_size(self.metrics_file, append=True) as file:
             file.write(metrics_line(metrics).encode())
 
     def trained_body(self, body: BodyConfig) -> Path:

@@ -91,16 +91,11 @@ def jobs(
             )
         run = Path(action)
         action = "list"
-    if server and action != "list":
-        raise UserError(f"--server is for list. With {action}, name a run or a --ledger.")
     if (server and (run or ledger)) or (run and ledger):
         raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
     if limit is not None and not server:
         raise UserError("--limit bounds the jobs that --server lists. Omit it.")
-    if offline and (server or action != "list"):
-        raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
-    if job and action != "cancel":
-        raise UserError(f"--job is for cancel. With {action}, omit --job.")
+    _check_action(action, server=server, offline=offline, names_jobs=bool(job))
     try:
         connection = remote.IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:  # an address is not repeated, because it may hold a password
@@ -134,6 +129,16 @@ def jobs(
     say(*_jobs_table(rows, priced=not server))
     if not server:
         say(*_energy_lines(rows), f"total: {remote.job_total(rows)}")
+
+
+def _check_action(action: str, *, server: bool, offline: bool, names_jobs: bool) -> None:
+    """Raise UserError for an option that an action does not have."""
+    if server and action != "list":
+        raise UserError(f"--server is for list. With {action}, name a run or a --ledger.")
+    if offline and (server or action != "list"):
+        raise UserError("--offline lists a ledger's jobs without asking the server. Omit it.")
+    if names_jobs and action != "cancel":
+        raise UserError(f"--job is for cancel. With {action}, omit --job.")
 
 
 def _cancel(folders: Sequence[Path], only: Sequence[str], connection: IonQConnection) -> None:

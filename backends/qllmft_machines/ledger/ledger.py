@@ -41,8 +41,7 @@ import numpy as np
 
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.protocol import Floats
-from qllmft_base.files import open_any_size as open_regular
-from qllmft_base.files import sync_path
+from qllmft_base.files import open_any_size, sync_path
 from qllmft_machines.errors import PARSE_ERRORS, DamagedRecordWarning
 from qllmft_machines.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_machines.ledger.places import Place, find_places
@@ -53,6 +52,7 @@ from qllmft_machines.ledger.records import (
     apply_record,
     json_hash,
     read_small,
+    refuse_constant,
 )
 
 MAX_LINE_BYTES = 400_000_000  # of a job's results
@@ -157,7 +157,7 @@ class Ledger:
         damaged_line = b""
         for line in lines:
             try:
-                record = json.loads(line, parse_constant=_refuse_constant)
+                record = json.loads(line, parse_constant=refuse_constant)
                 apply_record(self.chunks, record)
             except PARSE_ERRORS as error:
                 self._report_damaged_line(line, error, last=next(lines, None) is None)
@@ -355,7 +355,7 @@ class Ledger:
             return
         self.identity.record_count(self._accepted_jobs(), lower=True)
         try:
-            with open_regular(self.damaged_path, append=True) as file:
+            with open_any_size(self.damaged_path, append=True) as file:
                 file.write(self.damaged_line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -381,7 +381,7 @@ class Ledger:
         """Yield the whole lines after those that were read."""
         if not self.path.exists():
             return
-        with open_regular(self.path) as file:
+        with open_any_size(self.path) as file:
             file.seek(self._bytes_read)
             while (line := file.readline(MAX_LINE_BYTES)).endswith(b"\n"):
                 yield line
@@ -399,7 +399,3 @@ class Ledger:
         with self.path.open("r+b") as file:
             file.truncate(self._bytes_read)
             os.fsync(file.fileno())
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} in the place of a number")

@@ -10,13 +10,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from qllmft_backends.errors import LedgerError
-from qllmft_base.files import open_any_size as open_regular
-from qllmft_base.files import sync_folder, write_bytes
+from qllmft_base.files import open_any_size, sync_folder, write_bytes
 from qllmft_machines.errors import PARSE_ERRORS
 from qllmft_machines.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_machines.ledger.payload import (
@@ -286,5 +285,10 @@ class Identity:
 
 def read_small(path: Path) -> str:
     """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
-    with open_regular(path) as file:
+    with open_any_size(path) as file:
         return file.read(_MAX_FILE_BYTES).decode("utf-8")
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Raise ValueError for NaN or an infinity in JSON."""
+    raise ValueError(f"{name} in the place of a number")

@@ -72,20 +72,7 @@ def serve(
         ) from None
     from qllmft_doors.serving.model import ServedModel
 
-    if network.queue < network.max_texts:
-        raise UserError(
-            f"--queue is {network.queue}, expected --max-texts ({network.max_texts}) or more."
-        )
-    if (
-        backend_options.names_several_backends
-        or backend_options.dry_run
-        or backend_options.resume
-        or "," in (backend_options.aggregation or "")
-    ):
-        raise UserError(
-            "a server takes one --backend and one --aggregation, without --dry-run and --resume. Omit the others."
-        )
-
+    _check_options(network, backend_options)
     message = partial(say, err=True)
     is_local = is_loopback(network.host)
     backends = backend_options.make_backends(run)
@@ -120,4 +107,21 @@ def serve(
             )
         run_app(
             app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")
+        )
+
+
+def _check_options(network: NetworkOptions, backend_options: BackendOptions) -> None:
+    """Raise UserError for options that no server can have."""
+    if network.queue < network.max_texts:
+        raise UserError(
+            f"--queue is {network.queue}, expected --max-texts ({network.max_texts}) or more."
+        )
+    if (
+        backend_options.names_several_backends
+        or backend_options.dry_run
+        or backend_options.resume
+        or "," in (backend_options.aggregation or "")
+    ):
+        raise UserError(
+            "a server takes one --backend and one --aggregation, without --dry-run and --resume. Omit the others."
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -21,6 +22,7 @@ from qllmft_studies.commands.options import CampaignOptions, list_given_options,
 
 if TYPE_CHECKING:
     from qllmft_studies.file import Study
+    from qllmft_studies.plan_file import PlanFile
     from qllmft_studies.record import StudyRecord
 
 
@@ -106,35 +108,42 @@ def study(
     from qllmft.cli.listener import ConsoleListener
     from qllmft_studies.plan_file import PlanFile
     from qllmft_studies.python import run_study
-    from qllmft_studies.registration import register_study
 
     if register and registered:
         raise UserError(
             "--register writes a plan, and --registered runs one. Omit --registered, commit the plan, and run it then."
         )
+    plan_file = PlanFile.find(name, plan.name)
     if register:
         campaign_options.tracking()  # an unknown tracker would be refused when the plan is run
-        plan_file = PlanFile.find(name, plan.name)
-        detectable_difference = register_study(plan, register, overrides, folder, plan_file)
-        detectable_sentence = (
-            f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
-            if detectable_difference
-            else ""
-        )
-        say(
-            f"The plan of the study {plan.name} is {register}.{detectable_sentence} Commit it before any run."
-        )
+        _register(plan, register, overrides, folder, plan_file)
         return
     command = shlex.join(command_line(context))
 
     def run() -> StudyRecord:
         with ConsoleListener(campaign=True) as listener:
             executor = campaign_options.executor(listener)
-            plan_file = PlanFile.find(name, plan.name)
             return run_study(plan, folder, overrides, command, executor, registered, plan_file)
 
     record = run_resumable(folder, run)
     _print_study(record, folder / "report.html")
+
+
+def _register(
+    plan: Study, file: Path, overrides: Mapping[str, Any], folder: Path, plan_file: PlanFile
+) -> None:
+    """Write the registration of a study into a file, and print what it can find out."""
+    from qllmft_studies.registration import register_study
+
+    detectable_difference = register_study(plan, file, overrides, folder, plan_file)
+    detectable_sentence = (
+        f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
+        if detectable_difference
+        else ""
+    )
+    say(
+        f"The plan of the study {plan.name} is {file}.{detectable_sentence} Commit it before any run."
+    )
 
 
 def _check_options_for_predictions(name: str, folder: Path, other_options: list[str]) -> None:

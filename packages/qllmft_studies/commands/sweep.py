@@ -89,11 +89,7 @@ def sweep(
     overrides = data_options.overrides(settings, train__epochs=epochs)
     space = load_space(name)
     if space.grid_of is not None:
-        kept_options = {"name", "seeds", "settings", *DataOptions.__dataclass_fields__}
-        if list_given_options(context, without=kept_options):
-            raise UserError(
-                f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only."
-            )
+        _check_options_of_grid(name, context)
         search_baselines_grid(space, overrides, seeds)
         return
     if plan_only and campaign_options.track:
@@ -109,11 +105,7 @@ def sweep(
     listener = ConsoleListener(campaign=True)
     executor = campaign_options.executor(listener)
     check_feasible(plan.head_configs(), executor.inputs)
-    table_prefix = "" if space.table == "none" else f"table {space.table}, "
-    seeds_text = f", {seeds} seeds each" if seeds > 1 else ""
-    say(
-        f"{space.name}: {table_prefix}{space.title}. {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
-    )
+    _say_size(space, sampler, plan, seeds)
     if plan_only:
         _say_expected_time(plan, executor)
         return
@@ -128,6 +120,24 @@ def sweep(
     winner = folder / "runs" / result.winner.runs[0].config.identity
     say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
     say(*winner_sentences(result), f"The winner's run is {winner}.")
+
+
+def _check_options_of_grid(name: str, context: typer.Context) -> None:
+    """Raise UserError for an option that a grid of a baseline does not have."""
+    kept_options = {"name", "seeds", "settings", *DataOptions.__dataclass_fields__}
+    if list_given_options(context, without=kept_options):
+        raise UserError(
+            f"{name} is a grid of seconds in one process. Give --data, --body, --seeds and --set only."
+        )
+
+
+def _say_size(space: Space, sampler: str, plan: Sweep, seeds: int) -> None:
+    """Print the number of trials of a search."""
+    table_prefix = "" if space.table == "none" else f"table {space.table}, "
+    seeds_text = f", {seeds} seeds each" if seeds > 1 else ""
+    say(
+        f"{space.name}: {table_prefix}{space.title}. {sampler}, {format_count(plan.size, 'trial')}{seeds_text}"
+    )
 
 
 def _say_expected_time(plan: Sweep, executor: Executor) -> None:
