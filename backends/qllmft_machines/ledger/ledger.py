@@ -56,7 +56,6 @@ from qllmft_machines.ledger.records import (
 )
 
 MAX_LINE_BYTES = 400_000_000  # of a job's results
-
 _FILE_NAME = "ledger.jsonl"
 
 
