@@ -6,7 +6,7 @@ import re
 from packages import ROOT
 
 FILES = re.findall(
-    r"^\| \[(.+?)\]", (ROOT / "docs" / "paper-in-the-code.md").read_text("utf-8"), re.M
+    r"^\| `(.+?)` \|", (ROOT / "docs" / "paper-in-the-code.md").read_text("utf-8"), re.M
 )
 MAX_FILES = 50
 MAX_STATEMENTS = 5_500  # without docstrings and imports
