@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hostile_tables import MAIN, pack_document, pack_workbook
+from hostile_tables import MAIN, pack_document, pack_workbook, sheet_cell
 from table_files import HAS_EXCEL, labelled_rows, read_all_texts, read_file, refusal, write_lines
 
 from qllmft_base.errors import UserError
@@ -24,11 +24,6 @@ from qllmft_tables.texts import read_texts
 MARK = "\ufeff"
 excel = pytest.mark.skipif(not HAS_EXCEL, reason="pip install python-calamine")
 ROWS = [(f"a lamp, number {i}", "ab"[i % 2]) for i in range(200)]
-
-
-def sheet_cell(text, place=""):
-    where = f' r="{place}"' if place else ""
-    return f'<c{where} t="inlineStr"><is><t>{text}</t></is></c>'
 
 
 def sheet(rows, dimension=""):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from qllmft_machines.batch import Circuits, Template
@@ -205,11 +205,9 @@ class IonQRoute(Route):
         """Return the time by the server's clock (see `Transport.server_time`)."""
         return self.client.transport.server_time()
 
-    @contextmanager
-    def until(self, deadline: Deadline) -> Iterator[None]:
+    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
         """Stop repeating reads at ``deadline``."""
-        with self.client.transport.until(deadline):
-            yield
+        return self.client.transport.until(deadline)
 
     def open_session(self, backend: str, unit: str | None) -> str | None:
         """Open a session with the caps of the options, and return its id, or None without caps.
