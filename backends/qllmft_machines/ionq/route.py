@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from qllmft_machines.batch import Circuits, Template
@@ -205,9 +205,11 @@ class IonQRoute(Route):
         """Return the time by the server's clock (see `Transport.server_time`)."""
         return self.client.transport.server_time()
 
-    def until(self, deadline: Deadline) -> AbstractContextManager[None]:
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
         """Stop repeating reads at ``deadline``."""
-        return self.client.transport.until(deadline)
+        with self.client.transport.until(deadline):
+            yield
 
     def open_session(self, backend: str, unit: str | None) -> str | None:
         """Open a session with the caps of the options, and return its id, or None without caps.
