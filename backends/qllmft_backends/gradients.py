@@ -38,20 +38,12 @@ class GradientPoint(NamedTuple):
 Points: TypeAlias = Sequence[Sequence[float]] | Sequence[Floats] | Floats
 
 
-class _Requests(NamedTuple):
-    """What `BackendGradient` is asked for: a circuit, values and parameters for each gradient."""
-
-    circuits: list[QuantumCircuit]
-    values: list[Floats]
-    parameters: Sequence[Sequence[Parameter]]
-
-
 def _bind_requests(
     circuits: Sequence[QuantumCircuit],
     values: Points,
     parameters: Sequence[Sequence[Parameter]],
-) -> _Requests:
-    """Return requests with numbers in the gates that need them; equal ones share a circuit.
+) -> tuple[list[QuantumCircuit], list[Floats]]:
+    """Return circuits with numbers in the gates that need them, and the other values; equal circuits are shared.
 
     Raises:
         UnsupportedGateError: for a derivative by a parameter of such a gate.
@@ -61,13 +53,12 @@ def _bind_requests(
         key: numeric_parameters(circuit) for key, circuit in circuits_by_id.items()
     }
     bound_circuits: dict[tuple[int, bytes], QuantumCircuit] = {}
-    requests = _Requests([], [], parameters)
+    requests: list[tuple[QuantumCircuit, Floats]] = []
     for circuit, row, wanted_parameters in zip(circuits, values, parameters, strict=True):
         (point,) = check_values(circuit, np.asarray(row)[None])
         numeric = numeric_by_circuit[id(circuit)]
         if not numeric:
-            requests.circuits.append(circuit)
-            requests.values.append(point)
+            requests.append((circuit, point))
             continue
         if refused_names := sorted(
             parameter.name for parameter in numeric.intersection(wanted_parameters)
@@ -82,9 +73,8 @@ def _bind_requests(
         key = id(circuit), point[is_numeric].tobytes()
         if key not in bound_circuits:
             bound_circuits[key] = bind_numbers(circuit, numbers)
-        requests.circuits.append(bound_circuits[key])
-        requests.values.append(point[~is_numeric])
-    return requests
+        requests.append((bound_circuits[key], point[~is_numeric]))
+    return [circuit for circuit, _ in requests], [point for _, point in requests]
 
 
 def _defer_requests(
@@ -134,9 +124,7 @@ class BackendGradient(BaseEstimatorGradient):  # type: ignore[misc]
         self._backend = self._estimator.take_backend()
         capabilities = self._backend.capabilities
         shares_equal_rows = capabilities.exact or capabilities.remote
-        circuits, request_values, parameters = _bind_requests(
-            circuits, parameter_values, parameters
-        )
+        circuits, request_values = _bind_requests(circuits, parameter_values, parameters)
         circuits, observables = _defer_requests(self._backend, circuits, observables)
         members_by_circuit: dict[int, list[int]] = {}
         for i, circuit in enumerate(circuits):
@@ -207,7 +195,7 @@ class BatchedParameterShift(ParamShiftEstimatorGradient, BackendGradient):  # ty
         **options: Any,
     ) -> EstimatorGradientResult:
         """Refuse noisy gates without a rule: Qiskit would rewrite them, and other gates carry other noise."""
-        circuits, values, parameters = _bind_requests(circuits, parameter_values, parameters)
+        circuits, values = _bind_requests(circuits, parameter_values, parameters)
         circuits, observables = _defer_requests(self._backend, circuits, observables)
         noisy_circuits = circuits if self._backend.capabilities.noisy else ()
         for circuit in {id(circuit): circuit for circuit in noisy_circuits}.values():

@@ -22,6 +22,7 @@ from qllmft_backends.noise import NoiseSettings
 from qllmft_backends.observables import ZObservables, z_string
 from qllmft_backends.protocol import (
     Capabilities,
+    ConsentBackend,
     Estimate,
     Expectations,
     Floats,
@@ -132,19 +133,11 @@ class Correction:
 
 
 @runtime_checkable
-class CompilingBackend(Protocol):
+class CompilingBackend(ConsentBackend, Protocol):
     """Backend that compiles circuits, and chooses the qubits that they measure."""
 
     def for_calibration(self, circuit: QuantumCircuit) -> Backend:
         """Return this backend with the qubits that it measures for ``circuit``."""
-        ...
-
-    def merge_estimates(self, estimates: Sequence[Any]) -> Any:
-        """Return one estimate of several calls, with the limits on their sum."""
-        ...
-
-    def consent(self, estimate: Any) -> AbstractContextManager[None]:
-        """Return a context whose calls ask once for consent (see `ConsentBackend.consent`)."""
         ...
 
 

@@ -71,7 +71,9 @@ class CostEstimate:
         return self.price_each * self.circuits + self.known_price * self.known_answers
 
     def __str__(self) -> str:
-        sentences = (self._headline(), *self._job_sentences(), self.note, self._native_sentence())
+        # the size of the first circuit after the server's compiler, if it was asked
+        native_sentence = self.native and f"{self.native}."
+        sentences = (self._headline(), *self._job_sentences(), self.note, native_sentence)
         return " ".join(filter(None, sentences))
 
     def _headline(self) -> str:
@@ -109,10 +111,6 @@ class CostEstimate:
             yield "Each job begins with a check circuit, whose answer is known."
         elif self.circuits and self.check_note:
             yield self.check_note
-
-    def _native_sentence(self) -> str:
-        """Return the size of the first circuit after the server's compiler, "" if it was not asked."""
-        return f"{self.native}." if self.native else ""
 
 
 def extrapolate(estimate: CostEstimate, circuits: int) -> CostEstimate:

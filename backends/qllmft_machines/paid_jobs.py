@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +15,6 @@ def paid_jobs(folder: Path) -> list[Job]:
     """Return the jobs of all ledgers in a folder that were accepted and are not free. No server is asked."""
     jobs = [job for ledger in ledgers_in(folder) for job in ledger_jobs(ledger)]
     return [job for job in jobs if job.job_id and (job.price != 0 or job.cost)]
-
-
-def energies_by_job(jobs: Sequence[Job]) -> list[tuple[float | None, float | None]]:
-    """Return the energies per circuit of each job, as the server measured it and by the formula, in kilojoules."""
-    return [(measured_kj(job), formula_kj(job)) for job in jobs]
 
 
 def measured_kj(job: Job) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -54,7 +55,7 @@ def write_sheets(content: BinaryIO, output: BinaryIO, max_rows: int, name: str) 
         place = output.tell()
         rows = _number_rows(sheet.iter_rows())
         n_lines = 0
-        for block in _in_blocks(rows):
+        while block := list(islice(rows, _ROWS_AT_ONCE)):
             n_lines += 1
             n_rows += len(block)
             if n_rows > max_rows:
@@ -62,17 +63,6 @@ def write_sheets(content: BinaryIO, output: BinaryIO, max_rows: int, name: str) 
             output.write(encode_cells(block))
         places.append([title, place, n_lines])
     return {"sheets": places}
-
-
-def _in_blocks(rows: Iterator[Any]) -> Iterator[list[Any]]:
-    block = []
-    for row in rows:
-        block.append(row)
-        if len(block) == _ROWS_AT_ONCE:
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def _number_rows(rows: Iterator[list[Any]]) -> Iterator[tuple[int, list[Any]]]:

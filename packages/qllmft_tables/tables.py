@@ -229,7 +229,10 @@ def read_table(
     if faults and not skips:
         raise _not_rows(path, faults, rows, table)
     if isinstance(table, RecordTable):
-        values = [_fill_absent(column) for column in values]
+        values = [
+            [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
+            for column in values
+        ]
     frame = pd.DataFrame(
         {
             name: pd.Series(column if rows == len(column) else column[:rows], dtype=object)
@@ -246,11 +249,6 @@ def read_table(
     if len(table.remarks) > _MAX_REMARKS:
         remarks.append(f"{len(table.remarks) - _MAX_REMARKS:,} more lines are like that")
     return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
-
-
-def _fill_absent(column: list[Any]) -> list[Any]:
-    """Return the cells of a column with None for the fields that records do not have."""
-    return [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
 
 
 def _not_rows(path: DataFile, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:

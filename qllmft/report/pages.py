@@ -216,7 +216,8 @@ def _paid_job_variables(ledger: Path | None) -> dict[str, Any]:
         return {"jobs": [], "energies_kj": []}
     paid_jobs = load_part("paid_jobs", f"the page of {ledger}")  # most runs have none
     jobs = paid_jobs.paid_jobs(ledger)
-    return {"jobs": jobs, "energies_kj": paid_jobs.energies_by_job(jobs)}
+    energies_kj = [(paid_jobs.measured_kj(job), paid_jobs.formula_kj(job)) for job in jobs]
+    return {"jobs": jobs, "energies_kj": energies_kj}
 
 
 def _calibration_variables(models: Sequence[ModelResult]) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def encodings(random):
 def workbook(random):
     """A workbook of Excel with one drawn part that asks for large work."""
     rows = "".join(
-        f'<row r="{i}">{_cell(a, f"A{i}")}{_cell(b, f"B{i}")}</row>'
+        f'<row r="{i}">{sheet_cell(a, f"A{i}")}{sheet_cell(b, f"B{i}")}</row>'
         for i, (a, b) in enumerate([("text", "label"), ("good", "x"), ("bad", "y")], 1)
     )
     many = random.choice([1_000, 1_000_000])
@@ -171,7 +171,7 @@ def workbook(random):
     preface, more_rows, appendix, strings, head = random.choice(
         [
             (f'<dimension ref="A1:{far}"/>', "", "", "", ""),
-            ("", f"<row>{_cell('z', far)}</row>", "", "", ""),
+            ("", f"<row>{sheet_cell('z', far)}</row>", "", "", ""),
             ("", "<row/>" * many, "", "", ""),
             ("", f'<row r="{random.choice([4, 2**31, 2**63])}"><c><v>1</v></c></row>', "", "", ""),
             ("", "<row>" + "<c><v>1</v></c>" * many + "</row>", "", "", ""),
@@ -180,8 +180,8 @@ def workbook(random):
             ("", "", "", "<si><t>a</t></si>" * many, ""),
             ("", '<row><c t="s"><v>0</v></c></row>' * 3_000, "", f"<si><t>{'a' * many}</t></si>", ""),
             ("", '<row><c t="s"><v>9999999</v></c></row>', "", "", ""),
-            ("", f"<row>{_cell('&lol9;')}</row>", "", "", _laughs()),
-            ("", f"<row>{_cell('&#0;&#xD800;')}</row>", "", "", ""),
+            ("", f"<row>{sheet_cell('&lol9;')}</row>", "", "", _laughs()),
+            ("", f"<row>{sheet_cell('&#0;&#xD800;')}</row>", "", "", ""),
             ("", "<row><c s='99999'><v>1e999</v></c></row>", "", "", ""),
             ("<cols>" + "<col/>" * many + "</cols>", "", "", "", ""),
             ("", "", "<mergeCells>" + '<mergeCell ref="A1:B2"/>' * many + "</mergeCells>", "", ""),
@@ -198,7 +198,7 @@ def _laughs():
     return f"<!DOCTYPE a [{entities}]>"
 
 
-def _cell(text, place=""):
+def sheet_cell(text, place=""):
     where = f' r="{place}"' if place else ""
     return f'<c{where} t="inlineStr"><is><t>{text}</t></is></c>'
 

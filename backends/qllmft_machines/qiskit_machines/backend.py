@@ -32,6 +32,7 @@ from qllmft_machines.jobs_backend import JobsBackend
 from qllmft_machines.ledger.chunk import PROVIDERS_URL, Chunk, Setup
 from qllmft_machines.ledger.ledger import Ledger
 from qllmft_machines.ledger.payload import Probabilities
+from qllmft_machines.qiskit_machines import limits
 from qllmft_machines.qiskit_machines.compiled import CompiledCircuit, compile_circuit
 from qllmft_machines.qiskit_machines.local import run_locally
 from qllmft_machines.qiskit_machines.options import QiskitOptions
@@ -250,7 +251,7 @@ class QiskitBackend(JobsBackend):
     @property
     def fewest_shots(self) -> int:
         """Return the machine's lower limit on the shots of a circuit."""
-        return self._machine.fewest_shots
+        return limits.fewest_shots(self._machine.qiskit_object)
 
     def for_calibration(self, circuit: QuantumCircuit) -> QiskitBackend:
         """Return this machine with the qubits that it measures for ``circuit``, to measure their readout errors."""
@@ -302,7 +303,7 @@ class QiskitBackend(JobsBackend):
             setup,
             machine=self._machine.name,
             circuits_per_job=self.options.circuits_per_job,
-            most_circuits=self._machine.max_circuits,
+            most_circuits=limits.max_circuits(self._machine.qiskit_object),
             known_answer_template=cache(
                 lambda state: compile_circuit(
                     known_answer_circuit(n_qubits, state), target, known_answer_options
@@ -315,12 +316,13 @@ class QiskitBackend(JobsBackend):
     def _check_shots(self) -> None:
         """Refuse shots that are not within the limits that the machine states."""
         shots = self.options.shots
-        fewest = self._machine.fewest_shots
-        most = self._machine.most_shots
+        fewest = self.fewest_shots
+        most = limits.most_shots(self._machine.qiskit_object)
         if not fewest <= shots <= most:
-            limits = f"{fewest} or more" if most == inf else f"{fewest} to {most:.0f}"
+            range_text = f"{fewest} or more" if most == inf else f"{fewest} to {most:.0f}"
             raise BackendError(
-                f"got {shots} shots, and {self._machine.name} takes {limits}. Nothing was sent. Set the option shots."
+                f"got {shots} shots, and {self._machine.name} takes {range_text}. Nothing was sent. Set the option "
+                "shots."
             )
 
     def _frequencies(

@@ -13,6 +13,7 @@ from qllmft_backends.requests import MIN_CHECKED_SHOTS
 from qllmft_machines.batch import known_answer_circuit
 from qllmft_machines.ledger.chunk import KNOWN_ANSWER_NAME, find_wrong_bits
 from qllmft_machines.ledger.payload import Probabilities, known_answer_state
+from qllmft_machines.qiskit_machines import limits
 from qllmft_machines.qiskit_machines.compiled import CompiledCircuit, compile_circuit
 from qllmft_machines.qiskit_machines.counts import Counts, refuse_dry_run
 from qllmft_machines.qiskit_machines.options import QiskitOptions
@@ -41,7 +42,7 @@ def run_locally(
     compiled = compile_circuit(circuit, machine.target, options)
     names = [f"{circuit.name}-{b}" for b in range(len(values))]
     circuits = compiled.bind(values, names)
-    size = int(min(machine.max_circuits, len(circuits) + 1))
+    size = int(min(limits.max_circuits(machine.qiskit_object), len(circuits) + 1))
     check = _CheckCircuit(machine, options, compiled, circuit.num_qubits)
     check_place = min(len(circuits), size - 1)  # at the end of a part, so that other draws stay
     if check.is_due:

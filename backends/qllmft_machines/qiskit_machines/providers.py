@@ -14,7 +14,6 @@ from qiskit.transpiler import Target
 
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_base.text import error_text
-from qllmft_machines.qiskit_machines import limits
 from qllmft_machines.qiskit_machines.options import QiskitOptions
 from qllmft_machines.qiskit_machines.route import BackendRunner, Runner, SamplerRunner
 
@@ -60,21 +59,6 @@ class Machine:
     def target(self) -> Target | None:
         """Return its gates and qubits; None if unknown, and circuits are then sent as they are."""
         return getattr(self.qiskit_object, "target", None)
-
-    @property
-    def max_circuits(self) -> float:
-        """Return its limit on the circuits of a job."""
-        return limits.max_circuits(self.qiskit_object)
-
-    @property
-    def fewest_shots(self) -> int:
-        """Return the least shots of a circuit that it states, 1 if it states none."""
-        return limits.fewest_shots(self.qiskit_object)
-
-    @property
-    def most_shots(self) -> float:
-        """Return the most shots of a circuit that it states, infinity if it states none."""
-        return limits.most_shots(self.qiskit_object)
 
 
 @dataclass(frozen=True)

@@ -159,17 +159,15 @@ class ActiveCircuit:
     def from_gates(cls, circuit: Sequence[Gate], n_qubits: int) -> Self:
         """Return the active part of a list of the API's gates, or raise `RefusedError`."""
         full_circuit = to_qiskit_circuit(circuit, n_qubits)
-        acted_on = [
-            [full_circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        acted_on = {
+            qubit
             for instruction in full_circuit.data
-        ]
-        qubits = tuple(sorted({qubit for gate_qubits in acted_on for qubit in gate_qubits})) or (0,)
-        position_by_qubit = {qubit: position for position, qubit in enumerate(qubits)}
-        active_circuit = QuantumCircuit(len(qubits))
-        for instruction, gate_qubits in zip(full_circuit.data, acted_on, strict=True):
-            active_circuit.append(
-                instruction.operation, [position_by_qubit[qubit] for qubit in gate_qubits]
-            )
+            for qubit in qubit_indices(full_circuit, instruction)
+        }
+        qubits = tuple(sorted(acted_on)) or (0,)
+        active_circuit = QuantumCircuit([full_circuit.qubits[qubit] for qubit in qubits])
+        for instruction in full_circuit.data:
+            active_circuit.append(instruction)
         return cls(active_circuit, qubits)
 
     def basis_state(self, index: int) -> int:

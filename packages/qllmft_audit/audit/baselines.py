@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from qiskit.circuit import CircuitInstruction
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor, nn
@@ -172,18 +171,16 @@ def _train_from(
     return last_loss, head.connector.weight.detach().numpy().copy()
 
 
-def _is_entangling(instruction: CircuitInstruction, places: list[int]) -> bool:
-    """Return whether an instruction is a gate on several qubits."""
-    return len(places) > 1 and instruction.operation.name != "barrier"
-
-
 def separable_twin(case: Case) -> AuditFinding:
     """Check that the circuit is better than the same circuit without gates on two qubits, trained here.
 
     The control is the whole circuit, trained from random weights: if it is no better than the twin, the training may be
     the reason and not the gates.
     """
-    product_circuit = without_instructions(case.circuit.circuit, _is_entangling)
+    product_circuit = without_instructions(
+        case.circuit.circuit,
+        lambda instruction, places: len(places) > 1 and instruction.operation.name != "barrier",
+    )
     if len(product_circuit.data) == len(case.circuit.circuit.data):
         return not_applicable("The circuit has no gate on two qubits.")
     twin, columns = case.circuit.with_circuit(product_circuit)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -60,7 +59,7 @@ def _write_answer(content: BinaryIO, output: BinaryIO, settings: dict[str, Any])
     items = read_columns(file, wanted, lines.append, settings["most"])
     n_items = 0
     output.write(b'{"texts": [')
-    for part in _in_parts(items):
+    while part := list(islice(items, _ITEMS_AT_ONCE)):
         output.write(b", " if n_items else b"")
         output.write(_encode(part)[1:-1])
         n_items += len(part)
@@ -68,12 +67,6 @@ def _write_answer(content: BinaryIO, output: BinaryIO, settings: dict[str, Any])
         expected = "a table of pairs" if len(columns) > 1 else "one text per line, or a table"
         raise UserError(f"{file} has no text. Expected {expected}.")
     output.write(b'], "note": ' + _encode(" ".join(lines)) + b"}")
-
-
-def _in_parts(items: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while part := list(islice(iterator, _ITEMS_AT_ONCE)):
-        yield part
 
 
 def _encode(value: Any) -> bytes:

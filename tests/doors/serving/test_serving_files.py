@@ -127,7 +127,8 @@ def test_a_refusal_has_the_words_of_predict(post, tmp_path, case):
 
 
 def test_how_the_table_is_written_may_be_said(post):
-    assert post("a.csv", "id,text\n1,good\n", column="text")[1]["texts"] == ["good"]
+    many_rows = "id,text\n" + "1,good\n" * 2_001
+    assert post("a.csv", many_rows, column="text")[1]["texts"] == ["good"] * 2_001
     assert post("a.csv", "1,good\n2,bad\n", names="id,review")[1]["texts"] == ["good", "bad"]
     assert post("a.csv", "id~review\n1~good\n", delimiter="~")[1]["texts"] == ["good"]
 

@@ -191,12 +191,6 @@ def assert_equal_state_vectors(answers, circuits):
     assert not wrong
 
 
-@pytest.fixture
-def ideal(_simulated_once):
-    with MockServer(token=TOKEN, store=Store(qpu_noise="ideal")) as server:
-        yield server
-
-
 @pytest.mark.public_report(
     case="ionq_mock_phase",
     source="own audit",
@@ -204,12 +198,12 @@ def ideal(_simulated_once):
     outcome="every gate of Qiskit's library has the probabilities of its state vector through each client",
 )
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_every_library_gate(ask, ideal, monkeypatch):
+def test_every_library_gate(ask, box, monkeypatch):
     circuits = [*library_gates(), *wide_gates(), *EVOLUTIONS]
-    assert_equal_state_vectors(ask(ideal, circuits, monkeypatch), circuits)
+    assert_equal_state_vectors(ask(box, circuits, monkeypatch), circuits)
 
 
-def test_gates_that_qiskit_ionq_sends_as_they_are(ideal, monkeypatch):
+def test_gates_that_qiskit_ionq_sends_as_they_are(box, monkeypatch):
     from qiskit_ionq.helpers import ionq_basis_gates
 
     circuits = [
@@ -219,7 +213,7 @@ def test_gates_that_qiskit_ionq_sends_as_they_are(ideal, monkeypatch):
     ]
     names = {circuit.name for circuit in circuits}
     assert {"p", "cp", "csx", "ch", "mcphase", "mcx", "ccx", "rzz", "exp XYZ YXI"} <= names
-    assert_equal_state_vectors(by_qiskit_as_they_are(ideal, circuits, monkeypatch), circuits)
+    assert_equal_state_vectors(by_qiskit_as_they_are(box, circuits, monkeypatch), circuits)
 
 
 def own_answers(box, folder, circuits):
@@ -256,32 +250,32 @@ def assert_own_answers(box, folder, circuits):
     seen="the IonQ backends refused p, cp, u and gates of three qubits, and asked for a decomposition",
     outcome="sent as rotations and ZZ gates with the same state up to its phase, checked for every gate of Qiskit",
 )
-def test_every_library_gate_through_our_backend(ideal, folder):
+def test_every_library_gate_through_our_backend(box, folder):
     circuits = list(one_behind_another([*library_gates(), *wide_gates()]))
     assert sum(circuit.name.count("+") + 1 for circuit in circuits) > 50
-    assert_own_answers(ideal, folder, circuits)
+    assert_own_answers(box, folder, circuits)
 
 
 @pytest.mark.parametrize("ask", CLIENTS)
-def test_random_circuits(ask, ideal, monkeypatch):
+def test_random_circuits(ask, box, monkeypatch):
     circuits = list(random_circuits(6))
-    assert_equal_state_vectors(ask(ideal, circuits, monkeypatch), circuits)
+    assert_equal_state_vectors(ask(box, circuits, monkeypatch), circuits)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ask", [*CLIENTS, by_cirq])
-def test_fifty_random_circuits(ask, ideal, monkeypatch):
+def test_fifty_random_circuits(ask, box, monkeypatch):
     circuits = list(random_circuits(50))
-    assert_equal_state_vectors(ask(ideal, circuits, monkeypatch), circuits)
+    assert_equal_state_vectors(ask(box, circuits, monkeypatch), circuits)
 
 
 @pytest.mark.slow
-def test_fifty_random_circuits_through_pennylane(ideal, monkeypatch):
+def test_fifty_random_circuits_through_pennylane(box, monkeypatch):
     """It draws shots: within 5 standard errors, and one shot."""
     client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
     import pennylane as qp
 
-    monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)  # no option names another server
+    monkeypatch.setattr(client.APIClient, "BASE_URL", box.url)  # no option names another server
     shots = 20_000
     for circuit in random_circuits(50):
         n_qubits = circuit.num_qubits
@@ -301,7 +295,7 @@ def test_fifty_random_circuits_through_pennylane(ideal, monkeypatch):
 
 
 @pytest.mark.slow
-def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
+def test_exponentials_of_paulis_through_cirq_and_pennylane(box, monkeypatch):
     """Both send the gate pauliexp; a word of letters that differ shows the order of the qubits."""
     cirq_ionq = pytest.importorskip("cirq_ionq", reason="cirq-ionq is not installed")
     client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
@@ -316,7 +310,7 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
     circuit.append(PauliEvolutionGate(SparsePauliOp("XZY"), time), range(3))  # Y on qubit 0
     exact = Statevector(circuit).probabilities()
 
-    service = cirq_ionq.Service(remote_host=ideal.url, api_key=TOKEN, default_target="simulator")
+    service = cirq_ionq.Service(remote_host=box.url, api_key=TOKEN, default_target="simulator")
     line = cirq.LineQubit.range(3)
     word = cirq.Y(line[0]) * cirq.Z(line[1]) * cirq.X(line[2])
     turns = time / np.pi
@@ -333,7 +327,7 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
         [probabilities_by_state.get(s, 0.0) for s in range(8)], exact, atol=1e-9
     )
 
-    monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)
+    monkeypatch.setattr(client.APIClient, "BASE_URL", box.url)
     device = qp.device("ionq.simulator", wires=3, api_key=TOKEN)
 
     def probabilities():
@@ -349,12 +343,12 @@ def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
 
 
 @pytest.mark.slow
-def test_fifty_random_circuits_through_our_backend(ideal, folder):
-    assert_own_answers(ideal, folder, list(random_circuits(50)))
+def test_fifty_random_circuits_through_our_backend(box, folder):
+    assert_own_answers(box, folder, list(random_circuits(50)))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_bell_pair_wherever_it_is_laid(ideal, monkeypatch, seed):
+def test_a_bell_pair_wherever_it_is_laid(box, monkeypatch, seed):
     """The transpiler puts it on any of 29 or 36 qubits, the default noise has Forte's errors."""
     circuit = QuantumCircuit(3)
     circuit.h(0)
@@ -363,7 +357,7 @@ def test_a_bell_pair_wherever_it_is_laid(ideal, monkeypatch, seed):
     def prepare(circuits, backend):
         return compiled_here(circuits, backend, seed_transpiler=seed)
 
-    answers = by_qiskit(ideal, [circuit], monkeypatch, prepare=prepare)
+    answers = by_qiskit(box, [circuit], monkeypatch, prepare=prepare)
     assert_equal_state_vectors(answers, [circuit])
 
 
