@@ -144,39 +144,6 @@ def by_ionq_core(box, circuits, monkeypatch):
     return answers
 
 
-def reverse(state, n_qubits):
-    """A state with the first qubit the most significant bit, as Cirq and PennyLane have it."""
-    return int(f"{state:0{n_qubits}b}"[::-1], 2)
-
-
-def rotations(circuit):
-    """Name, angles and qubits of the gates of a circuit that is made of rotations and CNOTs."""
-    compiled = transpile(circuit, basis_gates=["rx", "ry", "rz", "cx"], optimization_level=0)
-    for instruction in compiled.data:
-        qubits = [compiled.find_bit(qubit).index for qubit in instruction.qubits]
-        yield instruction.operation.name, instruction.operation.params, qubits
-
-
-def by_cirq(box, circuits, monkeypatch):
-    """Through cirq-ionq, with the exact probabilities of its simulator."""
-    cirq_ionq = pytest.importorskip("cirq_ionq", reason="cirq-ionq is not installed")
-    import cirq
-
-    service = cirq_ionq.Service(remote_host=box.url, api_key=TOKEN, default_target="simulator")
-    answers = []
-    for circuit in circuits:
-        line = cirq.LineQubit.range(circuit.num_qubits)
-        program = cirq.Circuit()
-        for name, angles, qubits in rotations(circuit):
-            gate = cirq.CNOT if name == "cx" else getattr(cirq, name)(*angles)
-            program.append(gate(*(line[qubit] for qubit in qubits)))
-        program.append(cirq.measure(*line, key="all"))
-        job = service.create_job(program, repetitions=1)
-        probabilities = job.results(polling_seconds=0.01).probabilities()
-        answers.append({reverse(s, circuit.num_qubits): p for s, p in probabilities.items()})
-    return answers
-
-
 CLIENTS = [by_qiskit, by_ionq_core]
 
 
@@ -266,86 +233,6 @@ def test_every_library_gate_through_our_backend(ideal, folder):
 def test_random_circuits(ask, ideal, monkeypatch):
     circuits = list(random_circuits(6))
     assert_equal_state_vectors(ask(ideal, circuits, monkeypatch), circuits)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ask", [*CLIENTS, by_cirq])
-def test_fifty_random_circuits(ask, ideal, monkeypatch):
-    circuits = list(random_circuits(50))
-    assert_equal_state_vectors(ask(ideal, circuits, monkeypatch), circuits)
-
-
-@pytest.mark.slow
-def test_fifty_random_circuits_through_pennylane(ideal, monkeypatch):
-    """It draws shots: within 5 standard errors, and one shot."""
-    client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
-    import pennylane as qp
-
-    monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)  # no option names another server
-    shots = 20_000
-    for circuit in random_circuits(50):
-        n_qubits = circuit.num_qubits
-        device = qp.device("ionq.simulator", wires=n_qubits, api_key=TOKEN)
-
-        def probabilities(circuit=circuit, n_qubits=n_qubits):
-            for name, angles, qubits in rotations(circuit):
-                gate = qp.CNOT if name == "cx" else getattr(qp, name.upper())
-                gate(*map(float, angles), wires=qubits)
-            return qp.probs(wires=range(n_qubits))
-
-        answer = qp.set_shots(qp.QNode(probabilities, device), shots)()
-        order = [reverse(state, n_qubits) for state in range(2**n_qubits)]
-        exact = Statevector(circuit).probabilities()
-        errors = np.sqrt(exact * (1 - exact) / shots) + 1 / shots
-        assert (np.abs(answer[order] - exact) / errors).max() < 5, circuit.name
-
-
-@pytest.mark.slow
-def test_exponentials_of_paulis_through_cirq_and_pennylane(ideal, monkeypatch):
-    """Both send the gate pauliexp; a word of letters that differ shows the order of the qubits."""
-    cirq_ionq = pytest.importorskip("cirq_ionq", reason="cirq-ionq is not installed")
-    client = pytest.importorskip("pennylane_ionq.api_client", reason="pennylane-ionq is missing")
-    import cirq
-    import pennylane as qp
-
-    angles = np.array([0.4, 1.1, 2.0])
-    time = 0.7
-    circuit = QuantumCircuit(3)
-    for qubit, angle in enumerate(angles):
-        circuit.ry(angle, qubit)
-    circuit.append(PauliEvolutionGate(SparsePauliOp("XZY"), time), range(3))  # Y on qubit 0
-    exact = Statevector(circuit).probabilities()
-
-    service = cirq_ionq.Service(remote_host=ideal.url, api_key=TOKEN, default_target="simulator")
-    line = cirq.LineQubit.range(3)
-    word = cirq.Y(line[0]) * cirq.Z(line[1]) * cirq.X(line[2])
-    turns = time / np.pi
-    program = cirq.Circuit(
-        *(cirq.ry(angle)(qubit) for angle, qubit in zip(angles, line, strict=True)),
-        cirq.PauliStringPhasor(word, exponent_neg=turns, exponent_pos=-turns),
-        cirq.measure(*line, key="all"),
-    )
-    job = service.create_job(program, repetitions=1)
-    probabilities_by_state = {
-        reverse(s, 3): p for s, p in job.results(polling_seconds=0.01).probabilities().items()
-    }
-    np.testing.assert_allclose(
-        [probabilities_by_state.get(s, 0.0) for s in range(8)], exact, atol=1e-9
-    )
-
-    monkeypatch.setattr(client.APIClient, "BASE_URL", ideal.url)
-    device = qp.device("ionq.simulator", wires=3, api_key=TOKEN)
-
-    def probabilities():
-        for wire, angle in enumerate(angles):
-            qp.RY(angle, wires=wire)
-        qp.evolve(qp.Y(0) @ qp.Z(1) @ qp.X(2), coeff=time)
-        return qp.probs(wires=range(3))
-
-    answer = qp.set_shots(qp.QNode(probabilities, device), 20_000)()
-    order = [reverse(state, 3) for state in range(8)]
-    errors = np.sqrt(exact * (1 - exact) / 20_000) + 1 / 20_000
-    assert (np.abs(answer[order] - exact) / errors).max() < 5
 
 
 @pytest.mark.slow
