@@ -13,7 +13,6 @@ from qllmft_engine import lower
 from qllmft_engine.chunks import GaussianShots
 from qllmft_engine.compiled import ahead, kernels, passes
 from qllmft_engine.compiled.arguments import (
-    TOTAL_WORDS,
     PlanArrays,
     empty_arrays,
     plan_words,
@@ -163,17 +162,6 @@ def test_processes_that_compile_are_counted(cache, monkeypatch):
     ahead.wait_for_compilation("float32")
     ahead.wait_for_compilation("float64")
     assert ahead.count_compiling() == 0
-
-
-def test_words_of_a_plan_are_the_addresses_and_lengths_of_its_arrays():
-    arrays = [
-        np.empty((2, 3)[: array.ndim], array.dtype) for array in empty_arrays(PlanArrays, "float32")
-    ]
-    plan = PlanArrays(*arrays)
-    words = plan_words(plan)
-    assert words[:3].tolist() == [plan.ops.ctypes.data, 2, 3]
-    assert words[3:6].tolist() == [plan.slots.ctypes.data, 1, 2]
-    assert len(words) == TOTAL_WORDS
 
 
 @pytest.mark.parametrize(

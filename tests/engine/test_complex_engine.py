@@ -182,17 +182,6 @@ def test_blocks_of_a_large_state_have_the_values_and_gradients_of_the_state_in_p
     np.testing.assert_allclose(blocked.vjp(tape, cotangent)[0], in_place, atol=1e-10)
 
 
-def test_float32_gradients_are_close_to_those_of_float64():
-    circuit = all_gates(6)
-    values = np.random.default_rng(8).normal(size=(5, circuit.num_parameters))
-    request = [circuit] * 5, paulis(6) + paulis(6)[:2], values
-    single, double = (
-        create("adjoint", {"dtype": d}).gradient().run(*request).result()
-        for d in ("float32", "float64")
-    )
-    np.testing.assert_allclose(single.gradients, double.gradients, atol=2e-5)
-
-
 @pytest.mark.parametrize(
     "circuit",
     [

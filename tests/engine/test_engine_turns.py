@@ -74,32 +74,6 @@ class Reference:
 
 
 @cache
-def layers_reference(n_qubits: int, batch: int, letter: str) -> Reference:
-    circuit = layers(n_qubits, 5)
-    values = np.random.default_rng(8).uniform(-4, 4, (batch, circuit.num_parameters))
-    return Reference(circuit, values, single(letter, n_qubits))
-
-
-@pytest.mark.parametrize("letter", ["Z", "X"])
-@pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize(("n_qubits", "batch"), [(3, 1), (5, 3), (6, 9)])
-def test_values_and_gradients_of_layers_are_qiskits(n_qubits, batch, dtype, letter):
-    layers_reference(n_qubits, batch, letter).check(dtype)
-
-
-@cache
-def at_half_turns() -> Reference:
-    circuit = layers(5, 4)
-    values = np.random.default_rng(9).choice(HALF_TURNS, (6, circuit.num_parameters))
-    return Reference(circuit, values, single("Z", 5))
-
-
-@pytest.mark.parametrize("dtype", TOLERANCES)
-def test_angles_at_and_beside_half_turns(dtype):
-    at_half_turns().check(dtype)
-
-
-@cache
 def nearly_turned_over() -> Reference:
     circuit = layers(5, 60)
     values = np.random.default_rng(10).uniform(3.0, 3.1, (2, circuit.num_parameters))

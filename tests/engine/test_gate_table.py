@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from new_gates import ROWS, add_row, jacobian_by_rule, make_circuit
+from new_gates import ROWS, add_row, assert_gate, make_circuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
-from reference_circuits import expectations_by_statevector, masks_of_every_weight, z_string
+from reference_circuits import masks_of_every_weight, z_string
 
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_engine import AdjointEngine, ComplexEngine, lower
@@ -80,20 +80,9 @@ def test_a_new_real_gate_runs_on_the_real_kernels(name, monkeypatch):
     add_row(monkeypatch, name)
     masks = masks_of_every_weight(3)
     operators = [z_string(mask, 3) for mask in masks]
-    values = np.random.default_rng(2).uniform(-3, 3, (5, circuit.num_parameters))
     engine, sums = create("adjoint", {"dtype": "float64"}).compile(circuit, operators)
     assert isinstance(engine, AdjointEngine)
-    answers, tape = engine.forward(engine.program.angles(values))
-    expected = expectations_by_statevector(circuit, values, operators)
-    np.testing.assert_allclose(answers @ sums.coefficients.T, expected, atol=1e-12)
-    weights = np.random.default_rng(3).normal(size=expected.shape)
-    by_angle, _ = engine.vjp(tape, weights @ sums.coefficients)
-    jacobian = jacobian_by_rule(name, circuit, values, operators)
-    np.testing.assert_allclose(
-        engine.program.by_parameter(by_angle, values),
-        np.einsum("bo,bop->bp", weights, jacobian),
-        atol=1e-12,
-    )
+    assert_gate(engine, name, circuit, operators, sums.coefficients)
 
 
 @pytest.mark.parametrize("name", ["twist", "hopping"])
@@ -108,17 +97,7 @@ def test_a_new_gate_runs_on_complex_states(name, monkeypatch):
     values = np.random.default_rng(2).uniform(-3, 3, (5, circuit.num_parameters))
     engine, sums = create("adjoint", {"dtype": "float64"}).compile(circuit, operators)
     assert isinstance(engine, ComplexEngine)
-    answers, tape = engine.forward(engine.program.angles(values))
-    expected = expectations_by_statevector(circuit, values, operators)
-    np.testing.assert_allclose(answers @ sums.coefficients.T, expected, atol=1e-12)
-    weights = np.random.default_rng(3).normal(size=expected.shape)
-    by_angle, _ = engine.vjp(tape, weights @ sums.coefficients)
-    jacobian = jacobian_by_rule(name, circuit, values, operators)
-    np.testing.assert_allclose(
-        engine.program.by_parameter(by_angle, values),
-        np.einsum("bo,bop->bp", weights, jacobian),
-        atol=1e-12,
-    )
+    assert_gate(engine, name, circuit, operators, sums.coefficients)
     states = engine.amplitudes(engine.program.angles(values))
     for row, state in zip(values, states, strict=True):
         assert abs(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import qllmft_backends
+import qllmft_engine
 from qllmft_engine import kernel_cache, kernel_store
 from qllmft_engine.compiled import frames, passes, work_queue
 from qllmft_engine.kernel_cache import KernelCache, cached_njit
@@ -268,7 +268,7 @@ def test_kernels_of_other_sources_have_other_names(monkeypatch):
 
 def test_every_kernel_that_is_kept_has_such_a_cache():
     """Also those of other modules, which one process compiles while another one does."""
-    package = Path(qllmft_backends.__file__).parent
+    package = Path(qllmft_engine.__file__).parent
     texts = {file: file.read_text(encoding="utf-8") for file in package.rglob("*.py")}
     assert not [file.name for file, text in texts.items() if "cache=True" in text]
     for function in (passes.forward, work_queue.serve, frames.find_outcomes):

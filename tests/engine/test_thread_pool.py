@@ -184,26 +184,6 @@ def test_an_interrupt_waits_for_chunks_that_helpers_have_begun(two_threads, monk
     thread_pool._pool(os.getpid(), 1).lock.release()
 
 
-def test_many_threads_may_call_at_once(two_threads):
-    program = lower(reuploading(5))
-    masks = 1 << np.arange(5)
-    angles = np.random.default_rng(0).uniform(-3, 3, (40, program.n_angles))
-    expected = AdjointEngine(program, masks).values(angles)
-    wrong = []
-
-    def call():
-        engine = AdjointEngine(program, masks)
-        wrong.extend(not np.array_equal(engine.values(angles), expected) for _ in range(30))
-
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(wrong) == 120
-    assert not any(wrong)
-
-
 def test_many_threads_may_share_an_engine(two_threads, monkeypatch):
     program = lower(reuploading(5))
     engine = AdjointEngine(program, 1 << np.arange(5))

@@ -12,10 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import (
     every_gate,
-    expectations_by_statevector,
-    jacobian_by_shifts,
     masks_of_every_weight,
-    z_string,
 )
 
 from qllmft.config import ModelConfig
@@ -28,7 +25,6 @@ from qllmft_engine import AdjointEngine, GaussianShots, interface, lower
 from qllmft_engine.torch import engine as torch_engine
 from qllmft_engine.torch.autograd import expectations
 from qllmft_engine.torch.devices import torch_devices
-from qllmft_engine.torch.state_vectors import final_states, string_signs
 
 KINDS = [
     (device, dtype)
@@ -96,36 +92,6 @@ def test_the_papers_encoder_has_one_gradient_for_a_batch_with_shared_angles(devi
         got, answers(AdjointEngine(program, masks, dtype), inputs, cotangent), strict=True
     ):
         close(mine, expected, dtype, device)
-
-
-@pytest.mark.parametrize("start", STARTS)
-def test_values_are_qiskits_and_gradients_those_of_the_shift_rule(start):
-    circuit = every_gate(4)
-    _, masks, (_, amplitudes), cotangent = request(4, start, circuit=circuit)
-    values = np.random.default_rng(1).uniform(-3, 3, (5, circuit.num_parameters))
-    engine = TorchEngine(lower(circuit), masks, "float64")
-    operators = [z_string(mask, 4) for mask in masks]
-    got, by_angle, _ = answers(engine, (engine.program.angles(values), amplitudes), cotangent)
-    np.testing.assert_allclose(
-        got, expectations_by_statevector(circuit, values, operators, amplitudes), atol=1e-12
-    )
-    jacobian = jacobian_by_shifts(circuit, values, operators, amplitudes)
-    np.testing.assert_allclose(
-        by_angle @ engine.program.angle_matrix,
-        np.einsum("bo,bop->bp", cotangent, jacobian),
-        atol=1e-12,
-    )
-
-
-def test_the_sweep_gives_the_gradients_of_autograd():
-    program, masks, inputs, cotangent = request(5, "all amplitudes")
-    angles, states = (torch.from_numpy(part).requires_grad_() for part in inputs)
-    final = final_states(program.ops.tolist(), states, (angles / 2).cos(), (angles / 2).sin())
-    signs = string_signs(5, masks.tolist()).double()
-    (final.square() @ signs * torch.from_numpy(cotangent)).sum().backward()
-    _, by_angle, by_amplitude = answers(TorchEngine(program, masks, "float64"), inputs, cotangent)
-    close(by_angle, angles.grad.numpy(), "float64")
-    close(by_amplitude, states.grad.numpy(), "float64")
 
 
 def test_large_angles_keep_their_digits_in_single_precision():

@@ -1,11 +1,9 @@
 """Layers under the transforms of `torch.func`, and the derivatives and traces that a circuit does not have."""
 
-import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from reference_circuits import expectations_by_statevector
 from torch import nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from zz_heads import zz_head
@@ -94,22 +92,6 @@ def test_an_ensemble_of_weights_is_one_call(layer, x):
     for i in range(2):
         weights = {name: member[i] for name, member in members.items()}
         close(values[i], functional_call(layer, weights, (x,)))
-
-
-def test_a_jacobian_of_a_transform_by_qiskit_alone(x):
-    head = zz_head(1).double()
-    weights = head.connector.weight.detach().expand(N_SAMPLES, -1).numpy()
-    jacobian = vmap(jacrev(head))(x).detach().numpy()
-    for place, shift in enumerate(np.eye(3) * 1e-5):
-        plus, minus = (
-            expectations_by_statevector(
-                head.circuit,
-                np.concatenate([weights, x.numpy() + sign * shift], axis=1),
-                head.observables,
-            )
-            for sign in (1, -1)
-        )
-        np.testing.assert_allclose(jacobian[:, :, place], (plus - minus) / 2e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("make", [LAYERS["head"], LAYERS["encoder"]])

@@ -17,7 +17,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 TEXT = "a good and lovely film"
-ASKED_S = 5.0  # an answer takes milliseconds on a machine at rest
 MORE_MB = 200
 
 

@@ -110,3 +110,24 @@ def jacobian_by_rule(
                 answers = expectations_by_statevector(circuit, shifted, operators)
                 jacobian[:, :, column] += sign * factor * answers
     return jacobian
+
+
+def assert_gate(engine, name: str, circuit: QuantumCircuit, operators, coefficients=None) -> None:
+    """Compare an engine's values and gradients with Qiskit's states and the rule of shifts.
+
+    Args:
+        engine: of the circuit.
+        name: of the new gate.
+        circuit: of `make_circuit`.
+        operators: whose values are compared.
+        coefficients: (O, T) of the engine's strings in them; None: each is a string.
+    """
+    values = np.random.default_rng(2).uniform(-3, 3, (4, circuit.num_parameters))
+    answers, tape = engine.forward(engine.program.angles(values))
+    expected = expectations_by_statevector(circuit, values, operators)
+    by_string = np.eye(len(operators)) if coefficients is None else coefficients
+    np.testing.assert_allclose(answers @ by_string.T, expected, atol=1e-12)
+    weights = np.random.default_rng(3).normal(size=expected.shape)
+    gradient = engine.program.by_parameter(engine.vjp(tape, weights @ by_string)[0], values)
+    jacobian = jacobian_by_rule(name, circuit, values, operators)
+    np.testing.assert_allclose(gradient, np.einsum("bo,bop->bp", weights, jacobian), atol=1e-12)

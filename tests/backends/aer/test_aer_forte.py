@@ -78,13 +78,6 @@ def test_all_observables_of_a_sample_come_from_the_same_shots_behind_the_primiti
     np.testing.assert_array_equal([float(r.data.stds) for r in results], direct.standard_errors[0])
 
 
-def test_no_noise_is_the_engine():
-    request = question(head_circuit(4), batch=2)
-    options = EXACT | {"noise": "explicit", "one_qubit_rate": 0.0, "two_qubit_rate": 0.0}
-    expected = create("adjoint", {"dtype": "float64"}).expectations(*request).values
-    np.testing.assert_allclose(ask(*request, **options).values, expected, atol=1e-12)
-
-
 def test_noise_comes_from_presets_or_numbers():
     assert create("aer_forte").gate_noise == PRESETS["forte1"]
     options = STRONG | {"readout_error": 0.01}

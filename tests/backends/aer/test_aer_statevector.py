@@ -7,7 +7,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
-from reference_circuits import expectations_by_statevector, network
+from reference_circuits import expectations_by_statevector
 
 from qllmft_backends import BackendError, create
 from qllmft_backends.aer import simulator, statevector
@@ -117,20 +117,6 @@ def test_the_seed_decides_the_shots():
     )
     np.testing.assert_array_equal(repeated, first)
     assert (reseeded != first).any()
-
-
-def test_it_stands_behind_estimator_qnn_forward_and_backward():
-    circuit, _, observables = head(4, batch=1)
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=(3, 4))
-    theta = rng.normal(size=20)
-
-    backends = create("aer_statevector"), create("adjoint", {"dtype": "float64"})
-    aer, engine = (network(circuit, observables, of.estimator(), of.gradient()) for of in backends)
-    np.testing.assert_allclose(aer.forward(x, theta), engine.forward(x, theta), atol=1e-12)
-    for got, expected in zip(aer.backward(x, theta), engine.backward(x, theta), strict=True):
-        assert got.shape[:2] == (3, 4)
-        np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
 def test_samples_that_aer_loses_are_an_error(monkeypatch):

@@ -154,14 +154,6 @@ def test_bits_follow_the_seed_and_not_the_threads_or_the_memory(model, monkeypat
     )
 
 
-@pytest.mark.parametrize("model", SHOTS)
-def test_samples_of_a_batch_share_no_noise(model):
-    circuit = head_circuit(4)
-    angles = random_angles(circuit, 1).repeat(40, axis=0)
-    values = noisy_pass(circuit, shots_by(model, gates=GateNoise(0.3, 0.3)), 1).values(angles)
-    assert len(np.unique(values, axis=0)) > 30
-
-
 def test_shots_of_a_trajectory_are_right_in_the_mean():
     """With flips: 4 standard errors over 1500 runs from the density matrix. Small angles have means far from 0."""
     circuit = head_circuit(3)

@@ -1,4 +1,4 @@
-"""The page on kinds of language models is that of its record, and its models are read as they were made."""
+"""Experiments on kinds of language models: their numbers, and models that are read as they were made."""
 
 import json
 
@@ -9,20 +9,12 @@ from lab.experiments.bodies_page import (
     differences,
     headline,
     relative_speed,
-    render,
     with_error,
 )
 from lab.experiments.body_folders import BLOCK, BLOCK_TYPE, dequantize
 from lab.experiments.common import DOCS
 
 RECORD = DOCS / "records" / "bodies.json"
-
-
-def test_the_page_is_that_of_the_record(tmp_path):
-    page = tmp_path / "page.md"
-    render(RECORD, page)
-    committed = (DOCS / "results" / "bodies.md").read_text(encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == committed
 
 
 def test_all_models_of_a_seed_have_the_same_number_of_texts():

@@ -1,11 +1,12 @@
-"""Records of experiments are continued, and the drawn texts are those of a study."""
+"""Records of experiments are continued, and a page is that of its record."""
 
 import json
 import re
 
 import pytest
 
-from lab.experiments.common import Record, keep, read_rows, table, write_page
+from lab.experiments import bodies_page, class_weights_page, many_labels_page
+from lab.experiments.common import DOCS, Record, keep, read_rows, table, write_page
 
 
 def test_a_record_has_a_line_for_each_row_and_goes_on_where_it_ended(tmp_path):
@@ -45,3 +46,17 @@ def test_a_page_with_a_missing_value_is_an_error(tmp_path):
     assert (tmp_path / "page.md").read_text("utf-8") == "| name | n |\n| --- | ---: |\n| a | 1 |\n"
     with pytest.raises(Exception, match=re.escape("'rows' is undefined")):
         write_page(tmp_path / "page.md.j2", tmp_path / "page.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("bodies", bodies_page),
+        ("class-weights", class_weights_page),
+        ("many-labels", many_labels_page),
+    ],
+)
+def test_a_page_is_that_of_its_record(name, made, tmp_path):
+    made.render(DOCS / "records" / f"{name}.json", tmp_path / "page.md")
+    committed = (DOCS / "results" / f"{name}.md").read_text(encoding="utf-8")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == committed

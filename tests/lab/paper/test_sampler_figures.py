@@ -39,29 +39,6 @@ def test_the_differentiable_sampler_lets_it_through(figures):
     np.testing.assert_array_equal(data.exact_gradient, figures["6"].exact_gradient)
 
 
-def test_the_gradient_without_shots_agrees_with_finite_differences(figures):
-    import torch
-
-    from qllmft.heads import QuantumHead
-    from qllmft_base.randomness import torch_generator
-
-    generator = torch_generator(0, "figure", "head")
-    head = QuantumHead(4, generator=generator)
-    weights = head.connector.weight
-    with torch.no_grad():
-        weights.uniform_(-1.5, 1.5, generator=generator)
-        latent = torch.rand(1, 4, generator=generator) * 2 - 1
-        for i in (0, 7, 19):
-            ends = []
-            for step in (0.01, -0.02):
-                weights[i] += step
-                ends.append(float(head(latent)[0, 0]))
-            weights[i] += 0.01
-            assert (ends[0] - ends[1]) / 0.02 == pytest.approx(
-                figures["6"].exact_gradient[i], abs=2e-3
-            )
-
-
 def test_the_drawing_says_whether_the_gradient_is_blocked(figures):
     titles = {name: draw_sampler(data).axes[1].get_title() for name, data in figures.items()}
     assert titles == {"6": "gradient at the weights: blocked", "7": "gradient at the weights"}

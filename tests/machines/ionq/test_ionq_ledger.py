@@ -79,7 +79,8 @@ def test_a_life(tmp_path):
     events = ["planned", "sent", "refused", "sent", "submitted", "collected"]
     records = read_records(ledger.folder)
     assert [record["event"] for record in records] == events
-    assert (records[0]["versions"], len(records[0]["values_sha256"])) == ({"qiskit": "x"}, 64)
+    facts = records[0]["versions"], len(records[0]["values_sha256"]), records[4]["client_token"]
+    assert facts == ({"qiskit": "x"}, 64, second)
 
 
 def test_what_is_about_to_be_sent_is_on_disk_before_it_is_sent(

@@ -63,23 +63,6 @@ def test_a_gate_is_its_definition_and_not_its_name(simulator):
     np.testing.assert_allclose(answer.values, [[0, -1, 1]], atol=2e-6)
 
 
-@pytest.mark.parametrize("flipped", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)])
-def test_qubit_order_with_asymmetric_states(forte, flipped):
-    """X on some of three qubits: Z of exactly these is -1. No angles: also a circuit without parameters."""
-    circuit = QuantumCircuit(3)
-    for qubit in flipped:
-        circuit.x(qubit)
-    strings = [
-        SparsePauliOp.from_sparse_list([("Z" * len(q), list(q), 1.0)], 3)
-        for q in ((0,), (1,), (2,), (0, 2))
-    ]
-    expected = [-1.0 if q in flipped else 1.0 for q in range(3)]
-    expected.append(expected[0] * expected[2])
-    answer = forte(shots=10).expectations(circuit, np.empty((2, 0)), strings)
-    assert answer.values.tolist() == [expected, expected]
-    assert not answer.standard_errors.any()
-
-
 @pytest.mark.parametrize("reordered", [False, True])
 def test_the_library_reads_the_same_counts_from_the_same_jobs(
     box, forte, problem, folder, monkeypatch, reordered
@@ -337,14 +320,6 @@ def test_chunks_of_one_and_of_all(box, forte, problem):
     assert {j.payload["type"] for j in box.store.jobs.values()} == {"ionq.circuit.v1"}
     assert_right(ask(forte(circuits_per_job=50, repetition=1), problem), problem)
     assert box.store.totals()["jobs"] == 8
-
-
-def test_the_jobs_of_a_full_project_are_searched_page_by_page(box, forte, problem):
-    """More jobs than a page holds, and children among them."""
-    ask(forte(circuits_per_job=1), make_problem(30, seed=7))
-    box.faults.arm(Fault("drop_after", "submit"))
-    ask(forte(circuits_per_job=50), make_problem(30, seed=8))
-    assert_paid_once(box, 60, jobs=31)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from ionq.helpers import (
     assert_served,
     fill_a_page,
     make_problem,
-    read_records,
     times_paid,
 )
 from qllmft_backends import create
@@ -287,12 +286,3 @@ def test_a_token_file_without_end(tmp_path):
     for path in (tmp_path / "long", type(tmp_path)("/dev/zero")):
         with pytest.raises(IonQAuthError, match="does not hold an API key"):
             load_token(path)
-
-
-def test_the_ledger_has_the_token_of_each_accepted_job(forte, problem, folder):
-    ask(forte(), problem)
-    records = read_records(folder)
-    sent_tokens = [record["client_token"] for record in records if record["event"] == "sent"]
-    assert sent_tokens == [
-        record["client_token"] for record in records if record["event"] == "submitted"
-    ]

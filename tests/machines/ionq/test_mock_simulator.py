@@ -128,13 +128,6 @@ def test_noisy_shots_against_the_density_matrix(gates, monkeypatch):
     assert np.abs(z).max() < 4
 
 
-def test_without_errors_shots_are_multinomial():
-    gates = [gate for gate, _ in TWO_AT_MOST]
-    counts = dense(sim.counts(gates, 3, 20_000, "ideal", np.random.default_rng(1)))
-    p = dense(sim.probabilities(gates, 3))
-    assert np.abs((counts / 20_000 - p) / np.sqrt(p * (1 - p) / 20_000 + 1e-12)).max() < 4
-
-
 @pytest.mark.public_report(
     case="ionq_mock_idle",
     source="own audit",

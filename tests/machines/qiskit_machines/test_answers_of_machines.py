@@ -164,13 +164,6 @@ def test_parts_of_one_call_have_different_seeds():
     assert len(set(machine.seeds)) == len(machine.seeds) == 3
 
 
-def test_a_paid_ledger_has_jobs_of_as_many_circuits_as_a_machine_takes(tmp_path):
-    machine = RemoteMachine()
-    machine.max_circuits = lambda: 3
-    assert_right(measure(open_backend(machine, tmp_path), 7))
-    assert machine.log == [3, 3, 1]
-
-
 def failing(error):
     return property(lambda self: (_ for _ in ()).throw(error))
 

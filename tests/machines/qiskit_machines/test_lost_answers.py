@@ -28,16 +28,6 @@ def test_a_job_that_is_accepted_or_listed_a_moment_later_is_found(monkeypatch, t
     assert service.submissions == 2
 
 
-def test_a_patience_below_the_lag_of_a_list_is_refused(monkeypatch, tmp_path):
-    service = Service({0}, lag_s=1.0)
-    make = ibm(monkeypatch, tmp_path, service)
-    with pytest.raises(
-        RemoteError, match=r"settle_s is 0\.2 s, expected 60 s or more.*Nothing was"
-    ):
-        measure(make(settle_s=0.2))
-    assert service.submissions == 0
-
-
 def test_a_doubtful_job_is_not_counted_out_by_a_patience_below_the_lag(monkeypatch, tmp_path):
     """It was sent with more patience, or by an earlier version."""
     service = Service({0}, lag_s=0.5)

@@ -13,8 +13,7 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Gate, Measure, ParameterVector
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
-from qiskit_machine_learning.connectors import TorchConnector
-from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
+from qiskit_machine_learning.neural_networks import SamplerQNN
 from qiskit_reference import z_values
 from reference_circuits import StatevectorBackend, expectations_by_statevector
 from torch import nn
@@ -23,7 +22,7 @@ from two_processes import gradients, model
 from zz_heads import zz_head
 
 from qllmft import QuantumEncoder, QuantumHead
-from qllmft.heads import AdjointConnector, without_noise
+from qllmft.heads import without_noise
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_base.errors import UserError
 
@@ -126,32 +125,6 @@ def test_a_circuit_of_ones_own_by_qiskit_alone():
     np.testing.assert_allclose(head(x).detach(), expected, rtol=0, atol=1e-12)
     every = own_head().double()(x)
     np.testing.assert_allclose(every.detach(), z_values(circuit, parameters), rtol=0, atol=1e-12)
-
-
-def test_a_circuit_of_any_gates_trains_through_the_engine_as_through_the_jacobian():
-    backend = create("adjoint", {"dtype": "float64"})
-    circuit, data, weights = own_circuit()
-    circuit.rx(2 * data[0] + weights[0], 0)
-    circuit.rzz(weights[1], 0, 2)
-    network = EstimatorQNN(
-        circuit=circuit,
-        observables=[SparsePauliOp(["XYI", "ZII"], [0.5, 1.0])],
-        input_params=data,
-        weight_params=weights,
-        estimator=backend.estimator(),
-        gradient=backend.gradient(),
-        input_gradients=True,
-        default_precision=None,  # exact values
-    )
-    gradients = []
-    for kind in (
-        AdjointConnector(network, backend, torch.arange(2.0)),
-        TorchConnector(network, np.arange(2.0)),
-    ):
-        x = torch.linspace(-1, 1, 6).reshape(2, 3).requires_grad_()
-        kind(x).square().sum().backward()
-        gradients.append((x.grad, kind.weight.grad))
-    torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
 
 
 def test_products_and_functions_of_parameters_are_angles_of_a_head():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from new_gates import add_row, jacobian_by_rule, make_circuit
+from new_gates import add_row, assert_gate, jacobian_by_rule, make_circuit
 from qiskit.quantum_info import SparsePauliOp
 from reference_circuits import expectations_by_statevector, masks_of_every_weight, z_string
 from test_triton_engine import DEVICE, triton  # noqa: F401 - a fixture
@@ -18,25 +18,13 @@ from qllmft_engine import lower
 from qllmft_engine.program import lower_complex
 
 
-def assert_right(engine, name, circuit, operators, tolerance=1e-12):
-    """Compare values and gradients of an engine with Qiskit's states and the parameter-shift rule."""
-    values = np.random.default_rng(2).uniform(-3, 3, (4, circuit.num_parameters))
-    answers, tape = engine.forward(engine.program.angles(values))
-    expected = expectations_by_statevector(circuit, values, operators)
-    np.testing.assert_allclose(answers, expected, atol=tolerance)
-    weights = np.random.default_rng(3).normal(size=expected.shape)
-    gradient = engine.program.by_parameter(engine.vjp(tape, weights)[0], values)
-    jacobian = jacobian_by_rule(name, circuit, values, operators)
-    np.testing.assert_allclose(gradient, np.einsum("bo,bop->bp", weights, jacobian), atol=tolerance)
-
-
 @pytest.mark.parametrize("name", ["hopping", "cry"])
 def test_a_new_real_gate_runs_in_torch_operations(name, monkeypatch):
     add_row(monkeypatch, name)
     circuit = make_circuit(name)
     masks = masks_of_every_weight(3)
     engine = TorchEngine(lower(circuit), masks, "float64")
-    assert_right(engine, name, circuit, [z_string(mask, 3) for mask in masks])
+    assert_gate(engine, name, circuit, [z_string(mask, 3) for mask in masks])
 
 
 def test_a_new_real_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # noqa: F811
@@ -44,7 +32,7 @@ def test_a_new_real_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # noqa:
     circuit = make_circuit("hopping")
     masks = masks_of_every_weight(3)
     engine = triton.TritonEngine(lower(circuit), masks, "float64", DEVICE)
-    assert_right(engine, "hopping", circuit, [z_string(mask, 3) for mask in masks])
+    assert_gate(engine, "hopping", circuit, [z_string(mask, 3) for mask in masks])
 
 
 def test_a_new_complex_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # noqa: F811
@@ -55,7 +43,7 @@ def test_a_new_complex_gate_runs_in_kernels_of_a_gpu(triton, monkeypatch):  # no
     operators = [SparsePauliOp(letters) for letters in ("IIZ", "ZYI", "XXZ", "YIY")]
     strings = PauliObservables.from_operators(operators, 3)
     engine = TritonComplexEngine(lower_complex(circuit), strings, "float64", DEVICE)
-    assert_right(engine, "twist", circuit, operators)
+    assert_gate(engine, "twist", circuit, operators)
 
 
 def make_request(name, monkeypatch):

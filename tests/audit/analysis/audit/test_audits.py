@@ -16,7 +16,7 @@ from lab.audits.page import PAGE, page
 from lab.audits.teachers import base
 from qllmft import UserError
 from qllmft_audit.audit import CHECKS, baselines, case
-from qllmft_audit.audit.case import ALPHA, LinearReadout, fit_readout, least_difference
+from qllmft_audit.audit.case import ALPHA, fit_readout, least_difference
 from qllmft_circuits import head_circuit
 
 ROOT = Path(__file__).parents[4]
@@ -94,11 +94,6 @@ def test_a_fitted_readout_gives_the_labels_of_its_model():
     assert (fit_readout(values, y, 3, 0).labels(values) == y).mean() > 0.9
     readout = fit_readout(values, (values[:, 0] > 0).astype(int), 2, 0)
     assert (readout.labels(values) == (values[:, 0] > 0)).mean() > 0.95
-
-
-def test_a_readout_takes_the_largest_score():
-    readout = LinearReadout(np.eye(2), np.array([0.0, 0.5]), "")
-    assert readout.labels(np.array([[1.0, 0.2], [0.3, 0.2]])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
