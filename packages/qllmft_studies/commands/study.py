@@ -105,16 +105,16 @@ def study(
 
     from qllmft.cli.listener import ConsoleListener
     from qllmft_studies.plan_file import PlanFile
-    from qllmft_studies.python import run_study
     from qllmft_studies.registration import register_study
+    from qllmft_studies.study import run_study
 
     if register and registered:
         raise UserError(
             "--register writes a plan, and --registered runs one. Omit --registered, commit the plan, and run it then."
         )
+    plan_file = PlanFile.find(name, plan.name)
     if register:
         campaign_options.tracking()  # an unknown tracker would be refused when the plan is run
-        plan_file = PlanFile.find(name, plan.name)
         detectable_difference = register_study(plan, register, overrides, folder, plan_file)
         detectable_sentence = (
             f" Its minimum detectable effect is {detectable_difference[0]:.3g} {detectable_difference[1]}."
@@ -130,7 +130,6 @@ def study(
     def run() -> StudyRecord:
         with ConsoleListener(campaign=True) as listener:
             executor = campaign_options.executor(listener)
-            plan_file = PlanFile.find(name, plan.name)
             return run_study(plan, folder, overrides, command, executor, registered, plan_file)
 
     record = run_resumable(folder, run)

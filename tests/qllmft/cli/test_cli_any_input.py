@@ -200,7 +200,7 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
 @pytest.mark.parametrize(
     ("command", "work", "sound_content"),
     [
-        (["study"], "qllmft_studies.python.execute_study", STUDY.encode()),
+        (["study"], "qllmft_studies.study.run_study", STUDY.encode()),
         (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft_studies.sweep_run.run_sweep", SEARCH.encode()),
     ],
     ids=["study", "search"],

@@ -156,7 +156,7 @@ def test_the_list_has_every_study(cli):
         assert row in [" ".join(line.split()[:3]) for line in output.splitlines()]
 
 
-def test_an_interrupted_study_says_how_to_go_on(cli, arguments, monkeypatch):
+def test_a_study_that_ctrl_c_stops_says_how_to_go_on(cli, arguments, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
