@@ -55,6 +55,15 @@ def shorten_numbers(text: str) -> str:
     return _LONG_NUMBER_PATTERN.sub(r"\1...", text)
 
 
+def shorten_text(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters, the last of which is … if it was longer.
+
+    >>> shorten_text("a good film", 11), shorten_text("a good film", 7)
+    ('a good film', 'a good…')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def clean(text: str) -> str:
     r"""Return ``text`` for a terminal: without escape codes, invisible characters, and credentials in addresses.
 

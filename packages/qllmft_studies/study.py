@@ -1,4 +1,4 @@
-"""Studies from plan to record, and what is kept of their runs: answers, settings and curves, and no folder's name."""
+"""Studies from plan to page, and what is kept of their runs: answers, settings and curves, and no folder's name."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from qllmft_studies.predictions import (
 from qllmft_studies.published import paper_numbers
 from qllmft_studies.record import NOT_REGISTERED, PaperResult, RowResult, StudyRecord
 from qllmft_studies.registration import describe_plan, verify_registration, with_published_names
+from qllmft_studies.report import finish_study
 from qllmft_studies.runs import FinishedRun, FinishedRuns, Plan, SeededResult
 from qllmft_studies.study_plan import (
     StudyRun,
@@ -56,7 +57,7 @@ class _FinishedRow:
     result: SeededResult  # of the row's model in each run
 
 
-def execute_study(
+def run_study(
     study: Study,
     folder: Path,
     settings: Mapping[str, Any],
@@ -65,22 +66,26 @@ def execute_study(
     registered: Path | None = None,
     plan_file: PlanFile | None = None,
 ) -> StudyRecord:
-    """Do the runs of a study that are not finished, keep their predictions, and return the study's record.
+    """Run a study, and write its record, predictions, tables and page into a folder, like ``qllmft study``.
 
-    `qllmft_studies.python.run_study` calls it, and writes the record, the tables and the page too.
+    Runs that are finished are not done again, so the same call continues after an interruption. The command can
+    continue what Python began, and the reverse.
 
     Args:
-        study: the study.
-        folder: of the runs, the predictions and the record.
+        study: the study, such as one of `load_study`.
+        folder: of the runs, the predictions, the record, the tables and the page.
         settings: of all runs, by dotted name; they win over presets and rows.
-        command: runs the study again.
+        command: runs the study again, as the page shows it.
         executor: does the runs; one after the other by default.
         registered: file of the study's registration, or None.
-        plan_file: plan that the folder is kept for; None: the folder is not checked.
+        plan_file: plan that the folder is kept for; None: the study's file if it was loaded from one, else its name.
 
     Raises:
         UserError: if a setting, the folder or the registration does not fit, or the folder is of another plan.
     """
+    if plan_file is None:
+        is_there = study.path is not None and study.path.is_file()
+        plan_file = PlanFile.find(str(study.path) if is_there else study.name, study.name)
     executor = executor or Executor()
     planned = study_runs(study, settings)
     study = with_margin(study, planned)
@@ -99,8 +104,7 @@ def execute_study(
     report_texts(
         (run.config for run in unfinished_runs), executor.inputs, executor.on_event, read_test=True
     )
-    if plan_file is not None:
-        claim_folder(folder, plan_file)
+    claim_folder(folder, plan_file)
     finished = FinishedRuns(runs)
     if tuning_trials:
         executor.execute(Plan(tuning_trials), runs)
@@ -118,7 +122,9 @@ def execute_study(
         rows.append(_FinishedRow(row, plans, SeededResult({}, row_runs, models)))
     predictions = _collect_predictions(study, rows, runs, executor.inputs)
     predictions.write(folder)
-    return _make_record(study, rows, predictions, settings, command, executor.inputs, sentence)
+    record = _make_record(study, rows, predictions, settings, command, executor.inputs, sentence)
+    finish_study(folder, record)
+    return record
 
 
 def _report_protocol(config: RunConfig, settings: Mapping[str, Any], executor: Executor) -> None:

@@ -202,20 +202,15 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         result = "No test is possible"
     elif side := interval_side(comparison.difference.interval):
         return _leaning_headline(record, comparison, side, pairs)
-    elif _misses_large_effects(record, comparison):
-        assert comparison.detectable is not None
-        effect = record.measure.effect(comparison.detectable)
+    elif (
+        detectable := comparison.detectable
+    ) is not None and detectable * record.measure.factor > LARGE_EFFECT_MARGINS * record.margin:
+        # a difference of several margins could stay unseen, so that its absence says little
+        effect = record.measure.effect(detectable)
         result = f"Inconclusive (MDE {effect} {record.scale})"
     else:
         result = "No significant difference"
     return _first_short([*(f"{result}: {_join(*pair)}" for pair in pairs), result])
-
-
-def _misses_large_effects(record: StudyRecord, comparison: Comparison) -> bool:
-    """Return whether a difference of several margins could stay unseen, so that its absence says little."""
-    if comparison.detectable is None:
-        return False
-    return comparison.detectable * record.measure.factor > LARGE_EFFECT_MARGINS * record.margin
 
 
 def _leaning_headline(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -108,7 +109,9 @@ def predict(
         table = {"delimiter": delimiter, "column_names": columns}
         data = run_settings(run).data
         text_columns = (text_column, pair_column)
-        items = read_items(file, data, text_columns, table, pairs=pairs, report=_report)
+        items = read_items(
+            file, data, text_columns, table, pairs=pairs, report=partial(say, err=True)
+        )
     else:
         items = _pairs(texts or []) if pairs else list(texts or [])
     limited_items = islice(items, limit)
@@ -184,7 +187,9 @@ def _predict_here(
     from qllmft.tasks.measure import percent
 
     total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = n_near_chance = 0
-    _print_heading(json=json)
+    # on standard error, so that a pipe has the answers alone
+    if not json and sys.stdout.isatty():
+        say("label | probability of the label | text", err=True)
     for prediction in predictor.stream(items, **vars(decision)):
         _print(*_format_prediction(prediction), json=json)
         n_unknown += prediction.unknown > 0
@@ -225,12 +230,6 @@ def _reading_note(unknown: int, mostly: int, cut: int, total: int) -> str:
     return " ".join(sentences)
 
 
-def _print_heading(*, json: bool) -> None:
-    """Name the columns for a person at a terminal, on standard error, so that a pipe has the answers alone."""
-    if not json and sys.stdout.isatty():
-        say("label | probability of the label | text", err=True)
-
-
 def _is_near_chance(prediction: Prediction) -> bool:
     """Return whether the most probable label of one is hardly more probable than the next one."""
     if prediction.several or len(prediction.probabilities) < 2:
@@ -257,11 +256,6 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
             "Give them in pairs: first second."
         )
     return list(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _report(line: str) -> None:
-    """Print how a table is read beside the answers."""
-    say(line, err=True)
 
 
 def _predict_on_backends(

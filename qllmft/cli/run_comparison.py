@@ -29,17 +29,16 @@ def compare_runs(first: RunFolder, second: RunFolder, *, json: bool) -> None:
     for name, run in zip(("first", "second"), runs, strict=True):
         head = run.record.head
         say(f"{name}: {head.name} {head.tested}, {head.parameters:,} parameters")
-    rows = [[name, *map(_setting_text, values)] for name, values in settings.items()]
+    rows = [
+        [name, *("not set" if value is None else str(value) for value in values)]
+        for name, values in settings.items()
+    ]
     columns = texts("setting", first.path.name, second.path.name)
     say(table(*columns, rows=rows) if rows else "no setting differs")
     if isinstance(paired, str):
         say(f"no paired difference: {paired}")
         return
     _say_differences(runs, paired)
-
-
-def _setting_text(value: Any) -> str:
-    return "not set" if value is None else str(value)
 
 
 def _as_dict(

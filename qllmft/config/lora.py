@@ -34,10 +34,6 @@ METHODS = ("LORA", "VERA", "IA3", "LOHA", "LOKR")
 ADAPTERS: Registry[Callable[[Any, dict[str, Any]], Any]] = Registry(
     "adapter", Callable, {}, UserError
 )
-MOVED = (
-    "The quantum adapter is an example now: install examples/quantum_adapter, train again with body.trainable 'lora', "
-    "and name it in body.lora.peft, as its README does"
-)
 
 
 def peft_settings(text: str) -> dict[str, Any]:
@@ -61,10 +57,9 @@ def peft_settings(text: str) -> dict[str, Any]:
     if isinstance(peft_type, str) and peft_type in ADAPTERS:
         return content
     if peft_type not in METHODS:
-        remedy = f" {MOVED}." if content.get("adapter_type") == "quantum_adapter" else ""
         raise UserError(
             f"a PEFT configuration got peft_type {peft_type!r}, expected one of {', '.join([*METHODS, *ADAPTERS])}, or "
-            f"that of a package to install.{remedy}"
+            "that of a package to install."
         )
     known_settings = {}
     for name, value in content.items():

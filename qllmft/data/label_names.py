@@ -8,7 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from qllmft_base.text import printable
+from qllmft_base.text import printable, shorten_text
 from qllmft_tables.cells import SHEET_ERRORS, is_number, list_in, visible_text
 
 # what programs and people write for a missing value, in lower case
@@ -128,8 +128,7 @@ def label_table(counts: Mapping[str, Sequence[int]], parts: Sequence[str]) -> tu
     listed = order if len(order) < MAX_LINES else order[: MAX_LINES - 2]
     rows = [("label", "rows", *parts)]
     for label in listed:
-        name = printable(label)
-        short = name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
+        short = shorten_text(printable(label), MAX_SHOWN)
         rows.append((short, f"{sum(counts[label]):,}", *(f"{n:,}" for n in counts[label])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

@@ -52,11 +52,6 @@ class _RowFault:
     marks: tuple[str, ...] = ()  # its labels that look missing
 
 
-def number_rows(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
-    """Index the rows of a table from ``first``, for errors."""
-    return frame.set_axis(range(first, first + len(frame)))
-
-
 def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Corpus:
     """Convert tables by split, with numbered rows, to a corpus.
 

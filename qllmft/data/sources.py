@@ -12,7 +12,7 @@ import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.corpus import FIRST_ROWS, Corpus
-from qllmft.data.rows import SPLIT_NAMES, columns_to_read, make_corpus, number_rows
+from qllmft.data.rows import SPLIT_NAMES, columns_to_read, make_corpus
 from qllmft_base.errors import UserError, first_line
 from qllmft_base.files import expand_home
 from qllmft_tables.alignment import align_columns, check_pair
@@ -237,7 +237,7 @@ def frames_in_memory(
             if column in frame and frame[column].dtype in (np.float16, np.float32):
                 frame = frame.assign(**{column: [*map(shortest_number, frame[column].to_numpy())]})
         split = split_by_name[name]
-        frames[split] = number_rows(frame)
+        frames[split] = frame.set_axis(range(1, 1 + len(frame)))  # for errors
         if declared := _declared_names(part, config):
             names_by_split[split] = declared
     return frames, names_by_split

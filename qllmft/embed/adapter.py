@@ -33,11 +33,9 @@ class Adapter(Protocol):
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights by name."""
-        ...
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Set the trained weights."""
-        ...
 
 
 class PeftAdapter:

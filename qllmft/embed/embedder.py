@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -266,7 +265,7 @@ def embed(
     Raises:
         UserError: if the body cannot be loaded or embeds no such text, or the cache cannot be written.
     """
-    with closing(Embedder(config, cache_folder)) as embedder:
+    with Embedder(config, cache_folder) as embedder:
         return embedder.embed(texts, progress)
 
 

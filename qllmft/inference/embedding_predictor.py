@@ -99,18 +99,13 @@ class EmbeddingPredictor:
         noise = compute_noise_logits(self.model.classifier, x)
         if noise is None:
             return None
-
+        thresholds = self.model.label_thresholds(decision.threshold)
         answers = []
         for logits in (finite_logits(self.model.classifier, x), noise):
             p = self.task.probabilities(logits)
-            label_probabilities = (
-                None
-                if p is None
-                else LabelProbabilities.exact(p, self.model.label_thresholds(decision.threshold))
-            )
             answers.append(
                 self.task.answers(logits)
-                if label_probabilities is None
-                else decision.answers(label_probabilities)
+                if p is None
+                else decision.answers(LabelProbabilities.exact(p, thresholds))
             )
         return self.task.changed_share(*answers)

@@ -35,7 +35,7 @@ MAX_CHECKED_QUBITS = 20  # with more qubits the logits take more than a second
 # relative to the largest logit, or to 1; float32 over a thousand gates differs by 1e-5 by machine
 LOGIT_TOLERANCE = 1e-3
 # of a body, which belongs to the run
-_TRAINING_SETTINGS = {"trainable", "contrastive", "lora", "quantum_adapter"}
+_TRAINING_SETTINGS = {"trainable", "contrastive", "lora"}
 
 
 def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> None:

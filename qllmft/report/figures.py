@@ -15,6 +15,7 @@ from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Measure
 from qllmft.training import EpochMetrics
+from qllmft_base.text import shorten_text
 
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 LONGEST_NAME = 34  # characters; longer names leave no place for the axes
@@ -89,11 +90,6 @@ def curves_svg(
     return style.as_svg(figure, name)
 
 
-def shorten_name(name: str) -> str:
-    """Return a model's name as it fits beside the axes of a run's figure."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-
-
 @style.figure_style(in_a_page=True)
 def model_scores_svg(models: Sequence[ModelResult]) -> Markup:
     """Draw the test score of each model of a run with its 95 % interval on one scale, the head on top."""
@@ -102,7 +98,7 @@ def model_scores_svg(models: Sequence[ModelResult]) -> Markup:
     scores = [(model.name, model.tested) for model in models]
     if head.without_circuit:
         scores.insert(1, (WITHOUT_CIRCUIT, head.without_circuit.test))
-    labels = [shorten_name(name) for name, _ in scores]
+    labels = [shorten_text(name, LONGEST_NAME) for name, _ in scores]
     figure, axes = style.make_labelled_axes(labels, measure.axis("test"))
     axes.axvline(measure.factor * head.tested.value, color=style.GREY, lw=1.0, ls=":")
     for place, (_, score) in enumerate(scores):

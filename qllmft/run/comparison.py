@@ -73,15 +73,13 @@ def find_unbeaten(models: Sequence[ModelResult]) -> list[str]:
     no further correction, since each of them must be significantly worse (intersection-union test, Berger 1982).
     """
     head = models[0]
-    baselines = [model for model in models[1:] if model.against_head]
+    baselines = [(model, model.against_head) for model in models[1:] if model.against_head]
     if not baselines:
         return []
-    best_baseline = max(baselines, key=lambda model: model.compared_value)
+    best_baseline, _ = max(baselines, key=lambda pair: pair[0].compared_value)
     outcomes = {comparison.baseline: comparison.outcome for comparison in compare_baselines(models)}
     names = []
-    for baseline in baselines:
-        difference = baseline.against_head
-        assert difference is not None
+    for baseline, difference in baselines:
         # the rest of a family is tested by itself
         alone = Comparison(head.name, baseline.name, difference, difference.p)
         rival_outcome = outcomes.get(baseline.name, alone.outcome)

@@ -25,7 +25,7 @@ from qllmft.config.training import StrengthChoice
 from qllmft.events import BackendReady, EpochEnded, Event, Message, stage
 from qllmft.heads import Classifier
 from qllmft.heads.classical import KernelMachine
-from qllmft.run.bodies import FrozenBody, make_body
+from qllmft.run.bodies import FrozenBody, RunBody, make_body
 from qllmft.run.device import compile_kernels
 from qllmft.run.folder import RunFolder
 from qllmft.run.interruption import check_not_interrupted
@@ -191,14 +191,7 @@ def cross_validate(setup: RunSetup, make: Callable[..., TorchHead]) -> CrossVali
         folder = fold_setup.folder
         folder.keep_metrics_until(folder.checkpoint.epochs_done())
         head = make(body, folder.write_metrics, folder.checkpoint)
-        baselines = make_baselines(
-            setup.config,
-            body.classifier.n_parameters,
-            body.dimension,
-            setup.corpus.n_classes,
-            len(splits.train),
-        )
-        heads = [head, *baselines]
+        heads = [head, *make_run_baselines(setup, body)]
         check_choosing(heads)
         for head_or_baseline in heads:
             if isinstance(head_or_baseline, TorchHead):
@@ -214,6 +207,17 @@ def cross_validate(setup: RunSetup, make: Callable[..., TorchHead]) -> CrossVali
     rows = [np.flatnonzero(splits.folds == fold) for fold in range(splits.n_folds)]
     row_results = [HeldOutResults(parts, rows) for parts in zip(*fold_models, strict=True)]
     return CrossValidation(row_results, metrics, np.sort(np.concatenate(distances)))
+
+
+def make_run_baselines(setup: RunSetup, body: RunBody) -> list[Head]:
+    """Return the classical baselines of a run, not yet fitted."""
+    return make_baselines(
+        setup.config,
+        body.classifier.n_parameters,
+        body.dimension,
+        setup.corpus.n_classes,
+        len(setup.splits.train),
+    )
 
 
 def check_choosing(heads: Sequence[Head]) -> None:

@@ -16,7 +16,6 @@ from qllmft.baselines import (
     check_baselines,
     check_fitted,
     fit_and_score,
-    make_baselines,
     score_head,
 )
 from qllmft.baselines.head import CLASSICAL_HEAD, QUANTUM_HEAD
@@ -30,6 +29,7 @@ from qllmft.run.cross_validation import (
     CrossValidation,
     HeldOutResults,
     cross_validate,
+    make_run_baselines,
 )
 from qllmft.run.device import compile_kernels
 from qllmft.run.folder import RunFolder, run_folder
@@ -140,7 +140,9 @@ def _train_and_test(setup: RunSetup) -> Outcome:
     try:
         folds = _validate_by_folds(setup)
         body = _prepare_body(setup, folds, is_new=reader is None)
-        baselines = _make_baselines(setup, body)
+        baselines = make_run_baselines(
+            setup, body
+        )  # faults of their names end a run before its training
         head = _train_head(setup, body, folds)
         epochs_done = head.selection.epochs_done
         rows = [head.row, *_fit_baselines(setup, body, baselines, folds, epochs_done)]
@@ -216,17 +218,6 @@ def _train_head(setup: RunSetup, body: RunBody, folds: CrossValidation | None) -
         identity = save_head(setup, body, head, None)
         fitted = score_head(head, body.head_vectors.validation, seconds)
     return _TrainedRow(Row(fitted, body.head_vectors, head_results), identity, selection)
-
-
-def _make_baselines(setup: RunSetup, body: RunBody) -> list[Head]:
-    """Return the classical baselines, not yet fitted. Faults of their names end a run before its training."""
-    return make_baselines(
-        setup.config,
-        body.classifier.n_parameters,
-        body.dimension,
-        setup.corpus.n_classes,
-        len(setup.splits.train),
-    )
 
 
 def _fit_baselines(
@@ -308,7 +299,10 @@ def _read_finished_record(
     result = folder.read_result()
     validation = folder.read_validation()
     for record in (result, validation):
-        if record and not _has_texts(record, corpus):
+        if record and (record.data.fingerprint, record.data.labels) != (
+            corpus.fingerprint,
+            corpus.label_names,
+        ):
             raise UserError(
                 f"the folder {folder.path} holds a finished run on other texts: {corpus.source} has changed since. "
                 "Choose another folder with --out."
@@ -316,9 +310,3 @@ def _read_finished_record(
     if read_test:
         return result
     return result.without_test() if result else validation
-
-
-def _has_texts(record: RunRecord, corpus: Corpus) -> bool:
-    """Return whether a record is of the texts, the labels and their names."""
-    data = record.data
-    return data.fingerprint == corpus.fingerprint and data.labels == corpus.label_names

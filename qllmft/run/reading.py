@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from qllmft.data import Table
 from qllmft.embed.reading import Reader, TextReading
-from qllmft_base.text import format_count
+from qllmft_base.text import format_count, shorten_text
 from qllmft_tables.cells import visible_text
 
 _MAX_SHOWN_CHARACTERS = 30  # characters of a text in a message
@@ -83,9 +83,7 @@ def cut_sentence(count: int, window: int, model: str) -> str:
 
 def _quote_beginning(text: str) -> str:
     """Return the beginning of a text in quotes."""
-    return repr(
-        text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[: _MAX_SHOWN_CHARACTERS - 1]}…"
-    )
+    return repr(shorten_text(text, _MAX_SHOWN_CHARACTERS))
 
 
 def _are_different(texts: Sequence[str]) -> bool:

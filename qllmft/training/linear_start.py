@@ -137,8 +137,7 @@ def _strength_of_shared_values(weights: Floats, c: Strength, rank: int) -> Float
 
     The ridge bounds a sum of slopes by the sum of their sizes. It is several times too large if outputs share values.
     """
-    outputs, sizes, axes = np.linalg.svd(weights, full_matrices=False)
-    del axes  # of length 1
+    outputs, sizes, _ = np.linalg.svd(weights, full_matrices=False)  # the axes have length 1
     bounds = np.square(np.abs(outputs * sizes)[:, :rank].sum(axis=1))
     squares = np.square(weights).sum(axis=1)
     return np.asarray(c * bounds / np.where(squares == 0, 1.0, squares))

@@ -107,7 +107,7 @@ def study(
 
     from qllmft.cli.listener import ConsoleListener
     from qllmft_studies.plan_file import PlanFile
-    from qllmft_studies.python import run_study
+    from qllmft_studies.study import run_study
 
     if register and registered:
         raise UserError(

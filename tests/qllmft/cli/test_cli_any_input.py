@@ -94,7 +94,7 @@ def not_run(monkeypatch):
     def name_run(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
-    monkeypatch.setattr("qllmft.api.run_experiment", name_run)
+    monkeypatch.setattr("qllmft.run.tracking.run_experiment", name_run)
 
 
 class Alphabet:
@@ -200,7 +200,7 @@ def test_any_table(table, alphabet, not_trained, tmp_path):
 @pytest.mark.parametrize(
     ("command", "work", "sound_content"),
     [
-        (["study"], "qllmft_studies.python.execute_study", STUDY.encode()),
+        (["study"], "qllmft_studies.study.run_study", STUDY.encode()),
         (["sweep", "--data", "reviews", "--body", "minilm"], "qllmft_studies.sweep_run.run_sweep", SEARCH.encode()),
     ],
     ids=["study", "search"],

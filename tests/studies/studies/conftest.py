@@ -7,8 +7,7 @@ from small_texts import write_reviews
 from tiny_studies import COMMAND, STUDY, Watcher, settings
 
 from qllmft_studies.executors import Executor
-from qllmft_studies.report import finish_study
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 
 # it holds no doctests, and other folders have a module of this name
 collect_ignore = ["conftest.py"]
@@ -28,8 +27,8 @@ def observed_outcome(tmp_path_factory, tiny_body, undrawn_figures):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qllmft.report.style.as_svg", undrawn_figures)
         patch.setattr("qllmft_studies.progress.REPORT_INTERVAL_S", 0.0)  # after every epoch
-        record = execute_study(STUDY, folder, common_settings, COMMAND, Executor(watcher))
-        page = finish_study(folder, record)
+        record = run_study(STUDY, folder, common_settings, COMMAND, Executor(watcher))
+        page = folder / "report.html"
     return (folder, record, page), watcher
 
 

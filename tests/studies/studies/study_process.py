@@ -15,8 +15,7 @@ from tiny_studies import COMMAND, STUDY, settings
 from qllmft.events import EpochEnded, RunStarted, StageStarted
 from qllmft.training import loop
 from qllmft_studies.executors import Executor
-from qllmft_studies.report import finish_study
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 
 
 class StandStill:
@@ -49,5 +48,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     loop.CHECKPOINT_EVERY_S = -1.0  # after every epoch
     executor = Executor(StandStill(Path(log), *where))
-    record = execute_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, executor)
-    finish_study(Path(out), record)
+    record = run_study(STUDY, Path(out), settings(Path(texts), Path(body)), COMMAND, executor)

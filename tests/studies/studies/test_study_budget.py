@@ -16,8 +16,7 @@ from qllmft_studies import local
 from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study, load_study
 from qllmft_studies.record import read_study
-from qllmft_studies.report import finish_study
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 from qllmft_studies.study_plan import study_runs, tuning_runs
 from qllmft_studies.verdict import verdict
 
@@ -34,8 +33,7 @@ def settings_without_rate(texts, body):
 def tuned_study(tmp_path_factory, tiny_body):
     folder = tmp_path_factory.mktemp("tuned")
     common = settings_without_rate(write_reviews(folder / "texts.tsv", 35), tiny_body)
-    record = execute_study(BUDGET, folder, common, COMMAND)
-    finish_study(folder, record)
+    record = run_study(BUDGET, folder, common, COMMAND)
     return folder, record, common
 
 
@@ -148,12 +146,12 @@ def test_interrupted_while_trying_and_while_testing_it_ends_in_the_same_files(
     study = BUDGET.model_copy(update={"rows": rows, "seeds": (0,), "budget": 2})
     full_folder = tmp_path / "whole"
     folder = tmp_path / "interrupted"
-    finish_study(full_folder, execute_study(study, full_folder, common, COMMAND))
+    run_study(study, full_folder, common, COMMAND)
     for n_runs in (3, 2):  # of four trials; the first of the tested runs
         with pytest.raises(KeyboardInterrupt):
-            execute_study(study, folder, common, COMMAND, Executor(Impatient(n_runs)))
+            run_study(study, folder, common, COMMAND, Executor(Impatient(n_runs)))
     assert len(runs_with_results(folder)) == 1
-    finish_study(folder, execute_study(study, folder, common, COMMAND))
+    run_study(study, folder, common, COMMAND)
     assert runs_with_results(folder) == runs_with_results(full_folder)
     for name in ("study.json", "predictions.npz", "table.md", "report.html"):
         assert (folder / name).read_bytes() == (full_folder / name).read_bytes()
@@ -201,7 +199,7 @@ def test_a_baseline_without_settings_of_its_own_and_a_budget_of_nothing_are_refu
     with pytest.raises(
         UserError, match=r"row 'MLP': the baseline 'mlp' .* has none of its own to try"
     ):
-        execute_study(study, tmp_path / "out", settings_without_rate(texts, tiny_body), COMMAND)
+        run_study(study, tmp_path / "out", settings_without_rate(texts, tiny_body), COMMAND)
     with pytest.raises(UserError, match="Choose their number with --budget"):
         study_runs(BUDGET, {"baselines.points": 3})
     with pytest.raises(ValueError, match="greater than or equal to 1"):

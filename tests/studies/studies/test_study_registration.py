@@ -18,8 +18,7 @@ from qllmft_studies.file import Study
 from qllmft_studies.plan_file import PlanFile, claim_folder
 from qllmft_studies.record import read_study
 from qllmft_studies.registration import FILE, register_study
-from qllmft_studies.report import finish_study
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 
 # both rows are read from one run
 ROWS = [STUDY.rows[0], {**STUDY.rows[2].model_dump(), "preset": STUDY.rows[0].preset}]
@@ -67,7 +66,7 @@ def plan(repository, common_settings):
 
 
 def run(study, folder, common, plan):
-    return execute_study(study, folder, common, COMMAND, registered=plan)
+    return run_study(study, folder, common, COMMAND, registered=plan)
 
 
 def test_a_registered_study_names_the_commit_and_the_hash(
@@ -85,7 +84,7 @@ def test_a_registered_study_names_the_commit_and_the_hash(
         f"its plan is in git before this record, by commit {head[:12]} of {day} (records/plan.json, SHA-256 "
         f"{digest[:12]}); its first run began on {first:%Y-%m-%d at %H:%M} UTC"
     )
-    page = finish_study(folder, record)
+    page = folder / "report.html"
     assert read_study(folder).registered == record.registered
     assert record.registered in page.read_text()
     assert record.registered in (folder / "table.md").read_text()
@@ -187,7 +186,7 @@ def test_a_plan_that_cannot_run_is_not_written(tmp_path, repository, common_sett
         register_study(study, file, common_settings | more_settings)
     assert not file.exists()
     with pytest.raises((UserError, BackendError)) as when_run:
-        execute_study(study, tmp_path / "out", common_settings | more_settings, COMMAND)
+        run_study(study, tmp_path / "out", common_settings | more_settings, COMMAND)
     assert str(when_registered.value) == str(when_run.value)
 
 
@@ -210,7 +209,7 @@ def test_a_plan_is_not_written_for_a_folder_with_other_work(tmp_path, repository
 
 def test_runs_from_before_the_registration_are_refused(tmp_path, repository, common_settings, plan):
     folder = tmp_path / "out"
-    assert execute_study(SMALL, folder, common_settings, COMMAND).registered == "not registered"
+    assert run_study(SMALL, folder, common_settings, COMMAND).registered == "not registered"
     with pytest.raises(UserError, match="has runs from before the registration"):
         run(SMALL, folder, common_settings, plan)
     begun = tmp_path / "begun"
@@ -229,7 +228,7 @@ def test_reported_seeds_are_refused(tmp_path, repository, common_settings, plan)
     """A record of the same body and data, of another study, that a commit of the repository holds."""
     earlier_study = change_plan(name="other", seeds="4-5", epochs=2)
     folder = repository / "records" / "other"
-    finish_study(folder, execute_study(earlier_study, folder, common_settings, COMMAND))
+    run_study(earlier_study, folder, common_settings, COMMAND)
     shutil.rmtree(folder / "runs")
     run(SMALL, tmp_path / "before", common_settings, plan)  # the record is in no commit yet
     commit(repository, "records")
@@ -247,7 +246,7 @@ def test_reported_seeds_in_a_folder_with_other_letters_are_refused(repository, c
     folder = repository / "grün"
     folder.mkdir()
     earlier_study = change_plan(seeds="4-5")
-    finish_study(folder, execute_study(earlier_study, folder, common_settings, COMMAND))
+    run_study(earlier_study, folder, common_settings, COMMAND)
     shutil.rmtree(folder / "runs")
     (repository / "my-study.json").write_text("{}")  # a name that ends alike
     commit(repository, ".")

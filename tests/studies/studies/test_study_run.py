@@ -22,8 +22,7 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study, load_study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study
-from qllmft_studies.report import finish_study
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 from qllmft_studies.verdict import verdict
 
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
@@ -33,7 +32,7 @@ EPOCHS = 3
 @pytest.fixture
 def run(tiny_body):
     def call(folder, texts, listener=ignore, study=STUDY, **changes):
-        return execute_study(
+        return run_study(
             study, folder, settings(texts, tiny_body) | changes, COMMAND, Executor(listener)
         )
 
@@ -167,10 +166,10 @@ def test_rows_with_rules_and_bodies_of_their_own(texts, tmp_path, run, tiny_body
     ]
     study = Study.model_validate({**STUDY.model_dump(), "rows": rows, "seeds": 1, "epochs": 1})
     del common["body.model"]
-    record = execute_study(study, tmp_path / "study", common, COMMAND)
+    record = run_study(study, tmp_path / "study", common, COMMAND)
     assert record.select == "of each row"
     assert str(record.body) == f"other, {tiny_body.name}"
-    assert finish_study(tmp_path / "study", record).exists()
+    assert (tmp_path / "study" / "report.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +211,7 @@ def bits(folder):
 
 
 def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(
-    tiny_outcome, tmp_path, tiny_body, run
+    tiny_outcome, tmp_path, tiny_body, run, undrawn_figures, monkeypatch
 ):
     """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
@@ -245,6 +244,7 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
                 Path(f"{logs[0]}.go").touch()
 
     watcher = LetsAGoOn()
+    monkeypatch.setattr("qllmft.report.style.as_svg", undrawn_figures)  # as those processes draw
     assert run(out, texts, watcher) == record
     assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
     assert watcher.looks[0].finished == 4

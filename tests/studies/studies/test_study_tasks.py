@@ -22,9 +22,9 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study, load_study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study, write_record
-from qllmft_studies.report import finish_from_predictions, finish_study
+from qllmft_studies.report import finish_from_predictions
 from qllmft_studies.search_space import Space, load_space
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 from qllmft_studies.study_plan import study_runs
 from qllmft_studies.sweep import make_sweep
 from qllmft_studies.sweep_run import run_sweep
@@ -90,10 +90,10 @@ def task_study(request, task_settings, tmp_path_factory):
     """(task, folder, record, page) of a study."""
     folder = tmp_path_factory.mktemp("study")
     task = request.param
-    record = execute_study(
+    record = run_study(
         tiny_study(task), folder, task_settings(task), "qllmft study tiny", Executor()
     )
-    return task, folder, record, finish_study(folder, record)
+    return task, folder, record, folder / "report.html"
 
 
 def by_scikit_learn(task, true, answers):
@@ -234,9 +234,8 @@ def test_a_study_reads_pairs(task_settings, tmp_path):
     planned = {run.label: run.config for run in study_runs(study, small)}
     with pytest.raises(UserError, match="embedding has 32 values and a constant"):
         check_feasible(planned, SharedInputs())
-    record = execute_study(study, tmp_path, settings, "", Executor())
+    record = run_study(study, tmp_path, settings, "", Executor())
     assert (record.body.dimension, record.score, record.margin) == (32, "accuracy", 0.5)
-    finish_study(tmp_path, record)
     content = json.loads((tmp_path / "study.json").read_text("utf-8"))
     assert content["score"] == "accuracy"
     assert content["rows"][0]["others"] == {}

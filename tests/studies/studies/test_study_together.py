@@ -16,9 +16,8 @@ from qllmft_base.errors import UserError
 from qllmft_studies import executors
 from qllmft_studies.executors import Executor
 from qllmft_studies.local import count_processes
-from qllmft_studies.report import finish_study
 from qllmft_studies.runs import PlannedRun
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 
 # pages are compared with those of `finished`, which have their figures
 pytestmark = pytest.mark.usefixtures("drawn_figures")
@@ -69,9 +68,7 @@ def children():
 def run(tiny_outcome, tiny_body):
     def call(folder, listener, jobs):
         common = settings(tiny_outcome[0] / "texts.tsv", tiny_body)
-        record = execute_study(STUDY, folder, common, COMMAND, Executor(listener, jobs=jobs))
-        finish_study(folder, record)
-        return record
+        return run_study(STUDY, folder, common, COMMAND, Executor(listener, jobs=jobs))
 
     thread_setting = os.environ.get("QLLMFT_THREADS")
     yield call

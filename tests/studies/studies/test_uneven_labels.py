@@ -16,11 +16,11 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study
-from qllmft_studies.report import finish_from_predictions, finish_study
+from qllmft_studies.report import finish_from_predictions
 from qllmft_studies.report.figures import draw_trends
 from qllmft_studies.report.table import page_variables
 from qllmft_studies.runs import FinishedRun, best
-from qllmft_studies.study import execute_study
+from qllmft_studies.study import run_study
 
 WORDS = {"good": ("fine", "great", "superb"), "bad": ("dull", "poor", "bleak")}
 ROWS = [
@@ -108,8 +108,7 @@ def uneven_study(tmp_path_factory, tiny_body):
         "model.encoder_layers": 2,
         "baselines.grid": "small",
     }
-    record = execute_study(study, folder, settings, "qllmft study uneven", Executor())
-    finish_study(folder, record)
+    record = run_study(study, folder, settings, "qllmft study uneven", Executor())
     return folder, record
 
 
