@@ -8,7 +8,6 @@ import time
 
 import pytest
 from command_line import words_of
-from faulty_server import Fault
 from sandbox_job import TEXTS, TOKEN, option_arguments, sandbox_job
 
 from qllmft_base.text import format_count
@@ -87,21 +86,6 @@ def test_ctrl_c_while_waiting(job, interrupt_predict, run, cli, monkeypatch, tmp
     job.release()
     output, _ = job(*shlex.split(told[6].removeprefix("resume: qllmft ")))
     assert len(output.splitlines()) == 7, "the very command that was printed"
-    assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
-
-
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_ctrl_c_while_sending(job, interrupt_predict, run, cli, monkeypatch, tmp_path):
-    """The second job is on its way: nobody knows whether it was accepted. It was; its client token tells."""
-    job.box.faults.arm(Fault("slow", "submit", after=1, seconds=1.0))
-    told = interrupt_predict(lambda: job.box.store.requests["submit"] >= 2)
-    assert told[2] == "interrupted. 2 jobs continue at the server, and are paid:"
-    assert told[4].startswith(
-        "  chunk 0002 (perhaps accepted: the server is asked by the next call): 3 circuits, ab"
-    )
-    table, _ = job("jobs", "list", job.path, "--offline")
-    assert (table.count("submitted"), table.count("sent")) == (1, 1)
-    wait_until(lambda: job.totals["jobs"] == 2)
     assert_resumed_as_if_nobody_had_stopped(job, run, cli, monkeypatch, tmp_path / "straight")
 
 

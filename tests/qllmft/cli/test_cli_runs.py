@@ -133,13 +133,6 @@ def test_the_interval_of_a_paired_difference_is_walds_with_one_more_text_of_eith
     assert DiscordantTexts(3, 1, 16).interval == pytest.approx(ends)
 
 
-def test_the_interval_of_a_paired_difference_covers_the_truth():
-    counts = np.random.default_rng(1).multinomial(200, [0.1, 0.05, 0.85], size=2_000)
-    intervals = [DiscordantTexts(int(a), int(b), 200).interval for a, b, _ in counts]
-    covered = [low <= 0.05 <= high for low, high in intervals]
-    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
-
-
 def test_runs_of_other_seeds_are_paired_on_a_test_of_the_data(runs, cli):
     for name, seed in (("one", 9), ("two", 10)):
         result = result_of(runs / name) | {"seed": seed}

@@ -18,12 +18,7 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
     run, cli, visit_server, monkeypatch
 ):
     visit_server(pytest.fail)
-    for name in [
-        name
-        for name in sys.modules
-        if name in ("qllmft_doors.serving.app", "qllmft_doors.serving.app")
-    ]:
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "qllmft_doors.serving.app", raising=False)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     _, messages = cli("serve", run.path, code=2)
     assert "the package fastapi" in messages

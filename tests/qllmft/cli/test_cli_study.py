@@ -102,26 +102,7 @@ def test_figure_11(cli, arguments, tmp_path, monkeypatch, table4):
     assert "has the record of another study" in cli.refused("study", "noise", *words)
 
 
-def test_the_command_runs_a_study_of_ones_own(cli, arguments, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "mine.toml"
-    file.write_text(
-        'title = "Sizes"\nsubject = "large head"\nbaseline = "small head"\n[[rows]]\nlabel = "Five"\nside = "subject"\n'
-        'preset = "multi-10q"\nsettings.model.reuploads = 2\n'
-        '[[rows]]\nlabel = "MLP beside it"\nside = "baseline"\npreset = "multi-10q"\n'
-        'settings.model.reuploads = 2\nclassical = "mlp"\n'
-    )
-    output, _ = cli("study", file, "--seeds 2", arguments[0])
-    assert "4 epochs" not in output
-    assert "Sizes" in output
-    record = json.loads((tmp_path / "studies" / "mine" / "study.json").read_text())
-    assert [row["label"] for row in record["rows"]] == ["Five", "MLP beside it"]
-    assert record["rows"][1]["model"] == "MLP, no hidden layer"
-    # a baseline is fitted beside its head
-    assert record["rows"][0]["runs"] == record["rows"][1]["runs"]
-
-
-def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path):
+def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path, monkeypatch):
     """And either continues what the other one began."""
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -129,9 +110,10 @@ def test_python_and_the_command_leave_the_same_folder(cli, settings, tmp_path):
         '[[rows]]\nlabel = "Head"\nside = "subject"\npreset = "multi-10q"\n'
         '[[rows]]\nlabel = "SVC"\nside = "baseline"\npreset = "multi-10q"\nclassical = "svc"\n'
     )
-    by_command = tmp_path / "command"
+    monkeypatch.chdir(tmp_path)
+    by_command = tmp_path / "studies" / "mine"  # where no option names another
     in_python = tmp_path / "python"
-    cli("study", file, settings, "--out", by_command)
+    assert "Mine" in cli("study", file, settings)[0]
     record = read_study(by_command)
     words = settings.split()
     study_settings = {**record.settings, "body.model": words[words.index("--body") + 1]}

@@ -27,6 +27,7 @@ TABLE = {"text": TEXTS, "label": LABELS}
         ([np.array(TEXTS), pd.Series(LABELS)], "texts and labels"),
         (TABLE, "dict"),
         ({"text": np.array(TEXTS), "label": pd.Series(LABELS)}, "dict"),
+        ({"text": pa.chunked_array([TEXTS[:1], TEXTS[1:]]), "label": pa.array(LABELS)}, "dict"),
         (pa.table(TABLE), "Table"),  # like a polars frame, which has to_pandas and no features
     ],
     ids=[
@@ -37,6 +38,7 @@ TABLE = {"text": TEXTS, "label": LABELS}
         "arrays",
         "dict of lists",
         "dict of arrays",
+        "dict of Arrow's",
         "Arrow",
     ],
 )
@@ -87,15 +89,6 @@ TWO_ROWS = {"text": ["a film", "a plot"], "label": ["good", "bad"]}
 def test_splits_of_a_dict_have_the_names_of_files(names, splits):
     table = pd.DataFrame(TWO_ROWS)
     assert [*corpus_in_memory(dict.fromkeys(names, table), DataConfig()).splits] == splits
-
-
-def test_a_dict_may_have_columns_of_arrow():
-    columns = {
-        "text": pa.chunked_array([["a film"], ["a plot"]]),
-        "label": pa.array(["good", "bad"]),
-    }
-    table = corpus_in_memory(columns, DataConfig()).splits["all"]
-    assert table.texts == TWO_ROWS["text"]
 
 
 def test_rows_of_lists_have_a_cell_for_each_of_several_columns():
@@ -247,7 +240,7 @@ def test_no_message_has_a_type_of_numpy(data, settings):
     assert "np." not in str(error.value)
 
 
-ONE_FILM = pd.DataFrame({"text": ["a film", "a plot"], "label": ["good", "bad"]})
+ONE_FILM = pd.DataFrame(TWO_ROWS)
 PAIR_COLUMNS = {"text_column": ("a", "b")}
 THREE_LABELS = {"task": "multilabel", "label_column": ("home", "bad", "old")}
 OF_PYTHON = "and the texts are those of Python"

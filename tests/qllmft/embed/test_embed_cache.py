@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from stopped_runs import killed
 
 from qllmft.config import BodyConfig
-from qllmft.embed import Body, EmbeddingCache, default_cache_folder, embed, embedder
+from qllmft.embed import EmbeddingCache, default_cache_folder, embed
 from qllmft_base.errors import UserError
 
 TEXTS = [
@@ -157,25 +157,6 @@ def test_the_batch_size_is_no_part_of_the_key(body, tmp_path, no_model):
         TEXTS, body.model_copy(update={"batch_size": 3, "device": "other"}), cache_folder=tmp_path
     )
     np.testing.assert_array_equal(second.vectors, first.vectors)
-
-
-def test_an_interruption_keeps_what_was_done(body, tmp_path, monkeypatch, encoded_texts):
-    texts = [f"good film {i}" for i in range(20)]
-    monkeypatch.setattr(embedder, "CHUNK_TEXTS", 4)
-    original = Body.encode
-
-    def encode(self, part, progress=None):
-        if texts[8] in part:
-            raise KeyboardInterrupt
-        return original(self, part, progress)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Body, "encode", encode)
-        with pytest.raises(KeyboardInterrupt):
-            embed(texts, body, cache_folder=tmp_path)
-    encoded_texts.clear()
-    embed(texts, body, cache_folder=tmp_path)
-    assert sorted(encoded_texts) == sorted(texts[8:])
 
 
 def test_two_users_share_a_file(tmp_path):

@@ -92,14 +92,6 @@ def test_held_out_texts_of_one_label_come_together_and_others_move_apart(tiny_be
     assert different_after < different
 
 
-def test_the_real_body_brings_held_out_texts_of_one_label_together():
-    same_before, _, same_after, different_after = on_the_reviews(
-        16, 30, ContrastiveConfig(iterations=1, lr=2e-4)
-    )
-    assert same_after > same_before + 0.1
-    assert same_after > different_after
-
-
 @pytest.mark.slow
 def test_with_more_pairs_the_real_body_tells_labels_apart_better():
     same_before, different, same_after, different_after = on_the_reviews(

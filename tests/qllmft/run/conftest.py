@@ -1,11 +1,18 @@
 import pytest
-from run_fixtures import body, corpus, loaded, out
+from run_fixtures import body, loaded, out
+from tiny_runs import write_corpus
 
 from qllmft.training import loop
 
-__all__ = ["body", "corpus", "loaded", "out"]
+__all__ = ["body", "loaded", "out"]
 # it holds no doctests, and other folders have a module of this name
 collect_ignore = ["conftest.py"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A small file of texts; tests do not change it."""
+    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture

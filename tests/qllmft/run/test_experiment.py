@@ -54,11 +54,6 @@ def predictions(monkeypatch) -> list[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
-
-
-@pytest.fixture(scope="module")
 def finished_run(corpus, tmp_path_factory, short_baselines_of_runs):
     """The outcome of the tiny run."""
     with pytest.MonkeyPatch.context() as patch:

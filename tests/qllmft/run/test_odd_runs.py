@@ -8,7 +8,7 @@ import pytest
 import torch
 from qiskit.quantum_info import Statevector
 from stopped_runs import without_seconds
-from tiny_runs import LABELS, HashBody, backend_named, config, vector, write_corpus
+from tiny_runs import LABELS, HashBody, backend_named, config, vector
 
 from qllmft.config import ModelConfig
 from qllmft.heads import build_classifier
@@ -39,11 +39,6 @@ def odd(corpus, **changes):
     return config(
         corpus, model=MODEL, train=TRAIN, baselines={"names": ["logistic_regression_c1"]}, **changes
     )
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")

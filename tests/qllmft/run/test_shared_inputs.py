@@ -1,13 +1,14 @@
 """Inputs that several runs share: what is read or computed once, and the same bits as without sharing."""
 
 import pytest
-from tiny_runs import HashBody, assert_same, config
+from tiny_runs import HashBody, assert_same, config, write_corpus
 
 from qllmft.data import corpus as data
 from qllmft.run import RunFolder, SharedInputs, run_experiment, setup
 
 
-def test_four_runs_read_and_embed_once_and_have_the_same_bits(corpus, tmp_path, body, monkeypatch):
+def test_four_runs_read_and_embed_once_and_have_the_same_bits(tmp_path, body, monkeypatch):
+    corpus = write_corpus(tmp_path / "corpus.tsv")
     # two copies
     corpus.write_text(corpus.read_text() + "bad text number 0\tbad\nbad text  number 1\tgood\n")
     few = {"baselines__names": ["logistic_regression_c1"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from killed_run import tracked_config
 from stopped_runs import Stop, killed, without_seconds
-from tiny_runs import HashBody, assert_same, write_corpus
+from tiny_runs import HashBody, assert_same
 from wandb_file import wandb_records
 
 from qllmft.events import ignore
@@ -18,11 +18,6 @@ from qllmft_studies.executors import Executor
 from qllmft_studies.runs import Plan, PlannedRun
 
 pytestmark = pytest.mark.usefixtures("offline")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
 """Runs that were stopped by Ctrl-C: they go on, and end as if nothing had happened."""
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
 from stopped_runs import Stop
-from tiny_runs import HashBody, assert_same, config, write_corpus
+from tiny_runs import HashBody, assert_same, config
 
 from qllmft.config import RunConfig
 from qllmft.data import read_corpus
@@ -24,11 +23,6 @@ def checkpoint_after_every_epoch(monkeypatch) -> None:
 def stopped_config(corpus) -> RunConfig:
     """The tiny configuration with one baseline, which is fitted after the training that is stopped."""
     return config(corpus, baselines__names=["logistic_regression_c1"])
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from run_fixtures import evaluate_run
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from stopped_runs import Stop, without_seconds
-from tiny_runs import HashBody, assert_same, config, vector, write_corpus
+from tiny_runs import HashBody, assert_same, config, vector
 
 from qllmft.baselines.classical import logistic_regression
 from qllmft.config import DataConfig
@@ -46,11 +46,6 @@ def read_splits(corpus):
 
 def stack_vectors(table):
     return np.stack([vector(text) for text in table.texts])
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("texts") / "corpus.tsv")
 
 
 @pytest.fixture(scope="module")

@@ -134,12 +134,19 @@ def test_outputs_at_the_start_are_those_of_the_linear_model_and_training_keeps_t
         assert score > expected_score - 0.05
 
 
+def draw_labels(n_labels):
+    """Return 600 rows of 20 values whose labels a linear model draws."""
+    random = np.random.default_rng(0)
+    axes = random.normal(size=(20, n_labels))
+    x = random.normal(size=(600, 20)).astype(np.float32)
+    scores = 3 * x @ axes + random.gumbel(size=(600, n_labels))
+    return Examples.from_arrays(x, scores.argmax(axis=1))
+
+
 def test_more_labels_than_qubits_keep_the_largest_directions():
     """15 labels on 13 qubits: 12 values of the 14 directions of the linear model carry it."""
-    random = np.random.default_rng(0)
-    axes = random.normal(size=(20, 15))
-    x = random.normal(size=(600, 20)).astype(np.float32)
-    data = Examples.from_arrays(x, (3 * x @ axes + random.gumbel(size=(600, 15))).argmax(axis=1))
+    data = draw_labels(15)
+    x = data.x.numpy()
     config = load_preset("sines").config(
         {
             "model.n_qubits": 13,
@@ -159,10 +166,8 @@ def test_more_labels_than_qubits_keep_the_largest_directions():
 
 def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
     """Fifteen labels on six values: principal directions lose far more than a linear model of rank 6 does."""
-    random = np.random.default_rng(0)
-    axes = random.normal(size=(20, 15))
-    x = random.normal(size=(600, 20)).astype(np.float32)
-    data = Examples.from_arrays(x, (3 * x @ axes + random.gumbel(size=(600, 15))).argmax(axis=1))
+    data = draw_labels(15)
+    x = data.x.numpy()
     full = linear_solution(data.task, x, data.y.numpy().astype(np.float64), None, 1.0)
     low = low_rank_solution(data, full, 6)
     assert np.linalg.matrix_rank(low.weights) == 6
@@ -186,11 +191,8 @@ def test_fewer_values_than_labels_start_at_a_model_trained_for_its_rank():
 @pytest.mark.parametrize("n_labels", [6, 15])
 def test_the_ridge_at_the_start_is_that_of_the_linear_model(n_labels):
     """Six values are one of each of six labels, or are shared by fifteen, whose slopes have a larger bound."""
-    random = np.random.default_rng(0)
-    axes = random.normal(size=(20, n_labels))
-    x = random.normal(size=(600, 20)).astype(np.float32)
-    scores = 3 * x @ axes + random.gumbel(size=(600, n_labels))
-    data = Examples.from_arrays(x, scores.argmax(axis=1))
+    data = draw_labels(n_labels)
+    x = data.x.numpy()
     settings = {"model.n_qubits": 7, "model.n_encoders": 7, "train.ridge_c": 1.0}
     small = {"model.encoder_qubits": 6, "model.encoder_layers": 20}
     config = load_preset("sines").config(settings | small)

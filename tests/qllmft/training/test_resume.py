@@ -96,15 +96,6 @@ def test_continued_from_any_epoch_it_ends_in_the_same_bits(structure, full_fit, 
     assert file.read_bytes() == full_fit.checkpoint  # Adam's moments too
 
 
-@pytest.mark.usefixtures("every_epoch")
-def test_stopped_again_and_again_it_ends_in_the_same_bits(structure, full_fit, file):
-    for epoch in (1, 3, 4, 4, 6):
-        assert not fit_until(structure, file, stop_at=epoch)[0].finished
-    selection, weights, _ = fit_until(structure, file)
-    assert selection == full_fit.selection
-    assert same_bits(weights, full_fit.weights)
-
-
 @pytest.mark.parametrize("stop_at", range(1, EPOCHS + 1))
 @pytest.mark.parametrize("select", ["accuracy", "last"])
 def test_ctrl_c_ends_cleanly_with_the_best_so_far(structure, full_fit, stop_at, select):

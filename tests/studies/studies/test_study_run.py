@@ -262,18 +262,6 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
     assert bits(out) == bits(single_folder)
 
 
-def test_a_run_on_texts_that_changed_is_refused(tiny_outcome, tmp_path, run):
-    folder = shutil.copytree(tiny_outcome[0], tmp_path / "copy")
-    source = tiny_outcome[0] / "texts.tsv"
-    original = source.read_text()
-    try:
-        source.write_text(original + "positive\tanother text\n")
-        with pytest.raises(UserError, match="has changed since"):
-            run(folder, source)
-    finally:
-        source.write_text(original)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
