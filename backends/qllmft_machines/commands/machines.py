@@ -91,11 +91,11 @@ def jobs(
             )
         run = Path(action)
         action = "list"
+    _check_action(action, server=server, offline=offline, names_jobs=bool(job))
     if (server and (run or ledger)) or (run and ledger):
         raise UserError("a run, --ledger and --server are three places of jobs. Name one of them.")
     if limit is not None and not server:
         raise UserError("--limit bounds the jobs that --server lists. Omit it.")
-    _check_action(action, server=server, offline=offline, names_jobs=bool(job))
     try:
         connection = remote.IonQConnection(token_file=token_file, url=url)
     except ValidationError as error:  # an address is not repeated, because it may hold a password

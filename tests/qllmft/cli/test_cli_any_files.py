@@ -68,7 +68,7 @@ def test_any_file_of_a_finished_run(data, name, command, run, tmp_path_factory):
 @examples(5)
 @given(data=st.data(), name=st.sampled_from(UNFINISHED_FILES))
 def test_any_file_of_an_unfinished_run(data, name, run, monkeypatch, tmp_path_factory):
-    monkeypatch.setattr("qllmft.run.experiment.make_baselines", lambda *arguments: [])
+    monkeypatch.setattr("qllmft.run.cross_validation.make_baselines", lambda *arguments: [])
     folder = tmp_path_factory.mktemp("any") / "run"
     shutil.copytree(run.path, folder)
     content = (folder / name if (folder / name).exists() else folder / "result.json").read_bytes()

@@ -28,6 +28,9 @@ from qllmft_studies.verdict import verdict
 LABELS = [f"{label}, seed {seed}" for seed in (0, 1) for label in ("Single", "Short", "NN head")]
 EPOCHS = 3
 
+# pages are compared with that of `tiny_outcome`, which has its figures
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 
 @pytest.fixture
 def run(tiny_body):
@@ -211,7 +214,7 @@ def bits(folder):
 
 
 def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bits(
-    tiny_outcome, tmp_path, tiny_body, run, undrawn_figures, monkeypatch
+    tiny_outcome, tmp_path, tiny_body, run
 ):
     """A stands still in its first run; B leaves that alone, and is killed within an epoch of another one.
 
@@ -244,7 +247,6 @@ def test_three_processes_share_a_study_two_are_killed_and_it_ends_in_the_same_bi
                 Path(f"{logs[0]}.go").touch()
 
     watcher = LetsAGoOn()
-    monkeypatch.setattr("qllmft.report.style.as_svg", undrawn_figures)  # as those processes draw
     assert run(out, texts, watcher) == record
     assert watcher.began == ["NN head, seed 1"]  # the others were finished, and are not touched
     assert watcher.looks[0].finished == 4
