@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
@@ -18,7 +17,8 @@ from qllmft.config.run import nearest_setting
 from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.progress import LineListener
-from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_tracked
+from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_experiment
+from qllmft.run.tracking import TrackingListener
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
 
@@ -161,10 +161,12 @@ def train_and_report(
         if outcome.record:
             _write_report(outcome, on_event)
         return outcome
-    write_page = partial(_write_report, on_event=on_event)
-    return run_tracked(
-        config, out, on_event, tracking, write_page=write_page, pack=_pack_model, **options
-    )
+    with TrackingListener(config, out, tracking, on_event) as trackers:
+        outcome = run_experiment(config, out, trackers, **options)
+        if outcome.record:
+            _write_report(outcome, on_event)
+            trackers.end(outcome.record, _pack_model)
+        return outcome
 
 
 def _write_report(outcome: Outcome, on_event: OnEvent) -> None:

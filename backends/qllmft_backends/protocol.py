@@ -31,7 +31,7 @@ class Capabilities:
         shots: values come from a number of measurements.
         noisy: gates carry noise.
         paulis: observables of X and Y are computed too; else the estimator ends circuits with rotations of the basis.
-        adjoint: vector-Jacobian products in one reverse sweep; the backend is then an `adjoint.AdjointCapable`.
+        adjoint: vector-Jacobian products in one reverse sweep; the backend is then a `qllmft_engine.AdjointCapable`.
         remote: circuits leave this machine; the backend is then a `RemoteBackend`.
         paid: circuits cost money.
         max_qubits, max_shots, max_circuits: limits of a circuit, and of a job; None if unknown.

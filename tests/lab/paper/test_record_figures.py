@@ -116,7 +116,7 @@ def test_the_commands_are_parsed_back_to_the_missing_runs(made_run, figure, monk
         configs.append(config)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qllmft.run.tracking.run_experiment", run_experiment)
+    monkeypatch.setattr("qllmft.api.run_experiment", run_experiment)
     commands = [shlex.split(line) for line in str(caught.value).splitlines()[1:]]
     assert len(commands) == 20
     for command in commands[:3]:

@@ -94,7 +94,7 @@ def not_run(monkeypatch):
     def name_run(config, *arguments, **options):
         raise UserError(f"the run would be {config.identity}.")
 
-    monkeypatch.setattr("qllmft.run.tracking.run_experiment", name_run)
+    monkeypatch.setattr("qllmft.api.run_experiment", name_run)
 
 
 class Alphabet:
