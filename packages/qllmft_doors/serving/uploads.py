@@ -24,9 +24,8 @@ from qllmft_tables.spool import Spool
 from qllmft_tables.texts import TextColumns
 
 _READER_CODE = "from qllmft_doors.serving.upload_process import main\nmain()"
-_PACKAGES = [
-    Path(__file__).parents[2]
-]  # with `qllmft_base` and `qllmft_tables`, which stand beside this one
+# with `qllmft_base` and `qllmft_tables`, which stand beside this one
+_PACKAGES = [Path(__file__).parents[2]]
 _REMEDY = "Split it, or use `qllmft predict --file`."
 _BYTES_PER_SECOND = 2_000_000
 _JSON_BYTES = 2  # of an answer, for each byte of a table: marks around short texts, and escapes
