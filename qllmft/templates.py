@@ -11,8 +11,9 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, ParameterVectorElement
 
+from qllmft.bounds import MAX_MATRIX_ENTRIES
 from qllmft.config import ModelConfig
-from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft.config.presets import Preset
 from qllmft_backends.layouts import describe_layout, final_qubits
 from qllmft_base.errors import UserError
@@ -204,11 +205,11 @@ def least_numbers(config: ModelConfig, dimension: int, n_classes: int) -> int:
 def check_fits(config: ModelConfig, dimension: int, n_classes: int) -> None:
     """Raise UserError unless embedding, labels and structure fit together."""
     rows = max(config.hidden_dim, config.n_qubits, n_classes)
-    if rows * dimension > MAX_ENTRIES or rows * n_classes > MAX_ENTRIES:
+    if rows * dimension > MAX_MATRIX_ENTRIES or rows * n_classes > MAX_MATRIX_ENTRIES:
         raise UserError(
             f"embeddings of {dimension:,} values, {n_classes:,} labels and hidden_dim {config.hidden_dim:,} need a "
-            f"weight matrix of more than {MAX_ENTRIES:,} entries. Choose a smaller hidden_dim, or another language "
-            "model."
+            f"weight matrix of more than {MAX_MATRIX_ENTRIES:,} entries. Choose a smaller hidden_dim, or another "
+            "language model."
         )
     if config.head != "mlp":
         check_classes(config, n_classes)

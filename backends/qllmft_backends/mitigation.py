@@ -17,6 +17,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.backend import Backend
+from qllmft_backends.bounds import MAX_MITIGATED_QUBITS
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import NoiseSettings
 from qllmft_backends.observables import ZObservables, z_string
@@ -33,7 +34,6 @@ from qllmft_backends.requests import check_values, number_of_shots
 from qllmft_base.text import format_count
 
 Request = tuple[Backend, QuantumCircuit, Floats]
-MAX_STRING_QUBITS = 10  # qubits of a string, whose inverse has 2^n strings
 _MIN_CONTRAST = 0.1  # of the mean of Z between a qubit in 0 and in 1
 
 
@@ -60,9 +60,9 @@ class Readout:
 
     def inverse(self, mask: int) -> dict[int, float]:
         """Return the sum of Z strings (mask: coefficient) with the mean of an error-free string ``mask``."""
-        if mask.bit_count() > MAX_STRING_QUBITS:
+        if mask.bit_count() > MAX_MITIGATED_QUBITS:
             raise BackendError(
-                f"a string has Z on {mask.bit_count()} qubits. Readout mitigation takes up to {MAX_STRING_QUBITS}."
+                f"a string has Z on {mask.bit_count()} qubits. Readout mitigation takes up to {MAX_MITIGATED_QUBITS}."
             )
         a, b = self._readout_lines
         return _expand_product(np.stack([-b / a, 1 / a]), mask)

@@ -29,11 +29,11 @@ from qllmft_backends.observables import (
 )
 from qllmft_backends.protocol import Capabilities, Expectations, Floats, Ints, Sampling
 from qllmft_backends.requests import check_values, request_seed
+from qllmft_engine.bounds import MAX_QUBITS
 from qllmft_engine.complex_engine import ComplexEngine
 from qllmft_engine.engine import AdjointEngine
 from qllmft_engine.frames import FrameProgram
 from qllmft_engine.interface import (
-    MAX_QUBITS,
     AdjointCapable,
     Engine,
     EngineMaker,

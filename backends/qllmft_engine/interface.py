@@ -13,9 +13,8 @@ from qiskit.quantum_info import SparsePauliOp
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import ZObservables
 from qllmft_backends.protocol import Evaluator, Ints, check_methods
+from qllmft_engine.bounds import MAX_QUBITS
 from qllmft_engine.program import ComplexProgram, Program
-
-MAX_QUBITS = 30  # 4 GiB a state in float32
 
 
 class Differentiable(Protocol):

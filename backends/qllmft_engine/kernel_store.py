@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from qllmft_base.files import write_bytes
+from qllmft_engine.bounds import MAX_KERNEL_BYTES
 
 KERNEL = ".kernel"  # suffix of a function's code
 MARK = ".compiled"  # suffix of an empty file which says that functions are there
@@ -26,7 +27,6 @@ _KEY_FILE = "key"
 _KEY_BYTES = 32
 _DIGEST = "sha256"
 _DIGEST_BYTES = 32
-_MAX_BYTES = 100_000_000
 _STALE_AFTER_S = 86_400  # of files of other sources: a process with these may still run
 _PACKAGE = Path(__file__).absolute().parent
 
@@ -160,9 +160,9 @@ def _read_file(path: Path) -> bytes:
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_BYTES:
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_KERNEL_BYTES:
             raise OSError(f"{path} is no file of kernels")
-        return file.read(_MAX_BYTES)
+        return file.read(MAX_KERNEL_BYTES)
 
 
 def _remove(path: Path) -> None:

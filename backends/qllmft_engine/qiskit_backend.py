@@ -23,7 +23,7 @@ from qllmft_backends.errors import BackendError
 from qllmft_backends.primitives import DEFAULT_SHOTS
 from qllmft_backends.protocol import Evaluator
 from qllmft_base.versions import installed_version
-from qllmft_engine.interface import MAX_QUBITS
+from qllmft_engine.bounds import MAX_QUBITS
 from qllmft_engine.program.gates import GATES
 
 # former names, of p, u and cp, which a transpiler would choose, are left out

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-MAX_WAIT_S = 31_536_000.0  # a year; the system's own waits end near 9e9 seconds
+from qllmft_machines.bounds import MAX_WAIT_S
 
 
 class Waits(BaseModel):

@@ -8,6 +8,7 @@ import struct
 MAX_TEXT_BYTES = 1_000_000  # of a circuit as text
 MAX_QPY_BYTES = 10_000_000
 MAX_SECONDS = 5  # of computing, beyond the imports
+MAX_WAIT_S = 60  # for the process that reads it, which other work slows down
 MAX_MEMORY_BYTES = 500_000_000  # bytes, beyond the imports
 MAX_BITS = 100_000  # qubits and classical bits; each takes 100 to 200 bytes
 MAX_GATES = 100_000  # each takes about 1,500 bytes as an object of Qiskit
@@ -15,6 +16,7 @@ MAX_PARAMETERS = 100_000  # elements of all vectors; each takes 360 bytes
 MAX_OPERANDS = 1_000  # parameters or qubits of a gate's definition; time grows with their square
 MAX_CHARACTERS = 200  # of a name or a number
 MAX_NESTING = 200  # of brackets
+MAX_OUTCOME_QUBITS = 10  # of a head that reads all outcomes: 2^Q words of Z of each observable
 
 OLDEST_QPY = 13  # older versions can hold pickles
 _HEADER = struct.Struct(

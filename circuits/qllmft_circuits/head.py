@@ -12,9 +12,9 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from qllmft_circuits.ansatz import Ansatz, AnsatzOptions, trainable_blocks
+from qllmft_circuits.bounds import MAX_OUTCOME_QUBITS
 
 Readout = Literal["all", "first", "words"]
-MAX_OUTCOME_QUBITS = 10  # 2^Q words of Z of each observable
 Interpret = Literal["outcomes", "parity"] | Callable[[int], int]
 
 

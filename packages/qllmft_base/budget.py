@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from qllmft_base.bounds import MAX_MEMORY_BYTES, MAX_OPERATIONS
 from qllmft_base.errors import UserError
 
-MAX_BYTES = 2_500_000_000  # of memory
-# such as one gate on one amplitude; the engine does about 3e9 of them in a second on one core
-MAX_OPERATIONS = 10**12
 BYTES_PER_GATE = 60_000  # of a circuit as objects of Qiskit and of the engine, measured
 BYTES_PER_AMPLITUDE = 8  # of a state and the one that a gate makes of it
 
@@ -19,11 +17,11 @@ def excess(subject: str, memory: int, operations: int = 0) -> str | None:
     1,000,000,000,000
     >>> excess("a head", 1000)
     """
-    if memory <= MAX_BYTES and operations <= MAX_OPERATIONS:
+    if memory <= MAX_MEMORY_BYTES and operations <= MAX_OPERATIONS:
         return None
     return (
         f"{subject} would take {memory:,} bytes of memory and {operations:,} operations, expected at most "
-        f"{MAX_BYTES:,} and {MAX_OPERATIONS:,}"
+        f"{MAX_MEMORY_BYTES:,} and {MAX_OPERATIONS:,}"
     )
 
 

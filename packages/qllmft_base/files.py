@@ -17,20 +17,21 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
+from qllmft_base.bounds import (
+    MAX_INTEGER_DIGITS,
+    MAX_RECORD_BYTES,
+    MAX_TOML_BYTES,
+    MAX_TOML_KEY_PARTS,
+)
 from qllmft_base.errors import UserError
 from qllmft_base.text import HALF_PAIR, unique_fields
-
-MAX_BYTES = 64_000_000  # of a record in JSON, which takes about ten times as much memory
-MAX_TOML_BYTES = 200_000  # of a configuration; ours have up to 8,000
-MAX_DIGITS = 300  # of an integer in JSON; the largest float has 309
-MAX_KEY_PARTS = 32  # of a dotted key: tomllib needs time and memory that grow with the square
 
 # numbers of the system's errors for what this process may not write
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-    rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MAX_KEY_PARTS}}}"""
+    rf"""(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){{{MAX_TOML_KEY_PARTS}}}"""
 )
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # numbers of the system's errors for a disk or a quota that is full, and for a file at its greatest size (`ulimit -f`);
@@ -212,7 +213,7 @@ def stays_inside(name: str) -> bool:
 
 
 @contextmanager
-def open_regular(path: Path, most: int | None = MAX_BYTES) -> Iterator[BinaryIO]:
+def open_regular(path: Path, most: int | None = MAX_RECORD_BYTES) -> Iterator[BinaryIO]:
     """Open a regular file of at most ``most`` bytes to read it, or raise UserError."""
     try:
         with open_any_size(path) as file:
@@ -226,13 +227,13 @@ def open_regular(path: Path, most: int | None = MAX_BYTES) -> Iterator[BinaryIO]
         ) from error
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+def read_bytes(path: Path, most: int = MAX_RECORD_BYTES) -> bytes:
     """Read a regular file of at most ``most`` bytes, or raise as `open_regular` does."""
     with open_regular(path, most) as file:
         return file.read(most)  # the file may grow meanwhile
 
 
-def read_text(path: Path, most: int = MAX_BYTES) -> str:
+def read_text(path: Path, most: int = MAX_RECORD_BYTES) -> str:
     """Read UTF-8 as `read_bytes` does, or raise ValueError if it is not UTF-8."""
     return read_bytes(path, most).decode("utf-8")
 
@@ -242,7 +243,9 @@ def parse_toml(text: str) -> dict[str, Any]:
     if len(text) > MAX_TOML_BYTES:
         raise ValueError(f"it has {len(text):,} characters, expected at most {MAX_TOML_BYTES:,}")
     if long_key := _LONG_KEY.search(text):
-        raise ValueError(f"the key {long_key[0][:40]!r}... has more than {MAX_KEY_PARTS} parts")
+        raise ValueError(
+            f"the key {long_key[0][:40]!r}... has more than {MAX_TOML_KEY_PARTS} parts"
+        )
     return dict(_parse(tomllib.loads, text))
 
 
@@ -268,8 +271,10 @@ def _check_surrogates(value: Any, text: str) -> Any:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"an integer has {len(digits):,} digits, expected at most {MAX_DIGITS}")
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise ValueError(
+            f"an integer has {len(digits):,} digits, expected at most {MAX_INTEGER_DIGITS}"
+        )
     return int(digits)
 
 

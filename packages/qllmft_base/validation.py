@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from qllmft_base.bounds import LARGEST_SETTING
 from qllmft_base.requirement import Requirement
 from qllmft_base.text import HIDDEN
 
-LARGEST_INTEGER = 2**63 - 1  # of a setting; files and other libraries hold no larger ones
 # faults by pydantic's names, whose own messages do not help
 _MESSAGES = {
     "extra_forbidden": "there is no such setting",
@@ -33,9 +33,9 @@ class CheckedModel(BaseModel):
         """Raise ValueError with the first of the refusals of requirements, or else of the contradictions."""
         for name in type(self).model_fields:
             for value in _integers_in(getattr(self, name)):
-                if abs(value) > LARGEST_INTEGER:
+                if abs(value) > LARGEST_SETTING:
                     raise ValueError(
-                        f"{name} is {_first_digits(value)}, expected an integer of at most {LARGEST_INTEGER:,}"
+                        f"{name} is {_first_digits(value)}, expected an integer of at most {LARGEST_SETTING:,}"
                     )
         for requirement in self.requirements:
             if refusal := requirement.refusal(self):

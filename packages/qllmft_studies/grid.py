@@ -12,9 +12,7 @@ from pydantic import Field, model_validator
 
 from qllmft.config.section import Section
 from qllmft_base.errors import UserError
-
-# of a campaign: each is checked before the first run; the largest table of the paper has 1,500
-MAX_POINTS = 20_000
+from qllmft_studies.bounds import MAX_CAMPAIGN_RUNS
 
 Value = None | bool | int | float | str
 # the label of a level, or a number between the levels, by the parameter's name
@@ -103,10 +101,10 @@ class Parameter(Section):
 
 
 def check_size(count: int, description: str) -> None:
-    """Raise UserError if a campaign has more than `MAX_POINTS` points or runs."""
-    if count > MAX_POINTS:
+    """Raise UserError if a campaign has more than `MAX_CAMPAIGN_RUNS` points or runs."""
+    if count > MAX_CAMPAIGN_RUNS:
         raise UserError(
-            f"{description}: got {count:,}, expected at most {MAX_POINTS:,}. Leave some out."
+            f"{description}: got {count:,}, expected at most {MAX_CAMPAIGN_RUNS:,}. Leave some out."
         )
 
 

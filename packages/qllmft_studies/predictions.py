@@ -28,6 +28,7 @@ from qllmft.tasks.measure import ScoreName
 from qllmft_base.errors import UserError
 from qllmft_base.files import read_bytes, write_bytes
 from qllmft_base.validation import faults
+from qllmft_studies.bounds import MAX_PREDICTIONS_BYTES
 from qllmft_studies.prediction_arrays import (
     FORMAT,
     Arrays,
@@ -39,7 +40,6 @@ from qllmft_studies.prediction_arrays import (
 from qllmft_studies.record import StudyRecord
 
 FILE_NAME = "predictions.npz"
-MAX_BYTES = 512 * 2**20  # of all arrays, once decompressed
 CURVE_UNIT = 1e-4  # of losses and of scores
 
 _READ_ERRORS = (
@@ -137,9 +137,11 @@ class StudyPredictions:
         try:
             content = read_bytes(path)
             with ZipFile(io.BytesIO(content)) as archive:
-                if (size := sum(member.file_size for member in archive.infolist())) > MAX_BYTES:
+                if (
+                    size := sum(member.file_size for member in archive.infolist())
+                ) > MAX_PREDICTIONS_BYTES:
                     raise ValueError(
-                        f"its arrays have {size:,} bytes, expected at most {MAX_BYTES:,}"
+                        f"its arrays have {size:,} bytes, expected at most {MAX_PREDICTIONS_BYTES:,}"
                     )
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls._from_arrays(arrays)

@@ -14,6 +14,18 @@ MAX_LABEL = 200  # characters; int() refuses numbers of more than 4,300 digits
 MAX_LIST = (
     20_000  # characters of a list of labels as text; Python's parser needs 600 times as many bytes
 )
+MAX_BLANK_ROWS = 10_000  # of a workbook, between two others
+MAX_WAIT_S = 60  # for the process that reads a file, beyond ten times its processor time
+
+# records in JSON
+MAX_INCOMPLETE_RECORDS = 10_000  # without a column that each must have
+MAX_NESTING = 20  # of a field that an error names
+MAX_PATH_CHARACTERS = 200  # of its path
+
+# a damaged line
+MAX_DAMAGED_FIELDS = 200  # the time grows with the square of their number
+MAX_DAMAGED_STEPS = 1_000  # of reading one line
+MAX_DAMAGED_CHARACTERS = 10_000_000  # in all steps together
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from functools import cached_property
 from itertools import accumulate, islice
 from typing import Literal, NamedTuple
 
+from qllmft_tables.bounds import MAX_DAMAGED_CHARACTERS, MAX_DAMAGED_FIELDS, MAX_DAMAGED_STEPS
+
 Quoting = Literal["doubled", "backslash", "none"]
-_MAX_FIELDS = 200  # of a damaged line that is read: the time grows with the square of their number
-_MAX_STEPS = 1_000  # of reading one damaged line
-_MAX_READ = 10_000_000  # characters in all steps together
 _QUOTED = "\x01"  # stands for a quoted field; a content that has it is read line by line
 
 
@@ -183,13 +182,13 @@ class Grammar:
 
     def readings(self, line: str, count: int) -> list[Reading]:
         """Return the ways to read a damaged line as a number of fields, where some quotes are characters."""
-        if self.quoting == "none" or count > _MAX_FIELDS:
+        if self.quoting == "none" or count > MAX_DAMAGED_FIELDS:
             return []
         readings: list[Reading] = []
         # states are read from the last one, so that the likeliest reading of a field comes first
         states: list[tuple[int, tuple[str, ...], frozenset[int]]] = [(0, (), frozenset())]
         steps = 0
-        max_steps = min(_MAX_STEPS, _MAX_READ // (len(line) + 1))
+        max_steps = min(MAX_DAMAGED_STEPS, MAX_DAMAGED_CHARACTERS // (len(line) + 1))
         while states and steps < max_steps:
             steps += 1
             start, fields, strays = states.pop()

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from qllmft_base.bounded_process import is_out_of_memory, is_out_of_time, run_python
 from qllmft_base.errors import UserError
-from qllmft_tables.bounds import MAX_BYTES, MAX_LINE, ReadingLimits, limit_reading
+from qllmft_tables.bounds import MAX_BYTES, MAX_LINE, MAX_WAIT_S, ReadingLimits, limit_reading
 from qllmft_tables.file_bytes import DataFile, file_size, open_file
 from qllmft_tables.foreign_reader import FULL_DISK_CODE
 from qllmft_tables.line_check import LineBounds
@@ -28,7 +28,6 @@ from qllmft_tables.spool import Spool
 
 _READER_CODE = "from qllmft_tables.foreign_reader import main; main()"
 _PACKAGES = [Path(__file__).parents[1]]  # with `qllmft_base`, which stands beside this one
-_WAIT_S = 60  # s, beyond ten times the processor time
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _run_reader(
             copy.flush()
             stream = copy
         stream.seek(0)
-        timeout_s = _WAIT_S + 10 * limits.seconds
+        timeout_s = MAX_WAIT_S + 10 * limits.seconds
         try:
             return run_python(
                 _READER_CODE,

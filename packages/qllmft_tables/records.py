@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json
-from qllmft_tables.bounds import MAX_LINE
+from qllmft_tables.bounds import MAX_INCOMPLETE_RECORDS, MAX_LINE, MAX_NESTING, MAX_PATH_CHARACTERS
 from qllmft_tables.cells import check_columns
 from qllmft_tables.columns import Columns, no_column, plain
 from qllmft_tables.content import TextFile
@@ -16,10 +16,7 @@ from qllmft_tables.json_list import parse_json_list
 from qllmft_tables.line_check import CHUNK_BYTES
 
 ABSENT = object()  # cell of a record without the field
-_MAX_ABSENT = 10_000  # records without a column that each must have
 _MAX_FORMS = 1_000  # sets of fields whose columns are looked up once
-_MAX_DEPTH = 20  # of a field that an error names
-_MAX_NAME = 200  # characters of its path
 
 
 class RecordTable:
@@ -59,7 +56,7 @@ class RecordTable:
                 check_columns(len(self._names), self.file.path)
             cells = self._cells(record)
             if absent:
-                if n_records == _MAX_ABSENT:
+                if n_records == MAX_INCOMPLETE_RECORDS:
                     break
                 absent -= {
                     name
@@ -204,10 +201,10 @@ def _value(record: dict[str, Any], column: str) -> Any:
 def _paths(record: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
     """Yield the paths of the fields of a record, but not of those that are deep or have long names."""
     for name, value in record.items():
-        path = f"{prefix}{name[: _MAX_NAME + 1]}"
-        if len(path) > _MAX_NAME:
+        path = f"{prefix}{name[: MAX_PATH_CHARACTERS + 1]}"
+        if len(path) > MAX_PATH_CHARACTERS:
             continue
-        if isinstance(value, dict) and value and depth < _MAX_DEPTH:
+        if isinstance(value, dict) and value and depth < MAX_NESTING:
             yield from _paths(value, f"{path}.", depth + 1)
         else:
             yield path

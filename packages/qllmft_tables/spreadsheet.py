@@ -8,6 +8,7 @@ from typing import Any
 
 from qllmft_base.errors import UserError
 from qllmft_tables.blocks import Fault
+from qllmft_tables.bounds import MAX_BLANK_ROWS
 from qllmft_tables.cell_codec import decode_cells
 from qllmft_tables.cells import SHEET_ERRORS, check_columns
 from qllmft_tables.columns import (
@@ -21,8 +22,6 @@ from qllmft_tables.columns import (
 )
 from qllmft_tables.file_bytes import DataFile
 from qllmft_tables.foreign_files import ForeignContent
-
-_MAX_BLANK = 10_000  # blank rows between two others
 
 
 class SheetTable:
@@ -103,7 +102,7 @@ class SheetTable:
         with self._content.spool.open(place) as file:
             for line in islice(file, n_blocks):
                 for number, cells in decode_cells(line):
-                    if number - expected > _MAX_BLANK:
+                    if number - expected > MAX_BLANK_ROWS:
                         raise UserError(
                             f"{self.path}, row {number}: it follows {number - expected:,} blank rows. Delete it, or "
                             "move it up."

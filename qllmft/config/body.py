@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from qllmft.bounds import MAX_PROMPT_CHARACTERS
 from qllmft.config.lora import LoraConfig
 from qllmft.config.requirements import BODY, CONTRASTIVE, DISTRIBUTIONS
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revision, Section
@@ -16,7 +17,6 @@ from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Revisi
 BODY_FOLDER = "body"  # folder of a trained body in the folder of its model
 ROWS_FOLDER = "models"  # folder of the other rows of a run's table, in the folder of the run
 ADAPTER_FOLDER = "adapter"  # folder of a trained adapter there
-LONGEST_PROMPT = 10_000  # characters; it is read anew with each text
 # chosen on one half of the drawn texts of SST-2 for use on the other half:
 # docs/decisions/0012-contrastive-step.md
 SUPERVISED_DEFAULTS = {"epochs": 8, "batch_size": 64, "lr": 1e-4}
@@ -111,7 +111,7 @@ class BodyConfig(Section):
     # None: lasttoken if the model was made for generation, else mean
     pooling: Annotated[Literal["mean", "lasttoken", "cls"] | None, NEUTRAL] = None
     # beginning put before each text, such as "query: "
-    prompt: Annotated[str | None, NEUTRAL, Field(max_length=LONGEST_PROMPT)] = None
+    prompt: Annotated[str | None, NEUTRAL, Field(max_length=MAX_PROMPT_CHARACTERS)] = None
     # name of one of the model's own prompts; None: its default
     prompt_name: Annotated[str | None, NEUTRAL] = None
     # number of the vector's first entries that are read; None: all. Models of Matryoshka learning keep

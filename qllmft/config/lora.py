@@ -8,14 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from qllmft.bounds import MAX_LORA_MODULES, MAX_LORA_RANK
 from qllmft.config.requirements import ADAPTER
 from qllmft.config.section import PositiveReal, Section
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home, parse_json, read_text
 from qllmft_base.plugins import Registry
 
-MAX_RANK = 4096
-MAX_NAMES = 2_000  # of modules; PEFT compares each with all others
 _SIZE_SETTINGS = {"r", "lora_alpha", "alpha"}
 _NUMBER_SETTINGS = _SIZE_SETTINGS | {"projection_prng_key", "decompose_factor"}
 _SHARE_SETTINGS = {"lora_dropout", "vera_dropout", "rank_dropout", "module_dropout", "d_initial"}
@@ -83,14 +82,14 @@ def _fits(name: str, value: Any) -> bool:
         names = isinstance(value, list) and all(
             isinstance(module_name, str) for module_name in value
         )
-        return value == "all-linear" or (names and len(value) <= MAX_NAMES)
+        return value == "all-linear" or (names and len(value) <= MAX_LORA_MODULES)
     if name in _SWITCH_SETTINGS:
         is_random_start = name == "init_lora_weights" and value in ("gaussian", "orthogonal")
         return isinstance(value, bool) or is_random_start
     if name in _SHARE_SETTINGS:
         return type(value) in (int, float) and 0 <= value <= 1
     if name in _NUMBER_SETTINGS:
-        return type(value) in (int, float) and 0 < value <= MAX_RANK
+        return type(value) in (int, float) and 0 < value <= MAX_LORA_RANK
     if name == "layers_to_transform":
         return all(type(layer) is int for layer in (value if isinstance(value, list) else [value]))
     return name in ("peft_type", "base_model_name_or_path") and isinstance(value, str)
@@ -100,7 +99,7 @@ class LoraConfig(Section):
     """Adapter of a body with `trainable = "lora"`, by the package peft."""
 
     requirements: ClassVar = ADAPTER
-    rank: Annotated[int, Field(ge=1, le=MAX_RANK)] = 8
+    rank: Annotated[int, Field(ge=1, le=MAX_LORA_RANK)] = 8
     alpha: PositiveReal = 16.0  # the adapter's product is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # in front of the adapter, in training
     # last parts of the names of adapted modules, such as "query"; empty: all linear layers

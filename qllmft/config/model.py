@@ -8,6 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from qllmft.bounds import (
+    MAX_CIRCUIT_GATES,
+    MAX_CIRCUIT_QUBITS,
+    MAX_HIDDEN_UNITS,
+    MAX_LATENT_VALUES,
+    MAX_OBSERVABLES,
+    MAX_SUPPORT_VECTORS,
+)
 from qllmft.config.requirements import MODEL
 from qllmft.config.section import NEUTRAL, Count, Positive, PositiveReal, Section
 from qllmft_base.budget import circuit_cost, excess
@@ -22,13 +30,6 @@ MAX_SINE_QUBITS = 13  # limit of qubits of one register that follow the number o
 # four registers of 9 qubits fill one of 36
 REGISTER_OUTPUTS = 8
 MACHINE_REGISTERS = 4
-MAX_QUBITS = 30  # limit of the engine: 4 GiB of amplitudes per sample
-# limit for the circuits of a part, which need 6 s and 0.6 GB then; the paper's largest has about 1,600
-MAX_GATES = 10_000
-MAX_LATENT = 4_096  # limit of a head's qubits in all registers, and of the encoders behind them
-MAX_HIDDEN = 16_384
-MAX_WORDS = 4_096  # limit of a head's observables
-MAX_ENTRIES = 2**27  # limit of a weight matrix: 0.5 GiB
 
 
 class ModelConfig(Section):
@@ -76,7 +77,7 @@ class ModelConfig(Section):
     # fewer; None: "all" with a final linear layer, else "first"
     readout: Literal["all", "first", "latent"] | Positive | None = None
     # of the hidden layer of the classical encoder or head; 0: none
-    hidden_dim: Annotated[int, Field(ge=0, le=MAX_HIDDEN)] = 0
+    hidden_dim: Annotated[int, Field(ge=0, le=MAX_HIDDEN_UNITS)] = 0
     batch_norm: bool = False
 
     def identifying_settings(self) -> dict[str, Any]:
@@ -215,29 +216,29 @@ class ModelConfig(Section):
         qubits = self.register_qubits
         encoded = self.latent_encoder_qubits
         quantum = self.encoder == "quantum"
-        if max(qubits, encoded * quantum) > MAX_QUBITS:
-            most = f"at most {MAX_QUBITS}, which the engine simulates"
-            several = " in one register: raise registers" if qubits > MAX_QUBITS else ""
+        if max(qubits, encoded * quantum) > MAX_CIRCUIT_QUBITS:
+            most = f"at most {MAX_CIRCUIT_QUBITS}, which the engine simulates"
+            several = " in one register: raise registers" if qubits > MAX_CIRCUIT_QUBITS else ""
             yield f"n_qubits is {qubits}, encoder_qubits {encoded}, expected {most}{several}"
-        if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT:
-            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}, expected at most {MAX_LATENT:,}"
+        if max(self.n_qubits, self.most_encoders * quantum) > MAX_LATENT_VALUES:
+            yield f"n_qubits is {self.n_qubits}, n_encoders {self.n_encoders}, expected at most {MAX_LATENT_VALUES:,}"
         head = qubits * (self.reuploads + 2 * self.head_layers * self.connectivity)
         # circuits of encoders are the same one with other angles
         encoders = 2 * self.encoder_layers * encoded * quantum
         for part, count in {"head": head, "encoders": encoders}.items():
-            if count > MAX_GATES and self.head != "mlp":
-                yield f"the circuit of the {part} would have {count:,} gates, expected at most {MAX_GATES:,}"
+            if count > MAX_CIRCUIT_GATES and self.head != "mlp":
+                yield f"the circuit of the {part} would have {count:,} gates, expected at most {MAX_CIRCUIT_GATES:,}"
             wide = (qubits if part == "head" else encoded) * (self.head != "mlp")
             memory, operations = circuit_cost(wide, count)
             operations *= self.registers if part == "head" else self.most_encoders
-            if wide <= MAX_QUBITS and (sentence := excess(part, memory, operations)):
+            if wide <= MAX_CIRCUIT_QUBITS and (sentence := excess(part, memory, operations)):
                 yield f"the circuit of the {sentence}. Lower the qubits or the layers"
         if self.measured_values == "words":
             if self.head != "quantum" or self.word_weight > qubits:
                 yield f"readout is {self.readout}. Products of Z are of a quantum head's {qubits} qubits at most"
             count = sum(comb(qubits, weight) for weight in range(1, self.word_weight + 1))
-            if count > MAX_WORDS:
-                yield f"{count:,} products of Z would be read, expected at most {MAX_WORDS:,}. Lower readout"
+            if count > MAX_OBSERVABLES:
+                yield f"{count:,} products of Z would be read, expected at most {MAX_OBSERVABLES:,}. Lower readout"
         if self.wires == "last" and self.encoder_outputs == encoded:
             yield f"wires is 'last', and all {encoded} qubits of an encoder give a value. Raise encoder_qubits"
         if self.head == "quantum":
@@ -283,11 +284,8 @@ class SurrogateConfig(Section):
     bond: Positive | None = None
 
 
-MAX_SUPPORT = 200_000  # support vectors of a kept model
-
-
 class KernelConfig(Section):
     """Support vectors with RBF kernels in place of a model's structure."""
 
-    support: Annotated[int, Field(ge=1, le=MAX_SUPPORT)]  # number of support vectors
+    support: Annotated[int, Field(ge=1, le=MAX_SUPPORT_VECTORS)]  # number of support vectors
     votes: bool = False  # the sums are of pairs of labels, and each gives a vote

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from qllmft.bounds import MAX_SETTING_SECTIONS
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_toml
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]  # sections and values as in TOML
 
-MAX_SECTIONS = 8  # limit for the name of a setting; the deepest in a configuration has three
 
 _EXAMPLES = {
     "--set": "--set train.lr=0.003",
@@ -65,9 +65,9 @@ def with_settings(tree: Tree, settings: Mapping[str, Any]) -> Tree:
     {'train': {'lr': 0.2, 'epochs': 5}, 'seed': 1}
     """
     for name, value in settings.items():
-        if name.count(".") > MAX_SECTIONS:
+        if name.count(".") > MAX_SETTING_SECTIONS:
             raise UserError(
-                f"setting {name[:40]!r}...: a name has at most {MAX_SECTIONS} sections."
+                f"setting {name[:40]!r}...: a name has at most {MAX_SETTING_SECTIONS} sections."
             )
         tree = _with(tree, name.split("."), value, name)
     return tree

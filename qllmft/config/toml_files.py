@@ -23,8 +23,9 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from qllmft.config.run import RunConfig
 from qllmft.config.section import Section
 from qllmft.config.settings import flat
+from qllmft_base.bounds import MAX_TOML_BYTES
 from qllmft_base.errors import UserError
-from qllmft_base.files import MAX_TOML_BYTES, expand_home, parse_toml, read_text
+from qllmft_base.files import expand_home, parse_toml, read_text
 from qllmft_base.validation import CheckedModel, faults
 
 # settings by dotted names; a file may write "train.lr" = 0.1, or lr = 0.1 in a section train

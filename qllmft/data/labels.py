@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qllmft.bounds import LARGEST_TARGET, MAX_LABELS
 from qllmft.config import DataConfig
 from qllmft.data.corpus import Findings, join_first
 from qllmft.data.label_names import joined_labels, lists_as_text, similar_labels, with_counts
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 Frames: TypeAlias = "Mapping[str, pd.DataFrame]"  # tables with numbered rows, by split
 DeclaredNames: TypeAlias = Mapping[str, Sequence[str]]  # of labels, by the split that declares them
 
-MAX_LABELS = 1_000
 ROWS_PER_LABEL = 4  # with fewer, the column may be another one than that of the labels
-LARGEST_TARGET = 1e15  # size of a target; squares of larger ones would overflow in training
 _NO_TARGETS = (bool, np.bool_, np.datetime64, np.timedelta64)  # types that float() takes
 _NO_LABEL = "-1"  # in the place of an index of a name, as data sets of the hub have it
 _INDICATORS = {"0": 0, "1": 1, "false": 0, "true": 1}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.bounds import MAX_BODY_TEXT_BYTES, MAX_MODULES
 from qllmft.embed.known_keys import (
     LISTED_MODULE,
     MODULES,
@@ -37,8 +38,6 @@ _REFUSED_FILES = {  # files that transformers would read
     "preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
     "video_preprocessor_config.json": "it configures a processor, and texts need a tokenizer only",
 }
-_MAX_MODULES = 20  # each loads its weights anew; published bodies have up to 6
-LARGEST_JSON_BYTES = 2**27  # bytes; tokenizers of many languages have 35 MB
 
 
 def check_body_folder(folder: Path) -> None:
@@ -53,8 +52,8 @@ def check_body_folder(folder: Path) -> None:
             _check_link(folder, path)
         if not (path.is_file() or path.is_dir()):
             raise folder_error(folder, path, "it is a pipe or a device")
-        if path.suffix in _TEXTS and path.stat().st_size > LARGEST_JSON_BYTES:
-            raise folder_error(folder, path, f"it has more than {LARGEST_JSON_BYTES:,} bytes")
+        if path.suffix in _TEXTS and path.stat().st_size > MAX_BODY_TEXT_BYTES:
+            raise folder_error(folder, path, f"it has more than {MAX_BODY_TEXT_BYTES:,} bytes")
         if path.name in _REFUSED_FILES:
             raise folder_error(folder, path, _REFUSED_FILES[path.name])
     modules = read_modules(folder)
@@ -75,8 +74,8 @@ def read_modules(folder: Path) -> list[tuple[str, Path]]:
     path = folder / "modules.json"
     kinds_and_folders = list[tuple[str, Path]]()
     modules = _read_json(folder, path) if path.exists() else []
-    if path.exists() and not (isinstance(modules, list) and 1 <= len(modules) <= _MAX_MODULES):
-        raise folder_error(folder, path, f"expected a list of 1 to {_MAX_MODULES} modules")
+    if path.exists() and not (isinstance(modules, list) and 1 <= len(modules) <= MAX_MODULES):
+        raise folder_error(folder, path, f"expected a list of 1 to {MAX_MODULES} modules")
     for module in modules:
         if fault := fault_in(module, LISTED_MODULE):
             raise folder_error(folder, path, fault)
@@ -142,7 +141,7 @@ def _check_weights(folder: Path, place: Path, safe_names: Sequence[str]) -> None
 
 def _read_json(folder: Path, path: Path) -> Any:
     try:
-        return parse_json(read_text(path, LARGEST_JSON_BYTES))
+        return parse_json(read_text(path, MAX_BODY_TEXT_BYTES))
     except (OSError, ValueError) as error:  # a UserError is a ValueError
         raise folder_error(folder, path, f"it cannot be read: {error}") from None
 

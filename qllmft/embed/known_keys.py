@@ -8,19 +8,20 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
-from qllmft.config.body import LONGEST_PROMPT
+from qllmft.bounds import (
+    LARGEST_BODY_INTEGER,
+    LARGEST_TENSOR_SIDE,
+    MAX_BODY_LABELS,
+    MAX_EXTRA_TOKENS,
+    MAX_INNER_LAYERS,
+    MAX_LAYERS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_WINDOW_TOKENS,
+)
 
 IsKnown = Callable[[Any], bool]  # check of a value
 Keys = Mapping[str, "IsKnown | Keys"]
 
-LARGEST_INTEGER = 2**63
-# of a tensor's side in the configuration of a model; vocabularies have up to 262,144 words
-LARGEST_SIZE = 2**24
-MAX_LAYERS = 200
-MAX_INNER_LAYERS = 4  # in each of the layers
-LONGEST_WINDOW = 1_024  # tokens, to which Longformer lengthens each text
-MAX_LABELS = 2**16  # each gets a name
-MAX_EXTRA_WORDS = 1_000  # of T5, which has 100
 LONGEST_SHOWN = 40  # characters of a key or value in an error
 ACTIVATIONS = "CELU|ELU|GELU|Hardswish|Hardtanh|Identity|LeakyReLU|Mish|ReLU|ReLU6|SELU|Sigmoid|SiLU|Softplus|Tanh"
 MODEL_TYPES = (
@@ -34,13 +35,13 @@ MODEL_TYPES = (
 def is_scalar(value: Any) -> bool:
     """Return whether a value is null, a boolean, text or a number of ordinary size."""
     if isinstance(value, int):
-        return abs(value) < LARGEST_INTEGER
+        return abs(value) < LARGEST_BODY_INTEGER
     return value is None or isinstance(value, float | str)
 
 
 def _is_size(value: Any) -> bool:
     """Return whether a value of a model's configuration is a size of a tensor, or no integer."""
-    return is_scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_SIZE)
+    return is_scalar(value) and not (isinstance(value, int) and abs(value) > LARGEST_TENSOR_SIDE)
 
 
 def _is_text(value: Any) -> bool:
@@ -95,14 +96,16 @@ _CHECKS: Mapping[str, IsKnown] = {
     "map": _all_values(is_scalar),
     "none": _equals_any(None),
     "false": _equals_any(False, None),
-    "length": lambda value: value is None or (type(value) is int and 0 < value < LARGEST_INTEGER),
+    "length": lambda value: (
+        value is None or (type(value) is int and 0 < value < LARGEST_BODY_INTEGER)
+    ),
     "positive": lambda value: value is None or (isinstance(value, int | float) and value > 0),
     # of a model
     "sizes": _either(_is_size, _all_items(_is_size)),
     "layers": _at_most(MAX_LAYERS),
     "inner_layers": _at_most(MAX_INNER_LAYERS),
-    "windows": _either(_at_most(LONGEST_WINDOW), _all_items(_at_most(LONGEST_WINDOW))),
-    "labels": _at_most(MAX_LABELS),
+    "windows": _either(_at_most(MAX_WINDOW_TOKENS), _all_items(_at_most(MAX_WINDOW_TOKENS))),
+    "labels": _at_most(MAX_BODY_LABELS),
     "attention": _equals_any("eager", "sdpa", None),
     "dtype": _matching(r"(torch\.)?(float16|bfloat16|float32|float64)"),
     "model_type": _equals_any(*MODEL_TYPES),
@@ -112,7 +115,7 @@ _CHECKS: Mapping[str, IsKnown] = {
     # of a tokenizer
     "tokens": _either(_TOKEN, _all_items(_TOKEN), _all_values(_TOKEN)),
     "token_map": _all_values(_TOKEN),
-    "extra_words": _at_most(MAX_EXTRA_WORDS),
+    "extra_words": _at_most(MAX_EXTRA_TOKENS),
     # transformers saves each of several templates in a file of its name
     "templates": _either(_equals_any(None), _is_text, _all_items(_is_template)),
     "tokenizer_class": _matching(
@@ -124,7 +127,9 @@ _CHECKS: Mapping[str, IsKnown] = {
     "body": _equals_any("SentenceTransformer"),
     "module_name": _matching(r"\w{1,64}"),
     "similarity": _equals_any("cosine", "dot", "euclidean", "manhattan", None),
-    "prompts": _all_values(lambda text: isinstance(text, str) and len(text) <= LONGEST_PROMPT),
+    "prompts": _all_values(
+        lambda text: isinstance(text, str) and len(text) <= MAX_PROMPT_CHARACTERS
+    ),
     "activation": _matching(rf"torch\.nn\.(modules\.(activation|linear)\.)?({ACTIVATIONS})"),
     "weight_files": _all_values(
         lambda name: name is not None and _matching(r"[\w-]+(\.[\w-]+)*\.safetensors")(name)

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from qllmft.bounds import MAX_BODY_TEXT_BYTES
 from qllmft.config import BodyConfig
-from qllmft.embed.folder_check import LARGEST_JSON_BYTES
 from qllmft.embed.location import cached_folder, locate_body
 from qllmft_base.files import parse_json
 
@@ -52,7 +52,7 @@ class Reader:
         if not folder.is_dir():
             folder = cached_folder(config) or folder
         path = folder / "tokenizer.json"
-        if not path.is_file() or path.stat().st_size > LARGEST_JSON_BYTES:
+        if not path.is_file() or path.stat().st_size > MAX_BODY_TEXT_BYTES:
             return None
         from tokenizers import Tokenizer
 

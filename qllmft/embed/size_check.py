@@ -11,18 +11,21 @@ from typing import Any, cast
 
 import torch
 
-from qllmft.embed.folder_check import LARGEST_JSON_BYTES, folder_error, read_modules
+from qllmft.bounds import (
+    MAX_BODY_TEXT_BYTES,
+    MAX_PIECE_CHARACTERS,
+    MAX_SPARE_PARAMETERS,
+    MAX_TEMPLATE_CHARACTERS,
+    MAX_TEXT_GROWTH,
+    MAX_TOKENIZER_STEPS,
+    MAX_WORD_CHARACTERS,
+)
+from qllmft.embed.folder_check import folder_error, read_modules
 from qllmft.embed.known_keys import MODULES
 from qllmft_base.files import parse_json, read_text
 
-MAX_GROWTH = 10_000  # of a text by the steps before the words, in bytes
-MAX_STEPS = 30
-LONGEST_PIECE = 100  # characters that replace one, or that precede a part of a word
-MAX_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
-MAX_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
 # modules with weights of a size
 _MODULES_WITH_SIZES = ("Transformer", "Dense", "LSTM", "CNN", "LayerNorm")
-_SPARE_PARAMETERS = 2**24  # parameters; the weights of a body may lack its pooler
 
 # numbers of parameters, by the hash of the configuration that describes them
 _transformer_parameters: dict[bytes, int] = {}
@@ -43,11 +46,11 @@ def check_sizes(folder: Path) -> None:
     for kind, place in read_modules(folder):
         weight_bytes = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         # a parameter has two bytes or more, and a part of a body may be left out
-        max_parameters = 2 * weight_bytes + _SPARE_PARAMETERS
+        max_parameters = 2 * weight_bytes + MAX_SPARE_PARAMETERS
         tokenizer = place / "tokenizer.json"
         if tokenizer.exists():
             try:
-                _check_tokenizer(parse_json(read_text(tokenizer, LARGEST_JSON_BYTES)))
+                _check_tokenizer(parse_json(read_text(tokenizer, MAX_BODY_TEXT_BYTES)))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise folder_error(folder, tokenizer, str(error)) from None
         file = place / (MODULES[kind][0] if kind in MODULES else "config.json")
@@ -100,19 +103,19 @@ def _check_tokenizer(state: Mapping[str, Any]) -> None:
     """Raise ValueError if a tokenizer lengthens texts a lot, or takes long for a word."""
     steps = [step for name in ("normalizer", "pre_tokenizer") for step in _steps(state.get(name))]
     growth = 1.0
-    for step in steps[:MAX_STEPS]:
+    for step in steps[:MAX_TOKENIZER_STEPS]:
         growth *= _growth(step)
-    if len(steps) > MAX_STEPS or growth > MAX_GROWTH:
+    if len(steps) > MAX_TOKENIZER_STEPS or growth > MAX_TEXT_GROWTH:
         raise ValueError(
-            f"its {len(steps)} steps can lengthen a text {growth:.3g} times, expected at most {MAX_STEPS} steps and "
-            f"{MAX_GROWTH:,} times"
+            f"its {len(steps)} steps can lengthen a text {growth:.3g} times, expected at most "
+            f"{MAX_TOKENIZER_STEPS} steps and {MAX_TEXT_GROWTH:,} times"
         )
     model = state.get("model") or {}
     if not 0 <= int(model.get("max_input_chars_per_word") or 0) <= MAX_WORD_CHARACTERS:
         raise ValueError(f"words of more than {MAX_WORD_CHARACTERS:,} characters take too long")
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
-        if len(model.get(name) or "") > LONGEST_PIECE:
-            raise ValueError(f"its {name} has more than {LONGEST_PIECE} characters")
+        if len(model.get(name) or "") > MAX_PIECE_CHARACTERS:
+            raise ValueError(f"its {name} has more than {MAX_PIECE_CHARACTERS} characters")
     if len(json.dumps(state.get("post_processor"))) > MAX_TEMPLATE_CHARACTERS:
         raise ValueError(f"its post_processor has more than {MAX_TEMPLATE_CHARACTERS:,} characters")
 
@@ -137,11 +140,11 @@ def _growth(step: Mapping[str, Any]) -> float:
         if "String" not in pattern:
             return 1.0 + new_bytes
         return max(1.0, new_bytes / max(1, len(pattern["String"].encode())))
-    if kind == "Prepend" and len(step["prepend"]) > LONGEST_PIECE:
-        raise ValueError(f"it prepends more than {LONGEST_PIECE} characters")
+    if kind == "Prepend" and len(step["prepend"]) > MAX_PIECE_CHARACTERS:
+        raise ValueError(f"it prepends more than {MAX_PIECE_CHARACTERS} characters")
     if kind == "Precompiled":  # SentencePiece's table: after a trie, texts that end in 0
         content = b64decode(step["precompiled_charsmap"] or "")
         pieces = content[4 + int.from_bytes(content[:4], "little") :].split(b"\0")
-        if max(map(len, pieces)) > LONGEST_PIECE:
-            raise ValueError(f"it replaces a character by more than {LONGEST_PIECE} bytes")
+        if max(map(len, pieces)) > MAX_PIECE_CHARACTERS:
+            raise ValueError(f"it replaces a character by more than {MAX_PIECE_CHARACTERS} bytes")
     return _GROWTH.get(kind, 1.0)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qllmft.bounds import MAX_BODY_TEXT_BYTES
 from qllmft.config import BodyConfig
-from qllmft.embed.folder_check import LARGEST_JSON_BYTES, read_modules
+from qllmft.embed.folder_check import read_modules
 from qllmft.embed.loading import no_loading_bar
 from qllmft_base.files import parse_json, read_text, reading, write_text
 
@@ -91,7 +92,7 @@ def _read_words(config_file: Path) -> dict[str, Any]:
     """Return the settings of a list of words, or raise UserError if they are damaged."""
     remedy = "Copy the model's folder again, or train it again."
     with reading(config_file, remedy):
-        config: dict[str, Any] = parse_json(read_text(config_file, LARGEST_JSON_BYTES))
+        config: dict[str, Any] = parse_json(read_text(config_file, MAX_BODY_TEXT_BYTES))
         if not {"vocab", "word_weights"} <= config.keys():
             raise ValueError("it lacks vocab or word_weights")
     return config

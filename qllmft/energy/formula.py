@@ -7,15 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from qllmft.bounds import LARGEST_FORMULA_CONSTANT, MAX_GATE_S
 from qllmft.config import ModelConfig
 from qllmft.config.model import PAPER_ANSATZ
 from qllmft.templates import encoder_template, head_template
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, read_text
 from qllmft_circuits import CircuitCounts, count, loading_template, side_by_side
-
-MAX_CONSTANT = 1e18  # of the formulas, so that no energy overflows
-MAX_GATE_S = 1.0  # of a file: a longer gate is one in microseconds
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,9 @@ class EnergyConstants:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 < value <= MAX_CONSTANT:
+            if not 0 < value <= LARGEST_FORMULA_CONSTANT:
                 raise UserError(
-                    f"{name} is {value:g}, expected more than 0 and at most {MAX_CONSTANT:g}."
+                    f"{name} is {value:g}, expected more than 0 and at most {LARGEST_FORMULA_CONSTANT:g}."
                 )
 
 

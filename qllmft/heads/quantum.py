@@ -17,7 +17,7 @@ from qiskit_machine_learning.exceptions import QiskitMachineLearningError
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
-from qllmft.config.model import MAX_QUBITS
+from qllmft.bounds import MAX_CIRCUIT_QUBITS
 from qllmft.heads.checks import check_ansatz, check_backend, parameter_names
 from qllmft.heads.connector import AdjointConnector
 from qllmft.heads.initial_weights import initial_angles
@@ -105,10 +105,10 @@ class QuantumHead(nn.Module):
                 f"n_qubits is {n_qubits} and registers {registers}, expected a multiple of registers."
             )
         width = n_qubits // registers
-        if backend is None and width > MAX_QUBITS:
+        if backend is None and width > MAX_CIRCUIT_QUBITS:
             raise UserError(
-                f"the head has a circuit of {width} qubits, expected at most {MAX_QUBITS}, which the engine runs. Set "
-                "n_qubits lower, registers higher, or give a backend for more."
+                f"the head has a circuit of {width} qubits, expected at most {MAX_CIRCUIT_QUBITS}, which the engine "
+                "runs. Set n_qubits lower, registers higher, or give a backend for more."
             )
         circuit = head_circuit(width, reuploads, reupload_layers, main_layers, ansatz)
         observables = readout_observables(width, readout, word_weight)

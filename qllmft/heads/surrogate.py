@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from qllmft.bounds import MAX_MATRIX_ENTRIES
 from qllmft.config import ModelConfig, SurrogateConfig
-from qllmft.config.model import MAX_ENTRIES, PAPER_ANSATZ
+from qllmft.config.model import PAPER_ANSATZ
 from qllmft.heads.classifier import Classifier, make_data_map
 from qllmft.heads.data_map import DataMap
 from qllmft.heads.loading import amplitudes, loaded_vector
@@ -93,10 +94,10 @@ def build_surrogate(
     else:
         size += config.pad != "zeros"
         rank = size if surrogate.rank is None else surrogate.rank
-        if rank > size or outputs * rank * size > MAX_ENTRIES:
+        if rank > size or outputs * rank * size > MAX_MATRIX_ENTRIES:
             raise UserError(
                 f"{outputs} forms of rank {rank} on {size} amplitudes, expected a rank of at most {size}, and at most "
-                f"{MAX_ENTRIES:,} entries in all. Choose a smaller rank."
+                f"{MAX_MATRIX_ENTRIES:,} entries in all. Choose a smaller rank."
             )
         encoder = QuadraticForms(data_map, config.pad, size, outputs, rank)
     if config.head == "none":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import tomli_w
 
+from qllmft.bounds import MAX_PID_DIGITS
 from qllmft.config import BodyConfig, RunConfig, parse_config
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
 from qllmft.config.settings import find_differing
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 BEST_ROW = "best"  # name of the row with the highest validation score
 # in the folder of a run, and not among the files of a shared model
 NOVELTY_FILE = "novelty.safetensors"
-_MAX_PID_DIGITS = 10
 
 
 class RunFolder:
@@ -165,7 +165,7 @@ class RunFolder:
             if not is_temporary(path.name) or not (path.is_symlink() or path.is_file()):
                 continue
             digits = path.name.rpartition(".")[2]
-            is_process = len(digits) < _MAX_PID_DIGITS and psutil.pid_exists(int(digits))
+            is_process = len(digits) < MAX_PID_DIGITS and psutil.pid_exists(int(digits))
             if not is_process or int(digits) == os.getpid():
                 with suppress(OSError):
                     path.unlink()

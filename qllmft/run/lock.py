@@ -14,12 +14,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from qllmft.bounds import MAX_LOCK_HOLDER_BYTES
 from qllmft_base.errors import UserError
 from qllmft_base.files import make_folder, open_regular, read_text, write_text
 
 LOCK_FILE = ".lock"  # files of a run's folder
 HOLDER_FILE = ".lock-holder"
-MAX_HOLDER_BYTES = 1_000
 _MAX_ATTEMPTS = 100  # to make a folder that other processes delete
 
 
@@ -113,7 +113,7 @@ def _wait_for_lock(folder: Path, on_wait: Callable[[str], None] | None) -> FileL
         # half a second: a process that has just acquired the lock is about to write its name
         for _ in range(20):
             with suppress(OSError, ValueError):  # UserError and broken UTF-8 are ValueErrors
-                holder = read_text(folder / HOLDER_FILE, MAX_HOLDER_BYTES).strip()
+                holder = read_text(folder / HOLDER_FILE, MAX_LOCK_HOLDER_BYTES).strip()
                 break
             time.sleep(0.025)
         busy = f"the run {folder} is worked on by {holder}"

@@ -6,11 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from qllmft.bounds import LARGEST_METRIC
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.training import EpochMetrics
 from qllmft_base.files import parse_json, read_bytes
-
-LARGEST_METRIC = 1e300  # of a line's numbers: axes of a figure multiply them
 
 
 def metrics_line(metrics: EpochMetrics) -> str:

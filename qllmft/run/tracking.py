@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from qllmft.bounds import MAX_TRACKED_FILE_BYTES
 from qllmft.config import RunConfig
 from qllmft.config.settings import flat_settings
 from qllmft.events import EpochEnded, Event, FinishedBefore, Message, OnEvent, StageStarted
@@ -26,7 +27,6 @@ from qllmft_base.text import error_text, mask_credentials
 
 # writes the model of a run's folder, with its body, into a new folder
 Pack = Callable[[Path, Path], object]
-MAX_FILE_BYTES = 10_000_000  # bytes; larger files are not sent
 
 
 class TrackerWarning(UserWarning):
@@ -198,8 +198,8 @@ class TrackingListener:
         small = []
         # a link in a run from elsewhere could name any file of this user
         for file in (path for path in candidates if path.is_file() and not path.is_symlink()):
-            if (size := file.stat().st_size) > MAX_FILE_BYTES:
-                text = f"{file} has {size:,} bytes and is not sent: trackers get up to {MAX_FILE_BYTES:,}."
+            if (size := file.stat().st_size) > MAX_TRACKED_FILE_BYTES:
+                text = f"{file} has {size:,} bytes and is not sent: trackers get up to {MAX_TRACKED_FILE_BYTES:,}."
                 self._on_event(Message(text))
             else:
                 small.append(file)

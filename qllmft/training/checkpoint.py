@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
+from qllmft.bounds import MAX_CHECKPOINT_EPOCHS
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import ScoreName
 from qllmft.tensors import read_tensors
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from qllmft.training.linear_start import LinearStart
 
 Weights: TypeAlias = "dict[str, Tensor]"
-MAX_EPOCHS = 2**53
 PARTS = ("model", "best")  # of the file, beside Adam's moments
 
 
@@ -183,7 +183,7 @@ def _read_progress(file: Any) -> dict[str, Any]:
     numbers = {name: content[name] for name in names}
     for name, value in numbers.items():
         epoch = name.endswith("epoch")
-        largest = MAX_EPOCHS if epoch else sys.float_info.max
+        largest = MAX_CHECKPOINT_EPOCHS if epoch else sys.float_info.max
         if type(value) not in ((int,) if epoch else (int, float)) or not abs(value) <= largest:
             raise ValueError(f"its {name} is {str(value)[:40]}, expected a number of ordinary size")
     measure = content.get("measure", "")

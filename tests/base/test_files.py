@@ -13,7 +13,7 @@ from any_input import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qllmft_base import files
+from qllmft_base import bounds, files
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, parse_toml, read_text, write_bytes, write_json, write_text
 
@@ -156,7 +156,7 @@ def test_a_pipe_a_device_and_a_large_file_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(files.MAX_BYTES + 1)  # a hole, without a byte on the disk
+        file.truncate(bounds.MAX_RECORD_BYTES + 1)  # a hole, without a byte on the disk
     for name, message in {
         "pipe": "is a pipe",
         "zeros": "or a device",

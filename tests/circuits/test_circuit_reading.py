@@ -138,7 +138,7 @@ def test_the_next_large_text_is_refused_by_the_process_that_reads_it(
 
 
 def test_time_is_bounded_where_the_system_has_no_limits(monkeypatch):
-    monkeypatch.setattr(reading, "_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(reading, "MAX_WAIT_S", 0.01)
     with pytest.raises(ValueError, match=r"it is not read within 0\.01 s"):
         from_qasm3(HEAD + "qubit q; x q;", {})
 

@@ -171,8 +171,8 @@ def test_the_bound_counts_the_gates_that_there_are(options):
     # encoders share their circuit
     most = max(len(head_template(config).data), len(encoder_template(config).data))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_config, "MAX_GATES", most)
+        patch.setattr(model_config, "MAX_CIRCUIT_GATES", most)
         ModelConfig(n_qubits=4, encoder_layers=3, **options)
-        patch.setattr(model_config, "MAX_GATES", most - 1)
+        patch.setattr(model_config, "MAX_CIRCUIT_GATES", most - 1)
         with pytest.raises(ValidationError, match=f"would have {most:,} gates"):
             ModelConfig(n_qubits=4, encoder_layers=3, **options)

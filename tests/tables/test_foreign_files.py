@@ -242,7 +242,7 @@ def test_what_reading_takes_has_limits(tmp_path, monkeypatch, message):
 def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch, code, message):
     monkeypatch.setattr(foreign_files, "_READER_CODE", code)
     if "sleep" in code:
-        monkeypatch.setattr(foreign_files, "_WAIT_S", 0.2)
+        monkeypatch.setattr(foreign_files, "MAX_WAIT_S", 0.2)
         monkeypatch.setattr(foreign_files, "limit_reading", lambda size: ReadingLimits(0, 1, 1, 1))
     path = write_lines(tmp_path / "x.csv", f"text,label\n{MARK}a,0")
     assert message in refusal(path)

@@ -19,12 +19,12 @@ from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_reado
 
 from qllmft_backends.aer.noisy import gate_widths, inline_nested_circuits
 from qllmft_backends.aer.simulator import run
+from qllmft_backends.bounds import MAX_DENSITY_MATRIX_QUBITS
 from qllmft_backends.errors import BackendError
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Floats, Ints
 
 Part = Literal["one_qubit", "two_qubit", "readout"]
-MAX_DENSITY_MATRIX_QUBITS = 12  # of a density matrix: 4¹² numbers are 268 MB
 _OUTCOMES_LABEL = "outcomes"
 
 

@@ -14,6 +14,7 @@ from qllmft.cli.console import PlainConsole, say, say_json, table
 from qllmft.cli.options import Count, Json, Natural, Port
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
+from qllmft_machines.bounds import MAX_LATENCY_S
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from qllmft_machines import IonQConnection, Job
 
 _JOB_ACTIONS = ("list", "wait", "cancel")
-_MAX_LATENCY_S = 86_400.0  # a day in each state
 
 
 def backends(*, json: Json = False) -> None:
@@ -231,7 +231,7 @@ def ionq_sandbox(
     port: Port = 8765,
     noise: Literal["ideal", "forte-1", "aria-1", "aria-2"] = "forte-1",
     seed: Natural = 0,
-    latency: Annotated[float, typer.Option(min=0.0, max=_MAX_LATENCY_S)] = 0.5,
+    latency: Annotated[float, typer.Option(min=0.0, max=MAX_LATENCY_S)] = 0.5,
     state_file: Path | None = None,
     results_form: Literal["url", "artifacts", "v2"] = "url",
 ) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qllmft_machines.batch import Circuits, Template
+from qllmft_machines.bounds import MAX_REASON_CHARACTERS
 from qllmft_machines.errors import (
     NOT_FOUND,
     RemoteError,
@@ -30,7 +31,6 @@ from qllmft_machines.options import Deadline
 from qllmft_machines.route import RemoteJob, Route
 from qllmft_machines.rows import UNCHARGED_STATES
 
-_MAX_REASON = 300  # characters of the server's text
 _UNAUTHORIZED = 401
 _DEFAULT_UNIT = "usd"  # of a session's cap
 _COMPUTE_TIME_FIELD = "estimated_quantum_compute_time_us"
@@ -127,7 +127,9 @@ class IonQRoute(Route):
         failure_parts = [failure]
         if isinstance(failure, dict):
             failure_parts = [failure.get(name) for name in ("code", "message", "error")]
-        reason_texts = dict.fromkeys(str(text)[:_MAX_REASON] for text in failure_parts if text)
+        reason_texts = dict.fromkeys(
+            str(text)[:MAX_REASON_CHARACTERS] for text in failure_parts if text
+        )
         reason = f"{status} ({': '.join(reason_texts)})" if reason_texts else status
         return RemoteJob(status, ended, completed, reason, find_client_token(job), job)
 

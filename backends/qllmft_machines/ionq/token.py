@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from qllmft_base.text import HIDDEN, clean
+from qllmft_machines.bounds import MAX_TOKEN_FILE_BYTES
 from qllmft_machines.errors import IonQAuthError, IonQKeyMissingError
 
-_MAX_BYTES = 1 << 12  # read of a token file
 _LONG_KEY = 12  # characters: no word by chance
 TOKEN_VARIABLES = ("QISKIT_IONQ_API_TOKEN", "IONQ_API_KEY", "IONQ_API_TOKEN")  # qiskit-ionq's order
 
@@ -68,7 +68,7 @@ def load_token(token_file: Path | None = None) -> ApiToken:
     if token_file is not None:
         try:
             with token_file.expanduser().open("rb") as file:
-                text = file.read(_MAX_BYTES).decode().strip()
+                text = file.read(MAX_TOKEN_FILE_BYTES).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise IonQAuthError(
                 f"the file that token_file names cannot be read ({type(error).__name__}). Nothing was sent. token_file "

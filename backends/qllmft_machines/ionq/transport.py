@@ -21,6 +21,7 @@ import tenacity
 import urllib3.exceptions
 
 from qllmft_base.text import unique_fields
+from qllmft_machines.bounds import MAX_FAILURE_BYTES, MAX_FAILURE_CHARACTERS
 from qllmft_machines.errors import (
     IonQAuthError,
     IonQQuotaError,
@@ -49,8 +50,6 @@ _UNCONNECTED_ERRORS = (requests.ConnectTimeout, requests.exceptions.SSLError)
 
 
 _SLOW_S = 8.0  # without an answer to one request, after which its address is named
-_TEXT_BYTES = 1 << 14
-_MAX_TEXT = 300  # characters of a server's message that go into an error
 _BAD_KEY_TEXT = (
     "The API key was not accepted: this request had no effect. Check the key "
     f"({', '.join(TOKEN_VARIABLES)} or token_file) and that it belongs to this server."
@@ -283,7 +282,9 @@ class Answer:
         """
         text = f"{self.request} answered {self.status}"
         code = self.status
-        scrubbed_text = self.scrub(self.content[:_TEXT_BYTES].decode("utf-8", errors="replace"))
+        scrubbed_text = self.scrub(
+            self.content[:MAX_FAILURE_BYTES].decode("utf-8", errors="replace")
+        )
         message = scrubbed_text or self.scrub(self.reason) or "no message"
         try:
             body = self._scrub_strings(json.loads(self.content, object_pairs_hook=unique_fields))
@@ -334,7 +335,7 @@ class Answer:
 
 def shorten(text: str) -> str:
     """Return ``text`` cut to the length of an error."""
-    return text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
+    return text if len(text) <= MAX_FAILURE_CHARACTERS else text[:MAX_FAILURE_CHARACTERS] + "..."
 
 
 def retry_after_s(text: str | None, sent_at: str | None = None) -> float | None:

@@ -42,6 +42,7 @@ import numpy as np
 from qllmft_backends.errors import LedgerError
 from qllmft_backends.protocol import Floats
 from qllmft_base.files import open_any_size, sync_path
+from qllmft_machines.bounds import MAX_LEDGER_LINE_BYTES
 from qllmft_machines.errors import PARSE_ERRORS, DamagedRecordWarning
 from qllmft_machines.ledger.chunk import Chunk, Setup, content_hash, values_hash
 from qllmft_machines.ledger.places import Place, find_places
@@ -55,7 +56,6 @@ from qllmft_machines.ledger.records import (
     refuse_constant,
 )
 
-MAX_LINE_BYTES = 400_000_000  # of a job's results
 _FILE_NAME = "ledger.jsonl"
 
 
@@ -382,12 +382,12 @@ class Ledger:
             return
         with open_any_size(self.path) as file:
             file.seek(self._bytes_read)
-            while (line := file.readline(MAX_LINE_BYTES)).endswith(b"\n"):
+            while (line := file.readline(MAX_LEDGER_LINE_BYTES)).endswith(b"\n"):
                 yield line
-        if len(line) == MAX_LINE_BYTES:
+        if len(line) == MAX_LEDGER_LINE_BYTES:
             raise LedgerError(
-                f"the ledger {self.path} has a line of more than {MAX_LINE_BYTES:,} bytes. Nothing was sent. Restore "
-                "the file, or start another ledger (which pays anew)."
+                f"the ledger {self.path} has a line of more than {MAX_LEDGER_LINE_BYTES:,} bytes. Nothing was sent. "
+                "Restore the file, or start another ledger (which pays anew)."
             )
 
     def _drop_torn_line(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from qllmft_backends.errors import LedgerError
 from qllmft_base.files import open_any_size, sync_folder, write_bytes
+from qllmft_machines.bounds import MAX_IDENTITY_BYTES
 from qllmft_machines.errors import PARSE_ERRORS
 from qllmft_machines.ledger.chunk import Attempt, Chunk, Setup, values_hash
 from qllmft_machines.ledger.payload import (
@@ -29,7 +30,6 @@ from qllmft_machines.ledger.payload import (
 )
 
 FORMAT = 1
-_MAX_FILE_BYTES = 10_000  # of a file of `Identity`; ours have up to 100
 HASHED_FIELDS = ("results", "shots", "variants")  # fields of JSON that have their hash beside them
 
 
@@ -286,7 +286,7 @@ class Identity:
 def read_small(path: Path) -> str:
     """Read the text of a regular file of at most some kilobytes; OSError or ValueError if that is not possible."""
     with open_any_size(path) as file:
-        return file.read(_MAX_FILE_BYTES).decode("utf-8")
+        return file.read(MAX_IDENTITY_BYTES).decode("utf-8")
 
 
 def refuse_constant(name: str) -> NoReturn:

@@ -27,6 +27,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qllmft_backends.noise import GateNoise, pauli_error_probability
 from qllmft_backends.protocol import Bits, Floats, Ints
+from qllmft_machines.bounds import MAX_IDEAL_QUBITS, MAX_NOISY_QUBITS
 from qllmft_machines.ionq.options import CLOUD_NOISE
 from qllmft_machines.sandbox.request import RefusedError
 
@@ -40,8 +41,6 @@ NOISE: dict[str, GateNoise] = {
     **CLOUD_NOISE,
     **dict.fromkeys(("forte-enterprise-1", "tempo-1"), CLOUD_NOISE["forte-1"]),
 }
-MAX_QUBITS_IDEAL = 20
-MAX_QUBITS_NOISY = 14
 _BATCH_BITS = 8  # 2**8 trajectories at a time
 STANDARD_GATES = get_standard_gate_name_mapping()
 # Qiskit's name by the API's
@@ -184,14 +183,14 @@ def check_circuit(circuit: Sequence[Gate], n_qubits: int, noise: str) -> None:
     """Raise `RefusedError` unless `probabilities` and `counts` can run a circuit."""
     if noise not in NOISE:
         raise RefusedError(f"there is no noise model {noise!r}, expected one of {', '.join(NOISE)}")
-    limit = MAX_QUBITS_IDEAL if noise == "ideal" else MAX_QUBITS_NOISY
+    limit = MAX_IDEAL_QUBITS if noise == "ideal" else MAX_NOISY_QUBITS
     if n_qubits < 1:
         raise RefusedError(f"{n_qubits} qubits, expected 1 or more")
     n_active = len(ActiveCircuit.from_gates(circuit, n_qubits).qubits)
     if n_active > limit:
         remedy = (
-            f". Without noise it simulates up to {MAX_QUBITS_IDEAL}: qllmft ionq-sandbox --noise ideal"
-            if limit < n_active <= MAX_QUBITS_IDEAL
+            f". Without noise it simulates up to {MAX_IDEAL_QUBITS}: qllmft ionq-sandbox --noise ideal"
+            if limit < n_active <= MAX_IDEAL_QUBITS
             else ""
         )
         raise RefusedError(

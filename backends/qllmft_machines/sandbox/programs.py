@@ -15,6 +15,7 @@ from qiskit.circuit.library import UGate
 from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit.synthesis import OneQubitEulerDecomposer
 
+from qllmft_machines.bounds import MAX_PROGRAM_GATES
 from qllmft_machines.sandbox.circuits import (
     QISKIT_NAMES,
     STANDARD_GATES,
@@ -25,7 +26,6 @@ from qllmft_machines.sandbox.circuits import (
 from qllmft_machines.sandbox.request import RefusedError
 
 _API_NAMES = {name: api_name for api_name, name in QISKIT_NAMES.items()} | {"p": "z"}
-_MAX_GATES = 10_000  # of a program, with those of its definitions
 # a register of a billion qubits is a line of 20 characters
 _LARGE_PATTERN = re.compile(r"\d[\d_]{3,}\s*\]|\*\*|\bpow\b|\bfor\b|\bwhile\b")
 
@@ -54,7 +54,7 @@ def parse_program(program: str) -> tuple[int, list[dict[str, Any]]]:
     gates: list[dict[str, Any]] = []
     measured_qubits: set[int] = set()
     pending = _operations_in_reverse(circuit, range(circuit.num_qubits))
-    for _ in range(_MAX_GATES):
+    for _ in range(MAX_PROGRAM_GATES):
         if not pending:
             return circuit.num_qubits, gates
         operation, qubits = pending.pop()
@@ -71,7 +71,7 @@ def parse_program(program: str) -> tuple[int, list[dict[str, Any]]]:
         else:
             raise RefusedError(f"the mock server does not have {operation.name!r} of the program")
     raise RefusedError(
-        f"the program has more than {_MAX_GATES:,} gates, and the mock server takes fewer"
+        f"the program has more than {MAX_PROGRAM_GATES:,} gates, and the mock server takes fewer"
     )
 
 

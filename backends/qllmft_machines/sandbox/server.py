@@ -18,14 +18,12 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from qllmft_backends.errors import BackendError
+from qllmft_machines.bounds import MAX_DRAIN_S, MAX_REQUEST_BYTES
 from qllmft_machines.ionq.options import MOCK_HEADER
 from qllmft_machines.sandbox.api import Api, find_route
 from qllmft_machines.sandbox.request import RefusedError, Request
 from qllmft_machines.sandbox.shapes import LABEL, ResultsForm
 from qllmft_machines.sandbox.store import Store
-
-MAX_BODY_BYTES = 1 << 26
-_DRAIN_TIMEOUT_S = 0.2  # for a body that is not read
 
 
 class _Server(ThreadingHTTPServer):
@@ -70,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(refusal.status, str(refusal), {"Connection": "close"})
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_WR)
-                self.connection.settimeout(_DRAIN_TIMEOUT_S)
+                self.connection.settimeout(MAX_DRAIN_S)
                 for _ in range(16):
                     if not self.connection.recv(1 << 16):
                         break
@@ -93,8 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.headers.get("Content-Length", "0")
         if not (text.isascii() and text.isdecimal()):
             raise RefusedError(f"Content-Length {text[:40]!r}")
-        if len(text) > 12 or int(text) > MAX_BODY_BYTES:
-            reason = f"the body has {text[:40]} bytes, expected at most {MAX_BODY_BYTES:,}"
+        if len(text) > 12 or int(text) > MAX_REQUEST_BYTES:
+            reason = f"the body has {text[:40]} bytes, expected at most {MAX_REQUEST_BYTES:,}"
             raise RefusedError(reason, 413)
         return int(text)
 

@@ -24,6 +24,7 @@ from qllmft_circuits.bounds import (
     MAX_QPY_BYTES,
     MAX_SECONDS,
     MAX_TEXT_BYTES,
+    MAX_WAIT_S,
     CircuitTooLargeError,
     check_qpy,
     check_text,
@@ -32,7 +33,6 @@ from qllmft_circuits.names import check_names
 
 Form = Literal["qasm2", "qasm3", "qpy"]
 
-_TIMEOUT_S = 60  # s, of a process that other work slows down
 _READER_CODE = "from qllmft_circuits.files.reader import main; main()"
 _PACKAGES = [Path(__file__).parents[2], Path(str(qllmft_base.__file__)).parents[1]]
 
@@ -110,13 +110,13 @@ def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
         return run_python(
             _READER_CODE,
             packages=_PACKAGES,
-            timeout_s=_TIMEOUT_S,
+            timeout_s=MAX_WAIT_S,
             input=request,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
     except subprocess.TimeoutExpired:
-        raise ValueError(f"it is not read within {_TIMEOUT_S} s") from None
+        raise ValueError(f"it is not read within {MAX_WAIT_S} s") from None
 
 
 def _failure_reason(form: Form, returncode: int, stderr: bytes) -> str:

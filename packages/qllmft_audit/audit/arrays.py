@@ -11,10 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from qllmft_audit.bounds import MAX_OBSERVABLES, MAX_ROWS_BYTES
 from qllmft_base.errors import UserError
 
-MAX_ROWS_BYTES = 200_000_000  # of all arrays of a file, unpacked
-MAX_OBSERVABLES = 10_000
 ARRAYS = (
     *("X", "y", "X_test", "y_test", "weights", "observables", "readout_weight", "readout_bias"),
     *("inputs", "inputs_test", "weight_names", "data"),

@@ -23,14 +23,13 @@ from qllmft_audit.audit import baselines, data, states
 from qllmft_audit.audit.case import AuditFinding, Case, LinearReadout, split_rows
 from qllmft_audit.audit.circuit import Floats, TrainedCircuit, as_rows, trained_circuit
 from qllmft_audit.audit.files import read_circuit
+from qllmft_audit.bounds import MAX_AMPLITUDES, MAX_QUBITS
 from qllmft_base.errors import UserError, check_whole_number
 from qllmft_base.native_threads import one_thread
 from qllmft_base.text import format_count
 from qllmft_circuits.names import listed_names
 
 PAGE = "docs/audit.md"
-MAX_QUBITS = 14
-MAX_AMPLITUDES = 1 << 25  # of all rows' states: 0.5 GB
 
 
 @dataclass(frozen=True)

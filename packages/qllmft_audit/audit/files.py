@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from qllmft_audit.audit.arrays import ARRAYS, MAX_ROWS_BYTES, check_arrays
+from qllmft_audit.audit.arrays import ARRAYS, check_arrays
+from qllmft_audit.bounds import MAX_ROWS_BYTES
 from qllmft_backends.layouts import undo_layout
 from qllmft_base.budget import check_budget, circuit_cost
 from qllmft_base.errors import UserError, first_line

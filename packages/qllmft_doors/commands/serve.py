@@ -13,7 +13,7 @@ from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import say
 from qllmft.cli.options import Port, Positive, Row, Run, load_predictor
 from qllmft_base.errors import UserError
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from qllmft_backends.errors import BackendError, CostRefusedError
 from qllmft_base.errors import UserError
 from qllmft_base.text import error_text, mask_credentials, printable
 from qllmft_base.versions import versions
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import MAX_FILE_NAME_CHARACTERS, RequestLimits
 from qllmft_doors.serving.batches import Batches, NotTakenError
 from qllmft_doors.serving.guard import FILE_PATH, Guard
 from qllmft_doors.serving.model import ServedModel
@@ -200,7 +200,6 @@ _PAGE: list[BaseRoute] = [
     )
 ]
 _BODY_REFUSALS = (400, 408, 413, 415, 422)  # refusals of a request with a body
-_LONGEST_NAME = 100  # characters of a file's name
 _PART_BYTES = 65_536
 
 
@@ -308,7 +307,7 @@ def _add_file_reading(
             HTTPException: 400 if the sender has left, 422 for a wrong file or setting, 503 if the server ends, and 500
                 for any other error.
         """
-        name = PurePath(name).name[-_LONGEST_NAME:]
+        name = PurePath(name).name[-MAX_FILE_NAME_CHARACTERS:]
         table = {"column_names": names or None, "delimiter": delimiter or None}
         content: Spool = request.scope["file"]
         await request.body()

@@ -16,11 +16,8 @@ from prometheus_client.registry import Collector
 
 from qllmft.inference.items import Item
 from qllmft_backends.errors import BackendError, CostRefusedError
+from qllmft_doors.bounds import MAX_BATCH_S, MAX_LAST_BATCH_S, MAX_RETRY_S
 from qllmft_doors.serving.model import ServedModel
-
-_LONGEST_RETRY_S = 600
-_LAST_BATCH_S = 10.0  # for the batch in work when the server ends
-_STUCK_S = 60.0  # of a batch, or ten times what a full one is expected to take
 
 
 class NotTakenError(Exception):
@@ -85,7 +82,7 @@ class Batches(Collector):
         for request in unanswered_requests:
             if request.done.set_running_or_notify_cancel():
                 request.done.set_exception(NotTakenError())
-        self._thread.join(_LAST_BATCH_S)
+        self._thread.join(MAX_LAST_BATCH_S)
 
     @property
     def status(self) -> Literal["ok", "stuck", "stopped"]:
@@ -94,7 +91,7 @@ class Batches(Collector):
             return "stopped"
         backend = self._model.backend
         remote = backend is not None and backend.capabilities.remote
-        is_late = self.stuck_s > max(_STUCK_S, 10 * self._most_texts * self._seconds_per_text)
+        is_late = self.stuck_s > max(MAX_BATCH_S, 10 * self._most_texts * self._seconds_per_text)
         return "stuck" if is_late and self.waiting and not remote else "ok"
 
     @property
@@ -135,7 +132,7 @@ class Batches(Collector):
             n_waiting = self.waiting
             if self._queue and n_waiting + request.weight > self._most_waiting:
                 seconds = math.ceil((n_waiting + self._most_texts) * self._seconds_per_text)
-                raise NotTakenError(min(max(seconds, 1), _LONGEST_RETRY_S))
+                raise NotTakenError(min(max(seconds, 1), MAX_RETRY_S))
             self._queue.append(request)
             self._queue_changed.notify()
         return request.done

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qllmft_base.files import parse_json
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 from qllmft_tables.spool import Spool
 
 FILE_PATH = "/texts"  # takes a file as it is

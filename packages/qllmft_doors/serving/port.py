@@ -10,13 +10,13 @@ from typing import Any
 import uvicorn
 
 from qllmft_base.errors import UserError
-
-ACCEPT_BACKLOG = 100  # connections that wait to be accepted
-# at a time, of which further ones are answered 503; with the backlog fewer than the usual 1,024 open files
-MAX_CONNECTIONS = 500
-KEEP_ALIVE_S = 10  # until the next request on a connection
-MAX_HEADER_BYTES = 65_536
-GRACE_S = 10  # for requests in work after Ctrl-C
+from qllmft_doors.bounds import (
+    MAX_CONNECTIONS,
+    MAX_GRACE_S,
+    MAX_HEADER_BYTES,
+    MAX_KEEP_ALIVE_S,
+    MAX_WAITING_CONNECTIONS,
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -31,7 +31,9 @@ def open_port(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise UserError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        server_socket = socket.create_server(address[:2], family=family, backlog=ACCEPT_BACKLOG)
+        server_socket = socket.create_server(
+            address[:2], family=family, backlog=MAX_WAITING_CONNECTIONS
+        )
     except (OSError, UnicodeError) as error:  # the second of a host that is no name
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
@@ -63,15 +65,15 @@ def server_config(app: Any) -> uvicorn.Config:
         http="h11",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        backlog=ACCEPT_BACKLOG,
+        timeout_keep_alive=MAX_KEEP_ALIVE_S,
+        backlog=MAX_WAITING_CONNECTIONS,
         ws="none",
         log_config=None,
         log_level="error",
         access_log=False,  # no addresses of clients
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=MAX_GRACE_S,
     )
 
 

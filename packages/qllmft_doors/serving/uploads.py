@@ -16,7 +16,7 @@ from starlette.types import Receive
 
 from qllmft_base.bounded_process import is_out_of_memory, is_out_of_time, python_command
 from qllmft_base.errors import UserError
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import ANSWER_BYTES_PER_BYTE, UPLOAD_BYTES_PER_SECOND, RequestLimits
 from qllmft_doors.serving.batches import NotTakenError
 from qllmft_doors.serving.upload_process import REFUSED_CODE, TOO_LONG_CODE
 from qllmft_tables.file_bytes import file_size
@@ -27,8 +27,6 @@ _READER_CODE = "from qllmft_doors.serving.upload_process import main\nmain()"
 # with `qllmft_base` and `qllmft_tables`, which stand beside this one
 _PACKAGES = [Path(__file__).parents[2]]
 _REMEDY = "Split it, or use `qllmft predict --file`."
-_BYTES_PER_SECOND = 2_000_000
-_JSON_BYTES = 2  # of an answer, for each byte of a table: marks around short texts, and escapes
 
 
 class SenderLeftError(Exception):
@@ -75,7 +73,7 @@ class Uploads:
             ReadingFailedError: for any other reason, such as a full disk.
         """
         limits = self._limits
-        seconds = limits.file_seconds + file_size(content) // _BYTES_PER_SECOND
+        seconds = limits.file_seconds + file_size(content) // UPLOAD_BYTES_PER_SECOND
         settings = {
             "name": name,
             "columns": [wanted.columns, wanted.delimiter, wanted.names],
@@ -83,7 +81,7 @@ class Uploads:
             "limits": {
                 "seconds": seconds,
                 "memory_bytes": limits.file_memory_bytes,
-                "output_bytes": _JSON_BYTES * limits.unpacked_bytes,
+                "output_bytes": ANSWER_BYTES_PER_BYTE * limits.unpacked_bytes,
             },
         }
         answer = Spool()
@@ -149,7 +147,7 @@ class Uploads:
         if code == REFUSED_CODE:
             return UserError(reason)
         if code == TOO_LONG_CODE:
-            most = _JSON_BYTES * limits.unpacked_bytes
+            most = ANSWER_BYTES_PER_BYTE * limits.unpacked_bytes
             return UserError(f"the texts of {name} have more than {most:,} bytes. {_REMEDY}")
         if is_out_of_time(code):
             return UserError(f"reading {name} takes more than {seconds} s. {_REMEDY}")

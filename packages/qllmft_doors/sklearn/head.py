@@ -15,8 +15,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array, validate_data
 
 from qllmft.answers.decision import Decision
+from qllmft.bounds import LARGEST_TARGET
 from qllmft.config import RunConfig
-from qllmft.data.labels import LARGEST_TARGET
 from qllmft.training import Examples, with_loss
 from qllmft_base.errors import UserError
 from qllmft_doors.sklearn.arrays import check_labels, with_weights

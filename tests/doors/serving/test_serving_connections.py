@@ -30,7 +30,7 @@ def address(monkeypatch):
 
     from qllmft_doors.serving import port
 
-    limits = {"MAX_CONNECTIONS": 4, "KEEP_ALIVE_S": 1, "MAX_HEADER_BYTES": 2_000}
+    limits = {"MAX_CONNECTIONS": 4, "MAX_KEEP_ALIVE_S": 1, "MAX_HEADER_BYTES": 2_000}
     for name, value in limits.items():
         monkeypatch.setattr(port, name, value)
     config = port.server_config(answer)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from qllmft_base.errors import UserError
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 from qllmft_doors.serving.uploads import Uploads
 from qllmft_tables.texts import read_pairs, read_texts
 

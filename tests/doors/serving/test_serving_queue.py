@@ -10,7 +10,7 @@ import pytest
 
 from qllmft_backends import BackendError
 from qllmft_base.errors import UserError
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 from qllmft_doors.serving.batches import Batches, NotTakenError
 from qllmft_doors.serving.port import open_port
 
@@ -101,7 +101,7 @@ def test_more_than_may_wait_is_refused_and_the_end_answers_those_that_wait(slow)
 def test_a_batch_without_end_makes_the_state_stuck_unless_a_service_is_slow(monkeypatch):
     model = Slow()
     model.backend = None
-    monkeypatch.setattr("qllmft_doors.serving.batches._STUCK_S", 0.05)
+    monkeypatch.setattr("qllmft_doors.serving.batches.MAX_BATCH_S", 0.05)
     with Batches(model, most_texts=1, waiting=10) as batches:
         monkeypatch.setattr(batches, "_seconds_per_text", 0.0)
         first = begun(batches, model)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 
 LIMITS = RequestLimits(texts=3, characters=20, body_bytes=200, words=4)
 JSON = {"Content-Type": "application/json"}

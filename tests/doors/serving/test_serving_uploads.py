@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from qllmft_base.errors import UserError
-from qllmft_doors.serving import RequestLimits
+from qllmft_doors.bounds import RequestLimits
 from qllmft_tables.texts import TextColumns
 
 pytest.importorskip("fastapi", reason="fastapi is not installed: pip install '.[serve]'")

@@ -346,7 +346,7 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file(tmp_path, make, name):
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("qllmft_machines.ledger.ledger.MAX_LINE_BYTES", 100_000)
+    monkeypatch.setattr("qllmft_machines.ledger.ledger.MAX_LEDGER_LINE_BYTES", 100_000)
     path = full_ledger(tmp_path).path
     size = path.stat().st_size
     with path.open("ab") as file:

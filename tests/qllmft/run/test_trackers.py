@@ -133,7 +133,7 @@ def test_runs_of_a_queue_and_the_test_of_a_winner(corpus, tmp_path, noting_track
 
 
 def test_files_are_sent_where_asked_for_and_small(corpus, out, noting_tracker, monkeypatch):
-    monkeypatch.setattr(tracking, "MAX_FILE_BYTES", 20_000)
+    monkeypatch.setattr(tracking, "MAX_TRACKED_FILE_BYTES", 20_000)
     events = []
     tree = flat(settings(corpus)) | {"baselines.names": []}
     values = {name.replace(".", "__"): v for name, v in tree.items() if name != "data.source"}
