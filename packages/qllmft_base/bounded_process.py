@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,13 +32,13 @@ _FRUGAL_VARIABLES = {
 
 
 def run_python(
-    code: str, *, packages: Sequence[Path], timeout_s: float, **streams: Any
+    code: str, *, packages: Sequence[str], timeout_s: float, **streams: Any
 ) -> subprocess.CompletedProcess[bytes]:
     """Run code in a new process that imports what this one can, but nothing from the current folder.
 
     Args:
         code: statements of Python.
-        packages: folders that hold the packages of the code, which are imported even if one is the current folder.
+        packages: names of the packages that the code imports, beside `qllmft_base`, even from the current folder.
         timeout_s: after which the process is killed.
         streams: of `subprocess.run`: ``stdin`` or ``input``, ``stdout`` and ``stderr``.
 
@@ -50,13 +51,19 @@ def run_python(
     )
 
 
-def python_command(code: str, packages: Sequence[Path]) -> tuple[list[str], dict[str, str]]:
+def python_command(code: str, packages: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Return the command of `run_python`, and the environment of its process."""
     paths = [path for path in sys.path if _is_trusted(path)]
+    roots = dict.fromkeys(map(_root, ("qllmft_base", *packages)))
     # libraries read their settings from the current folder
-    setup = f"import os, sys; os.chdir(os.sep); sys.path[:] = {[*paths, *map(str, packages)]!r}; "
+    setup = f"import os, sys; os.chdir(os.sep); sys.path[:] = {[*paths, *roots]!r}; "
     environment = {name: os.environ[name] for name in _LOADER_VARIABLES if name in os.environ}
     return [sys.executable, "-I", "-S", "-c", setup + code], environment | _FRUGAL_VARIABLES
+
+
+def _root(package: str) -> str:
+    """Return the folder that holds a package, which may be installed by a hook of its own and not by `sys.path`."""
+    return str(Path(str(import_module(package).__file__)).parents[1])
 
 
 def _is_trusted(path: str) -> bool:

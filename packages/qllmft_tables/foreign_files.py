@@ -27,7 +27,6 @@ from qllmft_tables.line_check import LineBounds
 from qllmft_tables.spool import Spool
 
 _READER_CODE = "from qllmft_tables.foreign_reader import main; main()"
-_PACKAGES = [Path(__file__).parents[1]]  # with `qllmft_base`, which stands beside this one
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _run_reader(
         try:
             return run_python(
                 _READER_CODE,
-                packages=_PACKAGES,
+                packages=["qllmft_tables"],
                 timeout_s=timeout_s,
                 stdin=stream,
                 stdout=spool.file,

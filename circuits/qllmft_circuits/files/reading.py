@@ -12,12 +12,10 @@ import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from qiskit import QuantumCircuit, qpy
 
-import qllmft_base
 from qllmft_base.bounded_process import is_out_of_memory, is_out_of_time, run_python
 from qllmft_circuits.bounds import (
     MAX_MEMORY_BYTES,
@@ -34,7 +32,6 @@ from qllmft_circuits.names import check_names
 Form = Literal["qasm2", "qasm3", "qpy"]
 
 _READER_CODE = "from qllmft_circuits.files.reader import main; main()"
-_PACKAGES = [Path(__file__).parents[2], Path(str(qllmft_base.__file__)).parents[1]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def _run_reader(request: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
         return run_python(
             _READER_CODE,
-            packages=_PACKAGES,
+            packages=["qllmft_circuits"],
             timeout_s=MAX_WAIT_S,
             input=request,
             stdout=subprocess.PIPE,

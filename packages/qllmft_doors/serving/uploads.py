@@ -9,7 +9,6 @@ import signal
 import tempfile
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from starlette.types import Receive
@@ -24,8 +23,6 @@ from qllmft_tables.spool import Spool
 from qllmft_tables.texts import TextColumns
 
 _READER_CODE = "from qllmft_doors.serving.upload_process import main\nmain()"
-# with `qllmft_base` and `qllmft_tables`, which stand beside this one
-_PACKAGES = [Path(__file__).parents[2]]
 _REMEDY = "Split it, or use `qllmft predict --file`."
 
 
@@ -108,7 +105,7 @@ class Uploads:
         leaving: Coroutine[Any, Any, None],
     ) -> int:
         """Return the exit code of a process with three streams, which never outlives this call."""
-        command, environment = python_command(_READER_CODE, _PACKAGES)
+        command, environment = python_command(_READER_CODE, ["qllmft_doors", "qllmft_tables"])
         stdin, stdout, stderr = streams
         has_left = asyncio.ensure_future(leaving)
         try:
