@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, get_args
 
@@ -15,6 +16,12 @@ _REGISTRY_PLACES: dict[PluginKind, tuple[str, str]] = {
     "baseline": ("qllmft.baselines", "BASELINES"),
     "tracker": ("qllmft.trackers", "TRACKERS"),
 }
+
+Command = Callable[..., None]
+# commands of the packages around the core: an entry point names a dictionary from titles of panels to functions
+COMMAND_GROUPS: Registry[dict[str, tuple[Command, ...]]] = Registry(
+    "command group", dict, {}, UserError
+)
 
 
 def find_registry(kind: PluginKind) -> Registry[Any]:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -217,8 +218,8 @@ def forked_reader(request, monkeypatch):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""
-    from qllmft.plugins import find_registry
-    from qllmft_base.plugins import GROUPS
+    from qllmft.plugins import COMMAND_GROUPS, find_registry
+    from qllmft_base.plugins import PluginKind
 
     site = tmp_path / "site"
     names = []
@@ -244,9 +245,9 @@ def install(tmp_path, monkeypatch):
             roots.add(Path(path).parts[0].removesuffix(".py"))
 
     yield put
-    for kind in GROUPS:
+    for registry in (COMMAND_GROUPS, *map(find_registry, get_args(PluginKind))):
         for name in names:
-            find_registry(kind).unregister(name)
+            registry.unregister(name)
     for module in [module for module in sys.modules if module.partition(".")[0] in roots]:
         del sys.modules[module]
 

@@ -12,18 +12,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from qllmft_base.text import error_text
 
 PluginKind = Literal["adapter", "ansatz", "backend", "baseline", "tracker"]
-GROUPS: dict[PluginKind, str] = {
+RegistryKind = PluginKind | Literal["command group"]  # what one entry point stands for
+GROUPS: dict[RegistryKind, str] = {
     "adapter": "qllmft.adapters",
     "ansatz": "qllmft.ansatze",
     "backend": "qllmft.backends",
     "baseline": "qllmft.baselines",
+    "command group": "qllmft.commands",
     "tracker": "qllmft.trackers",
 }
 BUILT_IN = "built-in"
@@ -36,7 +38,7 @@ T = TypeVar("T")
 class PluginRow:
     """One plug-in, built-in or of another package."""
 
-    kind: PluginKind
+    kind: RegistryKind
     name: str  # its name in settings
     # `BUILT_IN`, package and version, or `REGISTERED`
     source: str
@@ -48,7 +50,7 @@ class Registry(Mapping[str, T]):
 
     def __init__(
         self,
-        kind: PluginKind,
+        kind: RegistryKind,
         plugin_type: Any,
         built_in: Mapping[str, T | EntryPoint],
         error: type[Exception],
@@ -203,4 +205,10 @@ def _path_state() -> tuple[tuple[str, int], ...]:
 
 
 def _package_label(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
+    return _distribution_label(point.dist) if point.dist else "a package without a name"
+
+
+@lru_cache
+def _distribution_label(distribution: Distribution) -> str:
+    """Return the name and the version of a package, whose file of metadata is read once."""
+    return f"{distribution.name} {distribution.version}"

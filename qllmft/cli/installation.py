@@ -97,7 +97,7 @@ def _find_fault(requirement: Requirement) -> str:
 
 def _list_plugins() -> Iterator[Finding]:
     """List backends, the built-in names of each kind, and the plug-ins of other packages with their error."""
-    from qllmft.plugins import find_registry
+    from qllmft.plugins import COMMAND_GROUPS, find_registry
     from qllmft_backends.registry import describe
     from qllmft_base.plugins import BUILT_IN, PluginKind
 
@@ -106,6 +106,7 @@ def _list_plugins() -> Iterator[Finding]:
         availability = f"{state}: {backend.note}" if backend.note else state
         yield Finding(f"backend {backend.name}", availability)
     rows = [row for kind in get_args(PluginKind) for row in find_registry(kind).list_plugins()]
+    rows += [row for row in COMMAND_GROUPS.list_plugins() if row.error]
     for kind in dict.fromkeys(row.kind for row in rows if row.kind != "backend"):
         names = [row.name for row in rows if row.kind == kind and row.source == BUILT_IN]
         yield Finding(f"{kind}, built-in", ", ".join(names))

@@ -8,10 +8,11 @@ import shlex
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -64,7 +65,13 @@ class PanelCommand(TyperCommand):
 
 
 class PanelGroup(TyperGroup):
-    """Command line with its commands in panels, those of ``rich_help_panel``."""
+    """Command line with its commands in panels, those of ``rich_help_panel``.
+
+    Attributes:
+        faults: why commands of other packages are missing, by the name of their group.
+    """
+
+    faults: Mapping[str, str] = MappingProxyType({})
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write each command with the first paragraph of its help."""
@@ -77,6 +84,14 @@ class PanelGroup(TyperGroup):
             if (command := self.get_command(ctx, name))
         ]
         _write_panels(formatter, "Commands", rows)
+        _write_panels(formatter, "Missing commands", [(None, row) for row in self.faults.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names. An unknown one may be of a package that is broken."""
+        if self.faults and self.get_command(ctx, args[0]) is None:
+            causes = " ".join(f"{fault[:1].upper()}{fault[1:]}" for fault in self.faults.values())
+            raise UserError(f"no command {args[0]!r}. {causes}")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -112,10 +127,13 @@ def _options(
 @cache
 def build_command() -> Any:
     """Return the commands with their options, which Typer would build again for each call of `main`."""
-    for panel, commands in collect_panels().items():
+    panels = collect_panels()
+    for panel, commands in panels.commands.items():
         for command in commands:
             app.command(cls=PanelCommand, rich_help_panel=panel)(as_command(command))
-    return typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
+    group.faults = panels.faults
+    return group
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -34,7 +34,7 @@ def test_no_name_of_an_option_is_cut(name, columns, cli, monkeypatch):
 
 def test_commands_and_options_are_in_panels(cli):
     output = cli("--help")[0]
-    panels = collect_panels()
+    panels = collect_panels().commands
     for panel, commands in panels.items():
         part = output.split(f"{panel}:\n")[1].split("\n\n")[0]
         assert [line.split()[0] for line in part.splitlines() if line[2:3].strip()] == [
