@@ -161,16 +161,22 @@ def test_the_lead_states_the_selection_and_what_intervals_cover():
     second_subject = row("Single", "subject", LOW, validation=(0.1,) * 5)
     second_baseline = row("NN", "baseline", LOW, validation=(0.1,) * 5)
     intervals = "Intervals cover training samples and initial weights, not new texts."
-    assert verdict(record(*pair)).lead == intervals
-    one_choice = verdict(record(*pair, second_baseline)).lead
+    assert verdict(record(*pair)).sentences["lead"] == intervals
+    one_choice = verdict(record(*pair, second_baseline)).sentences["lead"]
     assert one_choice == f"Validation selected SVC. {intervals}"
     study = record(*pair, second_baseline, second_subject)
-    assert verdict(study).lead == f"Both models were selected on validation. {intervals}"
-    assert len(verdict(study).lead.split()) <= 30
+    assert (
+        verdict(study).sentences["lead"] == f"Both models were selected on validation. {intervals}"
+    )
+    assert len(verdict(study).sentences["lead"].split()) <= 30
     same_texts = replace(study, protocol="given", redrawn=False)
-    assert verdict(same_texts).lead.endswith("Intervals cover initial weights, not new texts.")
+    assert (
+        verdict(same_texts)
+        .sentences["lead"]
+        .endswith("Intervals cover initial weights, not new texts.")
+    )
     alone = record(row("Multi", "subject", (0.9,)), row("SVC", "baseline", (0.5,)))
-    assert verdict(alone).lead == "One seed cannot show variability."
+    assert verdict(alone).sentences["lead"] == "One seed cannot show variability."
 
 
 def test_validation_chooses_the_pair_and_the_test_set_does_not():
@@ -369,7 +375,9 @@ def test_contrasts_are_the_only_comparisons_and_the_sentence_counts_them():
     assert [c.outcome for c in compare(named)] == ["better", "better"]
     lines = verdict(named)
     assert lines.headline == "2 comparisons: 2 better, 0 worse, 0 equivalent, 0 inconclusive"
-    assert lines.lead.startswith("The study's plan names the comparisons. Intervals cover ")
+    assert lines.sentences["lead"].startswith(
+        "The study's plan names the comparisons. Intervals cover "
+    )
     assert lines.facts["largest significant difference"] == "B minus C"
     assert lines.facts["difference"].startswith("+11.0 points, 95 % CI [")
     assert lines.facts["test"] == "paired t-tests, 3 seeds (Holm, 2 comparisons)"
