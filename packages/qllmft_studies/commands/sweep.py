@@ -187,7 +187,7 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     from qllmft.config.presets import load_preset
     from qllmft.run import SharedInputs
     from qllmft.tasks import TASKS
-    from qllmft_studies.sweep import search_baseline
+    from qllmft_studies.baseline_grid import search_baseline
 
     first_config = load_preset("nn-head-0").config({**space.settings, **overrides})
     assert space.grid_of is not None
