@@ -183,7 +183,7 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         effect = record.measure.effect(detectable)
         result = f"Inconclusive (MDE {effect} {record.scale})"
     else:
-        result = "No significant difference"
+        result = "Inconclusive, no difference established"
     return _first_short([*(f"{result}: {_join(*pair)}" for pair in pairs), result])
 
 

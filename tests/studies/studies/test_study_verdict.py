@@ -29,7 +29,7 @@ def outcomes(study):
         (LOW, HIGH, "Multi is 5.9 points worse than SVC"),
         (HIGH, tuple(x + d for x, d in zip(HIGH, (1e-4, -1e-4, 0, 0, 1e-4), strict=True)),
          "Equivalent within 0.5 points: Multi, SVC"),
-        (NEAR, HIGH, "No significant difference: Multi, SVC"),
+        (NEAR, HIGH, "Inconclusive, no difference established: Multi, SVC"),
         ((0.9,), (0.5,), "No conclusion from one seed: Multi, SVC"),
         ((0.9, 0.8), (0.8, 0.7), "No test is possible: Multi, SVC"),
     ],
@@ -59,31 +59,31 @@ LONG_SIDES = {
             ("Q, odd", "SVC"),
             SIDES,
             "Q, odd is 5.9 points better than SVC",
-            "No significant difference: Q, odd and SVC",
+            "Inconclusive, no difference established: Q, odd and SVC",
         ),
         (
             (LONG_LABEL, "SVC"),
             SIDES,
             f"{LONG_LABEL}: 5.9 points better than SVC",
-            f"No significant difference: {LONG_LABEL} and SVC",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
         (
             (LONG_LABEL, LONGER_LABEL),
             SIDES,
             "Quantum head is 5.9 points better than classical head",
-            "No significant difference: Quantum head, classical head",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
         (
             (LONG_LABEL, LONGER_LABEL),
             LONG_SIDES,
             "Selected model is 5.9 points better than the baseline",
-            "No significant difference",
+            "Inconclusive, no difference established",
         ),
         (
             ("Q" * 80, "S" * 80),
             SIDES,
             "Quantum head is 5.9 points better than classical head",
-            "No significant difference: Quantum head, classical head",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
     ],
     ids=["comma", "colon", "sides", "no names", "long words"],
@@ -250,7 +250,7 @@ def test_a_title_says_that_a_large_difference_could_stay_unseen():
     assert effect > 5
     assert verdict(few).headline == f"Inconclusive (MDE {effect:.1f} points): Multi, SVC"
     wide = replace(few, margin=effect / 10 + 0.01)
-    assert verdict(wide).headline == "No significant difference: Multi, SVC"
+    assert verdict(wide).headline == "Inconclusive, no difference established: Multi, SVC"
     scores = replace(few, score="R²", margin=0.005)
     assert verdict(scores).headline == f"Inconclusive (MDE {effect / 100:.3f} R²): Multi, SVC"
 
