@@ -48,7 +48,7 @@ for name in ("table-06", "table-07", "table-10", "table-11", "table-12", "table-
         qubits = f"{config.model.n_qubits} qubits"
         by_qubits[qubits] = by_qubits.get(qubits, 0.0) + epochs * epoch_s / 3600
     family = {
-        "table": plan.table,
+        "table": plan.space.table,
         "configurations": plan.size,
         "core_hours": sum(by_qubits.values()),
     }

@@ -273,6 +273,17 @@ class FinishedRuns:
             self._runs_by_key[key] = FinishedRun.read(run.folder(self.folder))
         return self._runs_by_key[key]
 
+    def results(self, runs: Iterable[PlannedRun]) -> list[SeededResult]:
+        """Return the result of each point of finished runs over its seeds, in the order of the runs.
+
+        A configuration that is planned twice counts once.
+        """
+        planned = {run.identity: run for run in runs}
+        return collect(
+            map(self.load_run, planned.values()),
+            lambda run: dict(planned[run.config.identity].point),
+        )
+
     def mean_validation(self, runs: Collection[PlannedRun]) -> float:
         """Return the mean validation score of the heads of finished runs, by which they are selected."""
         return fmean(self.load_run(run).record.head.compared_validation for run in runs)

@@ -10,10 +10,10 @@ from qllmft.baselines import BASELINES, GridBaseline, check_baselines
 from qllmft.config import RunConfig
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
-from qllmft_base.randomness import draw_indices
 from qllmft_studies.file import STUDY_SETTINGS, Row, SettingsByName, Study
-from qllmft_studies.grid import check_size, grid, point_text
-from qllmft_studies.runs import FinishedRuns, PlannedRun, best, collect
+from qllmft_studies.grid import check_size, point_text
+from qllmft_studies.runs import FinishedRuns, PlannedRun, best
+from qllmft_studies.samplers import draw_points
 from qllmft_studies.search_space import load_space
 
 
@@ -192,19 +192,15 @@ def select_runs(
     """
     selected_runs = []
     for run in planned:
-        trials = {
-            t.identity: t
-            for t in tuning_trials
-            if (t.rows, t.config.seed) == (run.rows, run.config.seed)
-        }
+        trials = [
+            trial
+            for trial in tuning_trials
+            if (trial.rows, trial.config.seed) == (run.rows, run.config.seed)
+        ]
         if trials:
-            finished_trials = [finished.load_run(trial) for trial in trials.values()]
-            best_result = best(
-                collect(finished_trials, lambda trial_run: {"run": trial_run.config.identity})
-            )
-            trial = trials[best_result.settings["run"]]
-            run = study_run(study, run.rows, settings, run.config.seed, trial.point)
-            run = replace(run, tried=trial.tried)
+            point = best(finished.results(trials)).settings
+            run = study_run(study, run.rows, settings, run.config.seed, point)
+            run = replace(run, tried=trials[0].tried)
         selected_runs.append(run)
     return selected_runs
 
@@ -251,13 +247,7 @@ def _draw_points(
             or all(setting.startswith(training_prefixes) for setting in parameter.settings)
         )
     ]
-    grid_points = list(grid(parameters))
-    count = study.budget or 1
-    points = [
-        grid_points[index]
-        for index in draw_indices(len(grid_points), count, config.seed, "settings", name)
-    ]
     return [
         {k: v for p in parameters for k, v in p.settings_at(point[p.name]).items()}
-        for point in points
+        for point in draw_points(parameters, study.budget or 1, config.seed, name)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from qllmft.config import RunConfig
 from qllmft.config.presets import load_preset
@@ -14,8 +15,11 @@ from qllmft.tasks.measure import Measure
 from qllmft_studies.executors import Executor
 from qllmft_studies.grid import Point, Value
 from qllmft_studies.published import paper_numbers
-from qllmft_studies.runs import FinishedRuns, Plan, SeededResult, collect, rank
+from qllmft_studies.registration import with_published_names
+from qllmft_studies.report.sweep import finish_sweep
+from qllmft_studies.runs import FinishedRuns, Plan, SeededResult, rank
 from qllmft_studies.sweep import Sweep
+from qllmft_studies.sweep_record import Configuration, SweepRecord
 
 
 @dataclass(frozen=True)
@@ -38,29 +42,83 @@ class SweepResult:
     repeats: int  # trials that proposed a configuration again
 
     @property
-    def validation_name(self) -> str:
-        """Return ``validation``, or ``balanced validation`` if configurations are compared by balanced accuracy."""
-        return "balanced validation" if self.winner.uneven else "validation"
-
-    @property
     def measure(self) -> Measure:
         """Return the score by which configurations are compared."""
         return self.winner.measure
 
+    @property
+    def record(self) -> SweepRecord:
+        """Return the result as ``sweep.json`` keeps it."""
+        space = self.sweep.space
+        first_run = self.winner.runs[0]
+        identities = [_result_identity(result) for result in self.ranking]
+        rows = {_result_identity(row.best): row for row in self.rows}
+        tested = {identity: row.best for identity, row in rows.items()}
+        tested[identities[0]] = self.winner
+        names = {first_run.config.body.model: first_run.record.body.model}
+        return SweepRecord(
+            sweep=space.name,
+            title=space.title,
+            table=space.table,
+            sampler=self.sweep.sampler,
+            seeds=self.sweep.seeds,
+            score=self.measure.name,
+            uneven=self.winner.uneven,
+            parameters=tuple(parameter.name for parameter in self.sweep.parameters),
+            rows=tuple(self.sweep.rows),
+            repeats=self.repeats,
+            settings=with_published_names(self.sweep.settings, names),
+            data=first_run.record.data,
+            body=first_run.record.body,
+            versions=dict(first_run.record.versions),
+            ranking=tuple(
+                _configuration(result, tested.get(identity), rows.get(identity))
+                for identity, result in zip(identities, self.ranking, strict=True)
+            ),
+            row_bests=tuple(identities.index(identity) for identity in rows),
+        )
+
+
+def _configuration(
+    result: SeededResult, tested: SeededResult | None, row: RowWinner | None
+) -> Configuration:
+    """Return what is kept of a configuration, with its test scores if it was tested."""
+    test_fields: dict[str, Any] = {}
+    if tested is not None:
+        by_seed = zip(*(score.beside for score in tested.tested), strict=True)
+        test_fields = {
+            "test": tuple(score.value for score in tested.tested),
+            "test_interval": tested.test.interval or tuple(tested.tested[0].interval),
+            "others": {parts[0].name: tuple(part.value for part in parts) for parts in by_seed},
+        }
+        if tested.uneven:
+            test_fields["test_balanced"] = tuple(model.compared_value for model in tested.models)
+    return Configuration(
+        dict(result.settings),
+        tuple(run.record.identity for run in result.runs),
+        result.parameters,
+        result.compared_validation,
+        result.validation_loss,
+        published=row.published if row else None,
+        **test_fields,
+    )
+
 
 def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
-    """Do the runs of a sweep in ``folder`` that are not finished, and test the winners."""
+    """Do the runs of a sweep that are not finished, test the winners, and write its record, table and page.
+
+    Args:
+        sweep: the search.
+        folder: of the runs, the record, the table and the page.
+        executor: does the runs.
+    """
     runs = folder / "runs"
     plan = sweep.plan()
     finished = FinishedRuns(runs)
 
     def execute(plan: Plan) -> list[SeededResult]:
         executor.execute(plan, runs)
-        runs_by_identity = {run.identity: run for run in plan.runs(finished)}
-        finished_runs = [finished.load_run(run) for run in runs_by_identity.values()]
-        return collect(
-            finished_runs, settings=lambda run: dict(runs_by_identity[run.config.identity].point)
-        )
+        return finished.results(plan.runs(finished))
 
     seeded_results = execute(plan)
     ranking = rank(seeded_results)
@@ -90,9 +148,10 @@ def run_sweep(sweep: Sweep, folder: Path, executor: Executor) -> SweepResult:
         row_levels = dict(zip(sweep.rows, row, strict=True))
         rows.append(RowWinner(row_levels, best, _published_accuracy(sweep, best.runs[0].config)))
     repeats = plan.size // sweep.seeds - len(seeded_results)
-    return SweepResult(
-        sweep, tuple(ranking), tested_winners[_result_identity(ranking[0])], tuple(rows), repeats
-    )
+    winner = tested_winners[_result_identity(ranking[0])]
+    result = SweepResult(sweep, tuple(ranking), winner, tuple(rows), repeats)
+    finish_sweep(folder, result.record)
+    return result
 
 
 def _published_accuracy(sweep: Sweep, config: RunConfig) -> float | None:

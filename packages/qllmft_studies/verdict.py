@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from qllmft.run.verdict import capitalize
+from qllmft.run.verdict import Verdict, capitalize
 from qllmft.tasks.comparison import RESULTS, Comparison, PairedDifference
 from qllmft.tasks.measure import ACCURACY, percent
 from qllmft.tasks.statistics import interval_side, p_value
@@ -28,48 +26,24 @@ MAX_TITLE_CHARACTERS = 120
 LARGE_EFFECT_MARGINS = 10
 
 
-@dataclass(frozen=True)
-class StudyVerdict:
-    """What the paired tests of a study imply.
-
-    Attributes:
-        headline: Result in at most 12 words.
-        lead: Sentences on the selection of the models and on what the intervals cover.
-        facts: Rows of the table of facts, by their names.
-    """
-
-    headline: str
-    lead: str
-    facts: dict[str, str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the parts by their names."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """Return the verdict as text, a fact on each line."""
-        facts = (f"{name}: {value}" for name, value in self.facts.items())
-        return "\n".join((self.headline, self.lead, *facts))
-
-
-def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> StudyVerdict:
+def verdict(record: StudyRecord, comparisons: Sequence[Comparison] | None = None) -> Verdict:
     """Return the verdict on the pair that validation selects, with the count of all comparisons.
 
     If the study has several bodies, the headline is about their gains. If it has contrasts, the verdict is about them.
     """
     all_comparisons = compare(record) if comparisons is None else comparisons
-    lead = _lead(record)
+    sentences = {"lead": _lead(record)}
     if record.contrasts:
         headline = _contrasts_headline(all_comparisons)
-        return StudyVerdict(headline, lead, dict(_contrasts_facts(record, all_comparisons)))
+        return Verdict(headline, sentences, dict(_contrasts_facts(record, all_comparisons)))
     facts = dict(_pair_facts(record, all_comparisons))
     if record.bodies:
         body_gains, head_gains = _compared_gains(record)
         difference = PairedDifference.from_values(body_gains, head_gains)
         body_facts = dict(_bodies_facts(record, difference))
         headline = _bodies_headline(body_gains, head_gains)
-        return StudyVerdict(headline, lead, {**body_facts, **facts})
-    return StudyVerdict(_pair_headline(record, all_comparisons), lead, facts)
+        return Verdict(headline, sentences, {**body_facts, **facts})
+    return Verdict(_pair_headline(record, all_comparisons), sentences, facts)
 
 
 def _lead(record: StudyRecord) -> str:
@@ -209,7 +183,7 @@ def _pair_headline(record: StudyRecord, comparisons: Sequence[Comparison]) -> st
         effect = record.measure.effect(detectable)
         result = f"Inconclusive (MDE {effect} {record.scale})"
     else:
-        result = "No significant difference"
+        result = "Inconclusive, no difference established"
     return _first_short([*(f"{result}: {_join(*pair)}" for pair in pairs), result])
 
 

@@ -33,28 +33,29 @@ _PICTURE_SUFFIXES = (".png", ".pdf", ".jpg", ".jpeg")
 
 
 def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> None:
-    """Write report.html into the folder of a run, of folds or of a study: one page that needs no network.
+    """Write report.html into the folder of a run, of folds, of a study or a sweep: one page that needs no network.
 
     Args:
-        run: Folder of a finished run, cross-validation or study.
-        table: Write the tables of a study into this file, .md or .tex.
+        run: Folder of a finished run, cross-validation, study or sweep.
+        table: Write the tables of a study into this file, .md or .tex. Of a sweep, .md.
         explain: Number of a run's misclassified texts to explain by nearest training texts and words left out.
     """
     from qllmft.report import write_report
 
-    is_study = (run / "study.json").exists()
-    if explain and is_study:
+    kind = next((kind for kind in ("study", "sweep") if (run / f"{kind}.json").exists()), None)
+    if explain and kind:
         raise UserError(
-            "--explain is about the texts of a run, and this is the folder of a study. Omit it."
+            f"--explain is about the texts of a run, and this is the folder of a {kind}. Omit it."
         )
-    if table is None and not is_study:
+    if table is None and kind is None:
         say(str(write_report(run, explained=explain)))
         return
-    study_pages = load_part("study_pages", f"the page of the study {run}")
-    if table is None:
-        say(str(study_pages.write_study_report(run)))
+    pages = load_part("study_pages", f"the page of the {kind or 'study'} {run}")
+    if kind == "sweep":
+        path = pages.write_sweep_table(run, table) if table else pages.write_sweep_report(run)
     else:
-        say(str(study_pages.write_study_table(run, table)))
+        path = pages.write_study_table(run, table) if table else pages.write_study_report(run)
+    say(str(path))
 
 
 @dataclass(frozen=True)

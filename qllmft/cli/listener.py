@@ -102,7 +102,12 @@ class ConsoleListener(LineListener):
         if self._campaign is None:
             done = f", {campaign.finished} of them finished already" if campaign.finished else ""
             self.message(f"{campaign.runs} runs{done}")
-        if self._campaign is None or self._campaign.runs != campaign.runs:
+        # the tests of a search are another list of runs, which may be as long
+        if (
+            self._campaign is None
+            or self._campaign.runs != campaign.runs
+            or self._campaign.finished > campaign.finished
+        ):
             self._last_number = 0
         self._campaign = campaign
         self._bars.update(

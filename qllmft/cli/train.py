@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from qllmft.config import RunConfig
     from qllmft.run import Outcome, RunFolder, RunRecord
-    from qllmft.run.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -155,24 +154,26 @@ def _say_outcome(
     folder: RunFolder, record: RunRecord, run_config: RunConfig, *, json: bool
 ) -> None:
     """Print the result of a run, or raise UserError if its report could not be written."""
-    from qllmft.run.verdict import next_step, verdict
+    from qllmft.run.verdict import next_step
 
     step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
-    lines = verdict(record.models, record.data.folds, step)
-    _say_result(record, lines, json=json)
+    _say_result(record, step, json=json)
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
         )
 
 
-def _say_result(record: RunRecord, lines: Verdict, *, json: bool) -> None:
+def _say_result(record: RunRecord, next_step: str, *, json: bool) -> None:
     """Print the rows, how they compare, and the verdict."""
+    from qllmft.run.verdict import verdict, verdict_as_dict
+
+    outcome = record.models, record.data.folds, next_step
     if json:
-        say_json({**record.to_json(), "verdict": lines.as_dict(record.models)})
+        say_json({**record.to_json(), "verdict": verdict_as_dict(*outcome)})
         return
     say(result_table(record), comparison_table(record))
-    say("", *lines.lines, "")
+    say("", *verdict(*outcome).lines, "")
 
 
 def _say_next_commands(

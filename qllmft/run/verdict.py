@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from qllmft.config import RunConfig
@@ -29,50 +30,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the paired tests of a run imply, in five lines. A line that does not apply is empty.
+    """What the paired tests of a run or of a study imply.
 
     Attributes:
         headline: Result in at most 12 words.
-        result: Sentences on the comparisons with the baselines.
-        limits: Sentence on what the run does not cover.
-        circuit: Sentence on how much the predictions depend on the circuit.
-        next_step: What to do next.
+        sentences: Sentences below it, by their names. One that does not apply is empty. A run has ``result`` on the
+            comparisons, ``limits`` on what it does not cover, ``circuit`` on how much the predictions depend on it, and
+            ``next_step``. A study has ``lead`` on the selection of its models and on what its intervals cover.
+        facts: Rows of the table of facts of a study, by their names. A run has none.
     """
 
     headline: str
-    result: str
-    limits: str
-    circuit: str = ""
-    next_step: str = ""
+    sentences: Mapping[str, str]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lines(self) -> list[str]:
-        """Return the lines that apply, in their order."""
-        sentences = (self.headline, self.result, self.limits, self.circuit)
-        return [*filter(None, sentences), *self.next_step.splitlines()]
+        """Return the headline and the lines of the sentences that apply, in their order."""
+        return [self.headline, *chain(*map(str.splitlines, self.sentences.values()))]
 
-    def as_dict(self, models: Sequence[ModelResult]) -> dict[str, Any]:
-        """Return the lines by their names, and the comparisons of the models as numbers and in words.
-
-        Differences, limits of the 95 % intervals and minimum detectable effects are those of ``measure``, so 0.01 of
-        an accuracy is one percentage point. What a comparison does not have is None.
-        """
-        words = ("difference", "p_holm", "mde")
-        rows = [
-            {
-                **numbers,
-                "result": cells[-1] or None,
-                "in_words": dict(zip(words, cells[1:-1], strict=True)),
-            }
-            for numbers, cells in zip(
-                comparison_numbers(models), comparison_rows(models), strict=True
-            )
-        ]
-        return {**asdict(self), "measure": _measure_name(models[0]), "comparisons": rows}
+    def as_dict(self) -> dict[str, Any]:
+        """Return headline and sentences by their names, and the facts if there are any."""
+        facts = {"facts": dict(self.facts)} if self.facts else {}
+        return {"headline": self.headline, **self.sentences, **facts}
 
     def __str__(self) -> str:
-        """Return the lines as text."""
-        return "\n".join(self.lines)
+        """Return the lines as text, then a fact on each line."""
+        facts = (f"{name}: {value}" for name, value in self.facts.items())
+        return "\n".join((*self.lines, *facts))
+
+
+def verdict_as_dict(
+    models: Sequence[ModelResult], folds: int | None = None, next_step: str = ""
+) -> dict[str, Any]:
+    """Return the `verdict` of a run as JSON values, with its comparisons as numbers and in words.
+
+    Differences, limits of the 95 % intervals and minimum detectable effects are those of ``measure``, so 0.01 of an
+    accuracy is one percentage point. What a comparison does not have is None.
+    """
+    words = ("difference", "p_holm", "mde")
+    rows = [
+        {
+            **numbers,
+            "result": cells[-1] or None,
+            "in_words": dict(zip(words, cells[1:-1], strict=True)),
+        }
+        for numbers, cells in zip(comparison_numbers(models), comparison_rows(models), strict=True)
+    ]
+    content = verdict(models, folds, next_step).as_dict()
+    return {**content, "measure": _measure_name(models[0]), "comparisons": rows}
 
 
 def verdict(
@@ -98,7 +104,13 @@ def verdict(
         result = f"{reason}, so the {head.subject}'s {_score_text(head)} stands alone."
     else:
         headline, result = _describe_comparisons(models, comparisons)
-    return Verdict(headline, result, _limits(head, folds), _circuit(head), next_step)
+    sentences = {
+        "result": result,
+        "limits": _limits(head, folds),
+        "circuit": _circuit(head),
+        "next_step": next_step,
+    }
+    return Verdict(headline, sentences)
 
 
 def _describe_comparisons(

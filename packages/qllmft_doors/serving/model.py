@@ -15,7 +15,7 @@ from qllmft.inference.files import find_text_columns
 from qllmft.inference.items import Item
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.folder import BEST_ROW
-from qllmft.run.verdict import verdict
+from qllmft.run.verdict import verdict_as_dict
 from qllmft_backends import Backend
 from qllmft_backends.requests import number_of_shots
 from qllmft_base.errors import UserError
@@ -155,7 +155,7 @@ class ServedModel:
         if record is None or record.head.test is None:
             return None
         models = record.with_differences(folder.read_predictions()).models
-        content = verdict(models, record.data.folds).as_dict(models)
+        content = verdict_as_dict(models, record.data.folds)
         del content["next_step"]
         return content
 

@@ -169,7 +169,7 @@ def _print_study(record: StudyRecord, page: Path) -> None:
     from qllmft_studies.verdict import verdict
 
     study_verdict = verdict(record)
-    say(study_table(record), "", study_verdict.headline, study_verdict.lead)
+    say(study_table(record), "", *study_verdict.lines)
     say(table(*names("fact", "value"), rows=list(study_verdict.facts.items())))
     say(f"The report is {page}. Every comparison is in {page.with_name('table.md')}.")
 

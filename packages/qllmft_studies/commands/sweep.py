@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
@@ -25,7 +24,7 @@ from qllmft_studies.commands.options import CampaignOptions, list_given_options,
 
 if TYPE_CHECKING:
     from qllmft_studies.executors import Executor
-    from qllmft_studies.runs import SeededResult
+    from qllmft_studies.report.sweep import Cells
     from qllmft_studies.search_space import Space
     from qllmft_studies.sweep import Sweep
     from qllmft_studies.sweep_run import SweepResult
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_ON_RAY = 4  # trials of tpe at a time, unless --jobs gives a number
 MAX_CONFIGURATIONS = 10
-MAX_PARAMETER_COLUMNS = 4  # parameters that have columns of their own; more of them share one
 
 
 def sweep(
@@ -66,7 +64,7 @@ def sweep(
             when you continue one. qmc: a Sobol' sequence.
         trials: Number of trials of tpe and qmc. A later call with more repeats no run. [default: 32]
         seeds: Number of runs of each configuration. Their mean score counts.
-        out: Folder of the runs. [default: sweeps/NAME]
+        out: Folder of the runs, the record, the table and the page. [default: sweeps/NAME]
         plan_only: Print the size of the search and its estimated time, and train nothing.
         list_all: List the searches with their tables of the paper.
     """
@@ -75,6 +73,7 @@ def sweep(
         return
     from qllmft.cli.listener import ConsoleListener
     from qllmft_studies.checks import check_feasible, report_texts
+    from qllmft_studies.report.sweep import ranking_cells, row_bests_cells, winner_sentences
     from qllmft_studies.search_space import load_space
     from qllmft_studies.sweep import make_sweep
     from qllmft_studies.sweep_run import run_sweep
@@ -116,10 +115,12 @@ def sweep(
             report_texts(plan.head_configs().values(), executor.inputs, listener, read_test=False)
             return run_sweep(plan, folder, executor)
 
-    result = run_resumable(folder, run)
-    winner = folder / "runs" / result.winner.runs[0].config.identity
-    say(_ranking_table(result), *([_row_winners_table(result)] if result.rows else []))
-    say(*winner_sentences(result), f"The winner's run is {winner}.")
+    record = run_resumable(folder, run).record
+    winner = folder / "runs" / record.winner.runs[0]
+    say(_rich_table(ranking_cells(record, MAX_CONFIGURATIONS)))
+    say(*([_rich_table(row_bests_cells(record))] if record.row_bests else []))
+    say(*winner_sentences(record), f"The winner's run is {winner}.")
+    say(f"The report is {folder / 'report.html'}. All configurations are in {folder / 'table.md'}.")
 
 
 def _check_options_of_grid(name: str, context: typer.Context) -> None:
@@ -187,7 +188,7 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     from qllmft.config.presets import load_preset
     from qllmft.run import SharedInputs
     from qllmft.tasks import TASKS
-    from qllmft_studies.sweep import search_baseline
+    from qllmft_studies.baseline_grid import search_baseline
 
     first_config = load_preset("nn-head-0").config({**space.settings, **overrides})
     assert space.grid_of is not None
@@ -219,106 +220,12 @@ def search_baselines_grid(space: Space, overrides: dict[str, Any], seeds: int) -
     say(table(*columns, "chosen", rows=rows, title=title))
 
 
-def _ranking_table(result: SweepResult) -> Table:
-    """Return the best configurations by validation, without results on the test set."""
-    from qllmft.tasks.statistics import MeanInterval
-    from qllmft_studies.grid import level_text, point_text, short_name
-
-    best_configurations = result.ranking[:MAX_CONFIGURATIONS]
-    parameter_names = [parameter.name for parameter in result.sweep.parameters]
-    columns_fit = len(parameter_names) <= MAX_PARAMETER_COLUMNS
-    rows = []
-    columns = [Column(short_name(name), justify="right") for name in parameter_names]
-    for configuration in best_configurations:
-        losses = configuration.validation_loss
-        loss = f"{MeanInterval.from_values(losses).mean:.4f}" if losses else ""
-        levels = [level_text(configuration.settings[name]) for name in parameter_names]
-        cells = levels if columns_fit else [point_text(configuration.settings)]
-        rows.append(
-            (_validation_text(configuration), loss, f"{configuration.parameters[0]:,}", *cells)
-        )
+def _rich_table(cells: Cells) -> Table:
+    """Return a table of a sweep for the terminal."""
     return table(
-        *numbers(result.measure.in_column(result.validation_name), "loss", "parameters"),
-        *(columns if columns_fit else ["settings"]),
-        rows=rows,
-        title=f"the best {len(best_configurations)} of {len(result.ranking)} configurations, by validation",
+        *numbers(*cells.numbers),
+        *cells.texts,
+        rows=list(cells.rows),
+        title=cells.title,
+        caption=cells.note or None,
     )
-
-
-def _row_winners_table(result: SweepResult) -> Table:
-    """Return the best of each row of the paper by validation, its test accuracy, and the paper's."""
-    from qllmft_studies.grid import level_text, point_text, short_name
-    from qllmft_studies.published import paper_numbers
-
-    paper = paper_numbers()
-    has_paper_values = any(row.published is not None for row in result.rows)
-    validation, test = map(result.measure.in_column, (result.validation_name, "test"))
-    headers = [*map(short_name, result.sweep.rows), validation, f"{test} [95 % interval]"]
-    rows = []
-    for row in result.rows:
-        best = row.best
-        cells = [*map(level_text, row.row.values())]
-        cells += [_validation_text(best), _test_text(best)]
-        cells += [f"{row.published:.2f} %" if row.published else ""] if has_paper_values else []
-        selected_settings = {
-            name: label for name, label in best.settings.items() if name not in row.row
-        }
-        rows.append((*cells, point_text(selected_settings)))
-    note = f"paper: the best test accuracy of its sweep, body {paper.body} on {paper.data}"
-    return table(
-        *numbers(*headers, *(["paper"] if has_paper_values else [])),
-        "chosen",
-        rows=rows,
-        title="the best of each row by validation, tested",
-        caption=note if has_paper_values else None,
-    )
-
-
-def winner_sentences(result: SweepResult) -> Iterator[str]:
-    """Yield sentences about the winner and its score."""
-    from qllmft.tasks.measure import with_minus
-    from qllmft.tasks.statistics import MeanInterval
-    from qllmft_studies.grid import level_text
-
-    winner = result.winner
-    settings = ", ".join(f"{name} = {level_text(label)}" for name, label in winner.settings.items())
-    seeds_text = "" if len(winner.runs) == 1 else f", mean of {len(winner.runs)} seeds"
-    yield f"Winner by validation: {settings}."
-    yield (
-        f"Its test {result.measure.name}: {_test_text(winner, '95 % interval ')}{seeds_text}. Its "
-        f"{result.validation_name} {result.measure.name}, {_validation_text(winner)}, is the highest of "
-        f"{len(result.ranking)} and so too high an estimate."
-    )
-    if winner.uneven:
-        yield _balanced_sentence(winner)
-    if all(other_scores := [score.beside for score in winner.tested]):
-        means = [
-            f"{scores_by_seed[0].name} "
-            f"{with_minus(MeanInterval.from_values([seed_score.value for seed_score in scores_by_seed]).mean, '.3g')}"
-            for scores_by_seed in zip(*other_scores, strict=True)
-        ]
-        yield f"On the same texts: {', '.join(means)}."
-    if result.repeats:
-        yield f"{result.repeats} trials repeated a configuration and took its value."
-
-
-def _validation_text(result: SeededResult) -> str:
-    """Return the mean validation score by which configurations are compared."""
-    from qllmft.tasks.statistics import MeanInterval
-
-    return result.measure.percent(MeanInterval.from_values(result.compared_validation).mean)
-
-
-def _balanced_sentence(winner: SeededResult) -> str:
-    """Return the sentence on the balanced test accuracy of the winner, by which a run with uneven labels is judged."""
-    from qllmft.tasks.statistics import MeanInterval
-
-    balanced = MeanInterval.from_values([model.compared_value for model in winner.models])
-    return f"Its balanced test accuracy: {winner.measure.percent(balanced.mean)}."
-
-
-def _test_text(result: SeededResult, interval_name: str = "") -> str:
-    """Return the mean test score with its 95 % interval: Student's over several seeds, else of its test texts."""
-    low, high = result.test.interval or result.tested[0].interval
-    ends = result.measure.ends((max(low, result.measure.lowest), min(high, 1.0)))
-    return f"{result.measure.percent(result.test.mean)} [{interval_name}{ends}]"

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from qllmft_studies.report.pages import finish_study as finish_study
     from qllmft_studies.report.pages import write_study_report as write_study_report
     from qllmft_studies.report.pages import write_study_table as write_study_table
+    from qllmft_studies.report.sweep import write_sweep_report as write_sweep_report
+    from qllmft_studies.report.sweep import write_sweep_table as write_sweep_table
     from qllmft_studies.report.table import parameters as parameters
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

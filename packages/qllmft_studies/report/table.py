@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Any
 
+from qllmft.run.verdict import Verdict
 from qllmft.tasks.comparison import RESULTS
 from qllmft.tasks.measure import Measure, percent, with_minus
 from qllmft.tasks.statistics import MeanInterval
@@ -19,7 +20,7 @@ from qllmft_studies.comparison import (
 from qllmft_studies.published import paper_numbers
 from qllmft_studies.record import NOT_REGISTERED, RowResult, StudyRecord
 from qllmft_studies.seeds import seeds_text
-from qllmft_studies.verdict import StudyVerdict, gain_points, gain_share, limits, verdict
+from qllmft_studies.verdict import gain_points, gain_share, limits, verdict
 
 UNCHOSEN_COLUMN = "test texts drawn by no such seed"
 PAPERS_EPOCHS = 800
@@ -30,7 +31,7 @@ def about(record: StudyRecord) -> str:
     return f"{record.title} ({record.reduced})" if record.reduced else record.title
 
 
-def facts(record: StudyRecord, study_verdict: StudyVerdict) -> dict[str, str]:
+def facts(record: StudyRecord, study_verdict: Verdict) -> dict[str, str]:
     """Return the table of facts of a study's page: those of its verdict, and the conditions of its runs."""
     epochs = record.epochs_text
     has_papers_epochs = record.epochs == PAPERS_EPOCHS and record.epochs_range is None

@@ -146,11 +146,11 @@ def test_the_numbers_of_the_queue_are_those_of_the_requests(serve_model, client)
 
 def test_the_health_has_the_verdict_that_training_printed(serve_model, client, trained_run):
     from qllmft.run import RunFolder
-    from qllmft.run.verdict import verdict
+    from qllmft.run.verdict import verdict_as_dict
 
     folder = RunFolder(trained_run)
     models = folder.read_result().with_differences(folder.read_predictions()).models
-    expected = verdict(models).as_dict(models)
+    expected = verdict_as_dict(models)
     del expected["next_step"]  # it names a folder of the server
     with client(serve_model()) as page:
         facts = page.get("/health").json()["model"]

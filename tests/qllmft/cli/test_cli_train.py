@@ -15,7 +15,7 @@ from qllmft.config.settings import parse_settings
 from qllmft.data import read_corpus, split_corpus
 from qllmft.run import RunFolder
 from qllmft.run.record import RunRecord
-from qllmft.run.verdict import next_step, verdict
+from qllmft.run.verdict import next_step, verdict_as_dict
 
 
 def without_verdict(output):
@@ -24,7 +24,7 @@ def without_verdict(output):
     printed = record.pop("verdict")
     models = RunRecord.from_json(record, "the output").models
     assert printed["next_step"].startswith("Next: ")
-    assert printed == verdict(models, next_step=printed["next_step"]).as_dict(models)
+    assert printed == verdict_as_dict(models, next_step=printed["next_step"])
     return record
 
 

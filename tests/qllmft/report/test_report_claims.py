@@ -86,7 +86,7 @@ def test_a_win_needs_every_baseline_of_its_size_and_the_best_one(baselines, gain
     assert lines.headline.startswith("Quantum head is better than ") == (not missing)
     if baselines[0] is SEARCHED and missing and BETTER_SVC not in baselines:
         name = missing[0] if gain is None else f"the {missing[0]}"
-        assert f"It is not significantly better than {name}." in lines.result
+        assert f"It is not significantly better than {name}." in lines.sentences["result"]
 
 
 def test_a_family_is_one_rival_by_its_validation_in_the_judged_measure():
@@ -170,7 +170,10 @@ def test_a_small_p_is_below_a_thousandth_and_a_resampled_one_has_a_floor():
             against_head=difference,
         ),
     ]
-    assert verdict(models).result == "It has significantly higher R² than ridge regression."
+    assert (
+        verdict(models).sentences["result"]
+        == "It has significantly higher R² than ridge regression."
+    )
     assert next(comparison_rows(models))[2] == "< 0.001"
 
 
@@ -214,7 +217,7 @@ def make_record(train_majority, few=40, many=60):
 )
 def test_the_training_labels_choose_the_measure(train_majority, many, balanced):
     record = make_record(train_majority, many=many)
-    assert ("balanced accuracy" in verdict(record.models).result) == balanced
+    assert ("balanced accuracy" in verdict(record.models).sentences["result"]) == balanced
     recalls = 1.0 - 20 / many, 1.0
     expected = np.mean(recalls) - 0.5 if balanced else (40 - 20) / (40 + many)
     assert record.models[1].against_head.value == pytest.approx(expected)
@@ -230,8 +233,10 @@ def test_few_texts_of_a_label_make_an_interval_a_bound(few, words):
         f"The interval of the balanced accuracy is only a bound: a label has {words}, fewer than 15."
     )
     assert scores.bound == expected
-    assert verdict(make_record(0.7, few=few, many=100).models).limits.endswith(expected)
-    even = verdict(make_record(0.6, few=few, many=100).models).limits
+    assert (
+        verdict(make_record(0.7, few=few, many=100).models).sentences["limits"].endswith(expected)
+    )
+    even = verdict(make_record(0.6, few=few, many=100).models).sentences["limits"]
     assert expected not in even or not expected
 
 

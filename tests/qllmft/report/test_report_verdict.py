@@ -16,7 +16,7 @@ from qllmft.run.comparison import compare_baselines, comparison_rows
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import BodyRecord, DataRecord, RunRecord
 from qllmft.run.table import family_sentences
-from qllmft.run.verdict import advice, next_step
+from qllmft.run.verdict import advice, next_step, verdict_as_dict
 from qllmft.tasks import CLASSIFICATION
 from qllmft.tasks.accuracy import Accuracy, ClassScores, DiscordantTexts
 from qllmft.tasks.comparison import PairedDifference
@@ -108,8 +108,10 @@ def test_an_interval_that_excludes_0_is_no_equality(intervals, headline, sentenc
     judged = verdict(models)
     assert judged.headline == headline
     assert len(headline.split()) <= 12
-    assert judged.result.startswith("No baseline differs significantly from the quantum head")
-    assert judged.result.endswith(sentence)
+    assert judged.sentences["result"].startswith(
+        "No baseline differs significantly from the quantum head"
+    )
+    assert judged.sentences["result"].endswith(sentence)
 
 
 def test_p_is_corrected_over_the_baselines_and_the_least_difference_too():
@@ -138,7 +140,10 @@ def test_equal_within_the_margin():
     z = (0.005 - abs(difference.value)) / interval_deviation(difference.interval)
     assert difference.equivalence_p(0.005) == pytest.approx(NormalDist().cdf(-z))
     assert verdict(models).headline == "Equivalent within 0.5 points on 100,000 test texts"
-    assert verdict(models).result == "Quantum head and 1 baseline differ by less than that."
+    assert (
+        verdict(models).sentences["result"]
+        == "Quantum head and 1 baseline differ by less than that."
+    )
     assert next(comparison_rows(models))[-1] == "equivalent"
 
 
@@ -210,13 +215,13 @@ def test_the_lines(models, lines):
 
 
 def test_a_pooled_verdict_is_about_the_folds():
-    limits = verdict([row("quantum head", 150), row("SVC", 155)], 5).limits
+    limits = verdict([row("quantum head", 150), row("SVC", 155)], 5).sentences["limits"]
     assert limits == "One seed over 5 folds: other seeds give other numbers."
 
 
 def test_all_three_at_once():
     models = [row("quantum head", 150), row("SVC", 190), row("MLP", 100), row("ridge", 152)]
-    assert verdict(models).result == (
+    assert verdict(models).sentences["result"] == (
         "SVC is significantly more accurate. The quantum head is significantly more accurate than the MLP. "
         "The other comparison is inconclusive."
     )
@@ -231,7 +236,9 @@ def test_answers_that_were_not_kept_are_not_compared():
     accuracy = Accuracy(10, 20)
     models = [row("quantum head", 150), ModelResult("SVC", accuracy, 1, test=accuracy)]
     assert verdict(models).headline == "No baseline to compare with"
-    assert verdict(models).result.startswith("The baselines' answers were not kept, so ")
+    assert (
+        verdict(models).sentences["result"].startswith("The baselines' answers were not kept, so ")
+    )
 
 
 def uneven(right_of_few, right_of_many, few=40, many=960):
@@ -273,7 +280,10 @@ def test_heads_on_uneven_labels_are_compared_by_balanced_accuracy():
         math.sqrt(sum(spread)) / 2, rel=0.1
     )
     assert verdict(models).headline == "Quantum is better than SVC"
-    assert verdict(models).result == "It has significantly higher balanced accuracy than SVC."
+    assert (
+        verdict(models).sentences["result"]
+        == "It has significantly higher balanced accuracy than SVC."
+    )
     assert (
         verdict(make_record(SVC=svc, quantum=head).models).headline == "SVC is worse than quantum"
     )
@@ -314,7 +324,10 @@ def test_a_constant_answer_wins_nothing():
     constant = uneven(0, 960)
     lines = verdict(make_record(quantum=constant, SVC=uneven(0, 700)).models)
     assert lines.headline == "Quantum gives every text the same answer"
-    assert lines.result == "It got 96.0 % of 1,000 test texts right, the share of that label."
+    assert (
+        lines.sentences["result"]
+        == "It got 96.0 % of 1,000 test texts right, the share of that label."
+    )
 
 
 def test_a_name_with_a_comma_is_an_apposition():
@@ -372,7 +385,7 @@ def test_the_next_step_follows_from_the_result(baselines, config, step):
 
 def test_the_json_has_the_numbers_of_the_table():
     models = [row("quantum head", 150), row("SVC", 190), row("ridge", 152)]
-    content = verdict(models).as_dict(models)
+    content = verdict_as_dict(models)
     assert content["measure"] == "accuracy"
     loss, tie = content["comparisons"]
     assert loss["head_minus"] == "SVC"

@@ -92,7 +92,7 @@ def test_study_json_holds_what_the_page_says_and_can_be_read_again(tiny_outcome)
     lines = verdict(record)
     assert content["verdict"] == lines.as_dict()
     table = (folder / "table.md").read_text("utf-8")
-    assert f"**{lines.headline}**\n\n{lines.lead}\n\n| fact | value |\n" in table
+    assert f"**{lines.headline}**\n\n{lines.sentences['lead']}\n\n| fact | value |\n" in table
     for name, value in lines.facts.items():
         markdown = value.replace("> ", "\\> ")
         assert f"| {name} | {markdown} |" in table

@@ -17,12 +17,13 @@ from qllmft.tasks.measure import MACRO_F1, R2
 from qllmft_base.errors import UserError
 from qllmft_studies.checks import check_feasible
 from qllmft_studies.commands.study import study_table
-from qllmft_studies.commands.sweep import search_baselines_grid, winner_sentences
+from qllmft_studies.commands.sweep import search_baselines_grid
 from qllmft_studies.executors import Executor
 from qllmft_studies.file import Study, load_study
 from qllmft_studies.predictions import StudyPredictions
 from qllmft_studies.record import read_study, write_record
 from qllmft_studies.report import finish_from_predictions
+from qllmft_studies.report.sweep import winner_sentences
 from qllmft_studies.search_space import Space, load_space
 from qllmft_studies.study import run_study
 from qllmft_studies.study_plan import study_runs
@@ -216,7 +217,7 @@ def test_a_sweep_selects_by_the_score_of_the_task(task_settings, tmp_path):
             answers = np.array(content["answers"]["quantum head"])
             tests.append(by_scikit_learn(task, true, answers)[measure.name])
         assert result.winner.test.mean == pytest.approx(np.mean(tests))
-        words = " ".join(winner_sentences(result))
+        words = " ".join(winner_sentences(result.record))
         mean = measure.percent(result.winner.test.mean)
         assert f"Its test {measure.name}: {mean} [95 % interval " in words
         assert "%" not in words.replace("95 %", "")
@@ -271,7 +272,7 @@ def test_the_margin_is_in_the_unit_of_the_score():
     assert verdict(equal).headline == "Equivalent within 0.01 R²: Head, Ridge"
     assert verdict(equal).facts["difference"].startswith("−0.001 R², 95 % CI [")
     inconclusive = verdict(replace(equal, margin=0.0015)).headline
-    assert inconclusive == "No significant difference: Head, Ridge"
+    assert inconclusive == "Inconclusive, no difference established: Head, Ridge"
     low = record(row("A", "subject", (-0.2, -0.21)), row("B", "baseline", (0.2, 0.25)), score="R²")
     assert verdict(low).headline == "A is 0.430 R² worse than B"
 

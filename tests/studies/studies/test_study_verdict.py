@@ -29,7 +29,7 @@ def outcomes(study):
         (LOW, HIGH, "Multi is 5.9 points worse than SVC"),
         (HIGH, tuple(x + d for x, d in zip(HIGH, (1e-4, -1e-4, 0, 0, 1e-4), strict=True)),
          "Equivalent within 0.5 points: Multi, SVC"),
-        (NEAR, HIGH, "No significant difference: Multi, SVC"),
+        (NEAR, HIGH, "Inconclusive, no difference established: Multi, SVC"),
         ((0.9,), (0.5,), "No conclusion from one seed: Multi, SVC"),
         ((0.9, 0.8), (0.8, 0.7), "No test is possible: Multi, SVC"),
     ],
@@ -59,31 +59,31 @@ LONG_SIDES = {
             ("Q, odd", "SVC"),
             SIDES,
             "Q, odd is 5.9 points better than SVC",
-            "No significant difference: Q, odd and SVC",
+            "Inconclusive, no difference established: Q, odd and SVC",
         ),
         (
             (LONG_LABEL, "SVC"),
             SIDES,
             f"{LONG_LABEL}: 5.9 points better than SVC",
-            f"No significant difference: {LONG_LABEL} and SVC",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
         (
             (LONG_LABEL, LONGER_LABEL),
             SIDES,
             "Quantum head is 5.9 points better than classical head",
-            "No significant difference: Quantum head, classical head",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
         (
             (LONG_LABEL, LONGER_LABEL),
             LONG_SIDES,
             "Selected model is 5.9 points better than the baseline",
-            "No significant difference",
+            "Inconclusive, no difference established",
         ),
         (
             ("Q" * 80, "S" * 80),
             SIDES,
             "Quantum head is 5.9 points better than classical head",
-            "No significant difference: Quantum head, classical head",
+            "Inconclusive, no difference established: Quantum head, classical head",
         ),
     ],
     ids=["comma", "colon", "sides", "no names", "long words"],
@@ -161,16 +161,22 @@ def test_the_lead_states_the_selection_and_what_intervals_cover():
     second_subject = row("Single", "subject", LOW, validation=(0.1,) * 5)
     second_baseline = row("NN", "baseline", LOW, validation=(0.1,) * 5)
     intervals = "Intervals cover training samples and initial weights, not new texts."
-    assert verdict(record(*pair)).lead == intervals
-    one_choice = verdict(record(*pair, second_baseline)).lead
+    assert verdict(record(*pair)).sentences["lead"] == intervals
+    one_choice = verdict(record(*pair, second_baseline)).sentences["lead"]
     assert one_choice == f"Validation selected SVC. {intervals}"
     study = record(*pair, second_baseline, second_subject)
-    assert verdict(study).lead == f"Both models were selected on validation. {intervals}"
-    assert len(verdict(study).lead.split()) <= 30
+    assert (
+        verdict(study).sentences["lead"] == f"Both models were selected on validation. {intervals}"
+    )
+    assert len(verdict(study).sentences["lead"].split()) <= 30
     same_texts = replace(study, protocol="given", redrawn=False)
-    assert verdict(same_texts).lead.endswith("Intervals cover initial weights, not new texts.")
+    assert (
+        verdict(same_texts)
+        .sentences["lead"]
+        .endswith("Intervals cover initial weights, not new texts.")
+    )
     alone = record(row("Multi", "subject", (0.9,)), row("SVC", "baseline", (0.5,)))
-    assert verdict(alone).lead == "One seed cannot show variability."
+    assert verdict(alone).sentences["lead"] == "One seed cannot show variability."
 
 
 def test_validation_chooses_the_pair_and_the_test_set_does_not():
@@ -244,7 +250,7 @@ def test_a_title_says_that_a_large_difference_could_stay_unseen():
     assert effect > 5
     assert verdict(few).headline == f"Inconclusive (MDE {effect:.1f} points): Multi, SVC"
     wide = replace(few, margin=effect / 10 + 0.01)
-    assert verdict(wide).headline == "No significant difference: Multi, SVC"
+    assert verdict(wide).headline == "Inconclusive, no difference established: Multi, SVC"
     scores = replace(few, score="R²", margin=0.005)
     assert verdict(scores).headline == f"Inconclusive (MDE {effect / 100:.3f} R²): Multi, SVC"
 
@@ -369,7 +375,9 @@ def test_contrasts_are_the_only_comparisons_and_the_sentence_counts_them():
     assert [c.outcome for c in compare(named)] == ["better", "better"]
     lines = verdict(named)
     assert lines.headline == "2 comparisons: 2 better, 0 worse, 0 equivalent, 0 inconclusive"
-    assert lines.lead.startswith("The study's plan names the comparisons. Intervals cover ")
+    assert lines.sentences["lead"].startswith(
+        "The study's plan names the comparisons. Intervals cover "
+    )
     assert lines.facts["largest significant difference"] == "B minus C"
     assert lines.facts["difference"].startswith("+11.0 points, 95 % CI [")
     assert lines.facts["test"] == "paired t-tests, 3 seeds (Holm, 2 comparisons)"

@@ -1,5 +1,6 @@
 """Execution of sweeps without training: nothing is lost or done twice, and proposals can be repeated."""
 
+import json
 import math
 import os
 import random
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from small_sweeps import arguments, settings
 
+from qllmft.cli.finished import report as report_command
 from qllmft.run import RunFolder, RunRecord, Tracking
 from qllmft.run.lock import sole_use
 from qllmft.run.record import BodyRecord, DataRecord, ModelResult
@@ -20,9 +22,11 @@ from qllmft.training import EpochMetrics
 from qllmft_base.errors import UserError
 from qllmft_studies import local
 from qllmft_studies.executors import Executor
+from qllmft_studies.report.sweep import winner_sentences
 from qllmft_studies.runs import FinishedRuns
 from qllmft_studies.search_space import load_space
 from qllmft_studies.sweep import make_sweep
+from qllmft_studies.sweep_record import read_sweep
 from qllmft_studies.sweep_run import run_sweep
 
 SIZES = {"train": 1, "validation": 1, "test": 1}
@@ -123,6 +127,66 @@ def test_a_grid_is_done_once_each_and_ranked_and_not_done_again(tmp_path, traini
     repetition = run_sweep(small_sweep(seeds=2), tmp_path, Executor())
     assert set(stand_in.trained.values()) == {1}
     assert report(repetition) == report(result)
+
+
+def test_a_finished_sweep_leaves_its_record_table_and_page(
+    tmp_path, trainings, monkeypatch, undrawn_figures
+):
+    trainings()
+    monkeypatch.setattr("qllmft.report.style.as_svg", undrawn_figures)
+    result = run_sweep(small_sweep(seeds=2), tmp_path, Executor())
+    record = read_sweep(tmp_path)
+    assert record == result.record
+    best = result.winner
+    assert record.winner.settings == best.settings
+    assert record.winner.test == (0.64, 0.65)
+    assert record.winner.test_interval == pytest.approx(best.test.interval)
+    assert len(record.ranking) == len(record.row_bests) == 9
+    rows = [record.ranking[place].settings for place in record.row_bests]
+    assert rows == [row.best.settings for row in result.rows]
+    words = " ".join(winner_sentences(record))
+    assert "Its test accuracy: 64.50 % [95 % interval 58.1, 70.9], mean of 2 seeds." in words
+    table = (tmp_path / "table.md").read_text()
+    assert "| validation | loss | parameters | main_layers | reupload_layers |" in table
+    assert "| 64.50 % | 0.4000 | 7 | 6 | 4 |" in table
+    page = (tmp_path / "report.html").read_text()
+    assert "main_layers 6, reupload_layers</text>" in page  # of the figure, in two lines
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "copy.md").write_text("")
+    report_command(tmp_path)
+    assert (tmp_path / "report.html").read_text() == page
+    report_command(tmp_path, table=tmp_path / "copy.md")
+    assert (tmp_path / "copy.md").read_text() == table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "it has format 2, and this version reads 1"),
+        ({"ranking": []}, "its ranking lacks the winner"),
+        ({"row_bests": [99]}, "its ranking lacks the winner"),
+        ({"seeds": 3}, r"has \[1\] values, expected 3"),
+        ({"sweep": "../a"}, "folders and figures are named by it"),
+        ({"parameters": []}, "expected one value a parameter"),
+    ],
+)
+def test_a_record_of_another_form_is_refused(tmp_path, trainings, change, message):
+    trainings()
+    run_sweep(small_sweep(**FEW), tmp_path, Executor())
+    content = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps(content | change))
+    with pytest.raises(UserError, match=message):
+        read_sweep(tmp_path)
+
+
+def test_a_sweep_that_is_not_finished_has_no_page(tmp_path):
+    with pytest.raises(UserError, match=r"there is no finished sweep in .* command continues it"):
+        read_sweep(tmp_path)
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(UserError, match=r"--explain is about the texts of a run, .* a sweep"):
+        report_command(tmp_path, explain=3)
+    with pytest.raises(UserError, match=r"the table of a sweep is in Markdown"):
+        report_command(tmp_path, table=tmp_path / "a.tex")
 
 
 @pytest.mark.parametrize("name", [".lock-holder", "config.toml", "validation.json", "result.json"])

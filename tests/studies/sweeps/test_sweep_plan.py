@@ -6,6 +6,7 @@ import math
 import pytest
 from small_sweeps import settings
 
+from qllmft.config.presets import load_preset
 from qllmft.config.toml_files import validate_content
 from qllmft_base.errors import UserError
 from qllmft_studies.search_space import Space, load_space
@@ -138,3 +139,21 @@ def test_a_fault_of_one_configuration_is_found_before_any_work():
         make_sweep(
             load_space("table-07"), "grid", {"model.encoder_qubits": 6}, trials=None, seeds=1
         )
+
+
+def test_the_runs_of_a_search_are_checked_and_not_its_preset_alone():
+    """Nine encoder qubits go with each number that is searched, and not with the preset's ten."""
+    space = {
+        "name": "mine",
+        "title": "t",
+        "preset": "single-10q",
+        "parameters": [{"setting": "model.n_qubits", "values": [4, 6, 8]}],
+    }
+    overrides = {"model.encoder_qubits": 9}
+    with pytest.raises(UserError, match="encoder_qubits"):
+        load_preset("single-10q").config(overrides)
+    for sampler in ("grid", "tpe", "qmc"):
+        sweep = make_sweep(Space.model_validate(space), sampler, overrides)
+        configs = [sweep.configurations(point)[0] for point in sweep.listed_points]
+        assert sorted(config.model.n_qubits for config in configs) == [4, 6, 8]
+        assert {config.model.encoder_qubits for config in configs} == {9}
