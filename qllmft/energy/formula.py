@@ -77,6 +77,19 @@ def read_gate_times(file: Path) -> EnergyConstants:
     return replace(FORTE, one_qubit_gate_s=one_qubit_s, two_qubit_gate_s=two_qubit_s)
 
 
+def energy_text(kilojoules: float) -> str:
+    """Return an energy with three digits, in the largest unit of which there is one or more.
+
+    >>> energy_text(41.24), energy_text(3.37e-9), energy_text(0.0)
+    ('41.2 kJ', '3.37 µJ', '0 nJ')
+    """
+    for unit, size in {"kJ": 1.0, "J": 1e-3, "mJ": 1e-6, "µJ": 1e-9}.items():
+        # 999.9 would be rounded to 1e+03
+        if kilojoules >= 0.9995 * size:
+            return f"{float(f'{kilojoules / size:.3g}'):,.12g} {unit}"
+    return f"{kilojoules / 1e-12:.3g} nJ"
+
+
 def qpu_energy_kj(counts: CircuitCounts, constants: EnergyConstants = PAPER) -> float:
     """Return E_qpu = Q·(SQ·T_sq + TQ·T_tq)·S·P_qpu/1000, for gates in sequence and qubits powered throughout.
 

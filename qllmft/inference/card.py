@@ -149,6 +149,8 @@ def _inference_energy_kj(config: ModelConfig) -> dict[str, float]:
 @cache
 def _environment() -> Environment:
     """Return what renders the card."""
+    from qllmft.energy.formula import energy_text
+
     environment = Environment(  # noqa: S701 - Markdown; text of others passes through `code`
         loader=PackageLoader("qllmft.inference", ""),
         undefined=StrictUndefined,
@@ -156,6 +158,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"code": code, "count_of": format_count, "percent": percent}
+    environment.filters["energy_text"] = energy_text
     return environment
 
 

@@ -18,7 +18,7 @@ from sandbox_job import TEXTS, TOKEN, release
 from small_commands import Reference, cache
 
 from qllmft_machines import ledger_jobs
-from qllmft_machines.sandbox import circuits
+from qllmft_machines.sandbox import simulation
 
 OPTIONS = {
     "poll_interval_s": 0.02, "settle_s": 1.5, "retry_s": 2.0, "deadline_s": 6.0, "circuits_per_job": 3,
@@ -36,7 +36,7 @@ class SameShots(Store):
         shots = int(job.payload["shots"])
         digest = hashlib.sha256(json.dumps(circuit, sort_keys=True).encode()).digest()
         rng = np.random.default_rng(list(digest))
-        counts = circuits.counts(circuit, qubits, shots, "ideal", rng)
+        counts = simulation.counts(circuit, qubits, shots, "ideal", rng)
         return {str(state): count / shots for state, count in counts.items()}
 
 

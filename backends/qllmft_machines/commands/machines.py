@@ -237,6 +237,8 @@ def ionq_sandbox(
 ) -> None:
     """Serve a mock of IonQ's API on this machine, for trials without an account. Every answer is marked as a mock.
 
+    It runs circuits on Qiskit Aer, which the extra aer installs.
+
     Args:
         port: Port of the server. 0 takes a free one.
         noise: Noise of the simulated machines.

@@ -1,7 +1,7 @@
 """HTTP of the mock server: IonQ's API v0.4 on this machine, for tests and for trials without an account.
 
-It listens on this machine only, runs circuits on its own small simulator, and marks every answer as a mock server's: in
-a header and, except for results, whose keys are states or children, in a field.
+It listens on this machine only, runs circuits on Qiskit Aer, and marks every answer as a mock server's: in a header
+and, except for results, whose keys are states or children, in a field.
 """
 
 from __future__ import annotations

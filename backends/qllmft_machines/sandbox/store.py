@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from qllmft_backends.errors import BackendError
+from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_machines.errors import PARSE_ERRORS
 from qllmft_machines.rows import UNCHARGED_STATES
 from qllmft_machines.sandbox import circuits
@@ -27,6 +28,15 @@ BACKENDS = {"simulator": 29, "qpu.forte-1": 36, "qpu.forte-enterprise-1": 36, "q
 MAX_SHOTS = {name: 1_000_000 if name == "simulator" else 10_000 for name in BACKENDS}
 _SUBMITTED_FIELDS = ("id", "payload", "submitted_at", "number", "name", "children")
 _CHANGEABLE_FIELDS = ("status", "results", "failure", "started_at", "completed_at")
+
+
+def _import_simulation() -> ModuleType:
+    """Return the module that runs circuits on Aer, which the extra ``ionq`` does not install."""
+    try:
+        from qllmft_machines.sandbox import simulation
+    except ModuleNotFoundError as error:
+        raise MissingExtraError.from_import_error("the mock server", error, "aer,ionq") from error
+    return simulation
 
 
 class Journal:
@@ -105,6 +115,9 @@ class Store:
         qpu_noise: noise model of the simulated machines.
         state_file: file that keeps jobs across restarts; None: in memory.
         latency_s: seconds that a job stays in each state before it runs.
+
+    Raises:
+        MissingExtraError: if Aer is not installed.
     """
 
     def __init__(
@@ -114,6 +127,7 @@ class Store:
         state_file: Path | None = None,
         latency_s: float = 0.0,
     ) -> None:
+        self._simulation = _import_simulation()
         self._seed = seed
         self._qpu_noise = qpu_noise
         self._latency_s = latency_s
@@ -304,7 +318,7 @@ class Store:
         noise = self._noise(job)
         shots = job.shots
         if job.backend == "simulator" and noise == "ideal":
-            p = circuits.probabilities(circuit, job.qubits)
+            p = self._simulation.probabilities(circuit, job.qubits)
             return {str(state): value for state, value in p.items()}
-        counts = circuits.counts(circuit, job.qubits, shots, noise, self._rng(job))
+        counts = self._simulation.counts(circuit, job.qubits, shots, noise, self._rng(job))
         return {str(state): count / shots for state, count in counts.items()}

@@ -41,10 +41,10 @@ def _no_waiting_for_the_disk(monkeypatch):
 def _simulated_once(monkeypatch):
     """The mock server reads and simulates a circuit the first time that a test sends it: most send the same ones."""
     from ionq.simulated_once import find_probabilities, read_circuit
-    from qllmft_machines.sandbox import circuits
+    from qllmft_machines.sandbox import circuits, simulation
 
     monkeypatch.setattr(circuits.ActiveCircuit, "from_gates", read_circuit)
-    monkeypatch.setattr(circuits, "_ideal_probabilities", find_probabilities)
+    monkeypatch.setattr(simulation, "_ideal_probabilities", find_probabilities)
 
 
 @pytest.fixture

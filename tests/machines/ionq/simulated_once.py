@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from qllmft_machines.sandbox import circuits
+from qllmft_machines.sandbox import circuits, simulation
 
 from_gates = circuits.ActiveCircuit.from_gates
-simulate = circuits._ideal_probabilities
+simulate = simulation._ideal_probabilities
 
 
 class _SameCircuit:

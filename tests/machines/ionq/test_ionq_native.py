@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qllmft_machines.errors import JobFailedError, RemoteRequestError
-from qllmft_machines.sandbox import circuits, programs, shapes
+from qllmft_machines.sandbox import programs, shapes, simulation
 
 
 def test_the_compiler_of_the_mock_server_keeps_probabilities():
@@ -27,7 +27,7 @@ def test_the_compiler_of_the_mock_server_keeps_probabilities():
     native = programs.compile_to_native(circuit, 4, "qis")["circuit"]
     assert {gate["gate"] for gate in native} == {"gpi2", "zz"}
     compiled, expected = (
-        [circuits.probabilities(gates, 4).get(state, 0.0) for state in range(16)]
+        [simulation.probabilities(gates, 4).get(state, 0.0) for state in range(16)]
         for gates in (native, circuit)
     )
     np.testing.assert_allclose(compiled, expected, atol=1e-5)

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 import qllmft
+from qllmft.energy.formula import energy_text, head_counts
 from qllmft.inference.card import model_card
 from qllmft.run import RunFolder
 
@@ -45,6 +46,38 @@ def golden(tmp_path):
         return run
 
     return copy
+
+
+def test_the_energies_have_units_that_a_person_reads(golden_card):
+    """By hand: 2^Q·(4·SQ + 8·TQ) operations at 3.4e13 a second and 700 W, and 0.3 kW for each qubit."""
+    model = qllmft.load(GOLDEN).model.config
+    counts = head_counts(model, model.n_qubits)
+    n_qubits, one, two = counts.n_qubits, counts.one_qubit_gates, counts.two_qubit_gates
+    joules = {
+        "QPU": n_qubits * 300 * 8_000 * (one * 130e-6 + two * 970e-6),
+        "GPU": 2**n_qubits * (4 * one + 8 * two) / 3.4e13 * 700,
+    }
+    sizes = {"kJ": 1e3, "J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "nJ": 1e-9}
+    rows = re.findall(r"^\| (QPU|GPU) .* \| ([\d.]+) (\w+) \|$", golden_card[1], re.MULTILINE)
+    assert {device for device, *_ in rows} == {"QPU", "GPU"}
+    for device, number, unit in rows:
+        assert 1 <= float(number) < 1000
+        assert float(number) * sizes[unit] == pytest.approx(joules[device], rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("kilojoules", "text"),
+    [
+        (172.3, "172 kJ"),
+        (41_240.0, "41,200 kJ"),
+        (0.9996, "1 kJ"),
+        (0.9994, "999 J"),
+        (3.37e-9, "3.37 µJ"),
+        (0.0, "0 nJ"),
+    ],
+)
+def test_an_energy_in_words(kilojoules, text):
+    assert energy_text(kilojoules) == text
 
 
 def test_the_card_has_the_numbers_of_the_record_and_of_the_answers(golden_card):
