@@ -6,20 +6,22 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError
+
+if TYPE_CHECKING:  # lists of runs need no circuits, and their import takes half a second
+    from qiskit import QuantumCircuit
+    from qiskit.quantum_info import SparsePauliOp
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.bool_]
-Operators = Sequence[SparsePauliOp]
+Operators: TypeAlias = "Sequence[SparsePauliOp]"
 
 
 @dataclass(frozen=True)
