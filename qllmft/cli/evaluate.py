@@ -63,6 +63,7 @@ def evaluate(
     limit: Limit = None,
     sample: Count = None,
     sample_seed: Natural = 0,
+    new_texts_only: bool = False,
     threshold: Threshold = None,
     margin: Margin = 0.0,
     coverage: Coverage = None,
@@ -73,7 +74,7 @@ def evaluate(
     """Print the accuracy with its 95 % interval, scores per label and the confusion matrix on labelled texts.
 
     Without --data, evaluate on the run's own test set. Texts of --data that the run was trained on are counted in a
-    warning: their accuracy says nothing about new texts.
+    warning: their accuracy says nothing about new texts. --new-texts-only leaves them out.
 
     With --backend, the head's circuit runs on the backend and all else here. The labels are compared with a noiseless
     simulation. The backend adjoint has the run's noise unless you give another one. It simulates one error trajectory
@@ -88,12 +89,18 @@ def evaluate(
         label_column: Column of the labels. [default: the run's]
         sample: Evaluate on this many texts, drawn at random with --sample-seed.
         sample_seed: Seed of --sample.
+        new_texts_only: Leave out texts of --data that the run was trained or validated on, before --limit or --sample
+            choose.
         budget: Predict the accuracy on --backend from its errors, and the gain if one of them is halved. Nothing is
             sent.
     """
     if limit and sample:
         raise UserError(
             "--limit takes the first texts, and --sample draws texts at random. Give one of the two."
+        )
+    if new_texts_only and data is None:
+        raise UserError(
+            "the run's own test set has new texts only. Add --data, or omit --new-texts-only."
         )
     if budget:
         _check_budget(backend_options, abstains=bool(margin) or coverage is not None)
@@ -125,7 +132,9 @@ def evaluate(
         )
     with ConsoleListener() as listener:
         subset = Subset(n_texts, sample_seed if sample else None) if n_texts else None
-        texts = LabelledTexts.load(predictor, run, data_config, split, subset, listener)
+        texts = LabelledTexts.load(
+            predictor, run, data_config, split, subset, listener, new_only=new_texts_only
+        )
     if budget:
         show_budget(predictor, texts, decision, measured_models, json=json)
         return
@@ -371,7 +380,7 @@ def _evaluation_notes(evaluation: Evaluation, backend: Backend | None) -> Iterat
     elif evaluation.trained_on:
         yield (
             f"warning: the run was trained or validated on {evaluation.trained_on:,} of these "
-            f"{evaluation.scores.total:,} texts. The accuracy on new texts may be lower. Leave these texts out."
+            f"{evaluation.scores.total:,} texts. The accuracy on new texts may be lower. Add --new-texts-only."
         )
     if evaluation.agreement is not None:
         conditions = f", {evaluation.measured}" if evaluation.measured else ""

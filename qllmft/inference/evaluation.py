@@ -161,6 +161,8 @@ class LabelledTexts:
         split: str | None = None,
         subset: Subset | None = None,
         on_event: OnEvent = ignore,
+        *,
+        new_only: bool = False,
     ) -> LabelledTexts:
         """Read and embed labelled texts.
 
@@ -171,6 +173,7 @@ class LabelledTexts:
             split: of ``data``; by default its test split, or all of it if it has none.
             subset: choice of some of the texts; None for all.
             on_event: called with progress.
+            new_only: leave out texts of ``data`` that training or validation used, before the subset is chosen.
 
         Raises:
             UserError: if the texts cannot be read, or have another task, split or label than the model's, or the body
@@ -190,6 +193,9 @@ class LabelledTexts:
         corpus, table, source = _select_texts(run, data, split)
         for line in corpus.tables if data is not None else ():
             on_event(Message(line))
+        if new_only and data is not None:
+            table, left_out = _select_new_texts(run, table)
+            source = f"{source}, without {format_count(left_out, 'text')} of the run"
         if subset is not None:
             table = subset.select(table)
             source = f"{source}, {subset}"
@@ -306,17 +312,47 @@ def _select_texts(
 
 
 def _count_trained_on(run: Path, table: Table) -> int | None:
-    """Return the number of texts that training or validation used, or None if the run's texts cannot be read.
-
-    Texts that differ only in capitals, blanks or invisible characters are the same.
-    """
+    """Return the number of texts that training or validation used, or None if the run's texts cannot be read."""
     try:
-        _, _, splits = texts_of_run(run)
+        return int(_find_trained_on(run, table).sum())
     except UserError:
         return None
+
+
+def _select_new_texts(run: Path, table: Table) -> tuple[Table, int]:
+    """Return the texts that neither training nor validation used, and the number of the others.
+
+    Raises:
+        UserError: if the run's texts cannot be read or have changed, or no text is new.
+    """
+    try:
+        is_used = _find_trained_on(run, table)
+    except UserError:
+        raise UserError(
+            "the run's own texts cannot be read or have changed, and new texts are found by them. "
+            "Restore the run's texts, or omit --new-texts-only."
+        ) from None
+    if is_used.all():
+        raise UserError(
+            f"the run was trained or validated on all {format_count(len(table), 'text')}, expected some new ones. "
+            "Give other texts, or omit --new-texts-only."
+        )
+    return table.take(np.flatnonzero(~is_used)), int(is_used.sum())
+
+
+def _find_trained_on(run: Path, table: Table) -> NDArray[np.bool_]:
+    """Return whether training or validation used a text (N,).
+
+    Texts that differ only in capitals, blanks or invisible characters are the same.
+
+    Raises:
+        UserError: if the run's texts cannot be read or have changed.
+    """
+    _, _, splits = texts_of_run(run)
     used_items = [*splits.train.items, *splits.validation.items]
     used_texts = {*chain.from_iterable(comparison_texts(used_items))}
-    return sum(text in used_texts for text in chain.from_iterable(comparison_texts(table.items)))
+    texts = chain.from_iterable(comparison_texts(table.items))
+    return np.array([text in used_texts for text in texts], np.bool_)
 
 
 def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:

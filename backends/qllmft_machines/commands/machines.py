@@ -202,7 +202,8 @@ def _jobs_table(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:
 
 
 def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
-    """Yield the energy that the server measured per paid circuit, and that of the formula."""
+    """Yield the energy that the server measured per paid circuit, that of the formula, and their difference."""
+    from qllmft.energy.formula import FORTE
     from qllmft_machines.paid_jobs import formula_kj
 
     if not (measured_jobs := [row for row in rows if row.kwh is not None]):
@@ -224,6 +225,8 @@ def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     if len(formula_energies_kj) == len(measured_jobs):
         mean = sum(formula_energies_kj) / sum(row.circuits for row in measured_jobs)
         yield f"energy by formula, with Forte's gate times and the gates as sent: {mean:.4g} kJ per circuit"
+        power_kw = FORTE.qpu_power_w / 1000
+        yield f"The {server} counts the whole device. The formula counts {power_kw:g} kW per qubit of the circuit."
 
 
 def ionq_sandbox(

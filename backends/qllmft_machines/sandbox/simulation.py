@@ -81,7 +81,7 @@ def _noisy_counts(circuit: QuantumCircuit, shots: int, noise: GateNoise, rng: Ge
     machine = AerForteBackend(AerForteOptions(**noise.options))
     bits = machine.bits(measured_circuit, _NO_PARAMETERS, shots, rng)[0]  # (shots, m)
     states = bits @ (1 << np.arange(circuit.num_qubits))
-    return np.bincount(states, minlength=2**circuit.num_qubits)
+    return np.bincount(states, minlength=2**circuit.num_qubits).astype(np.int64)
 
 
 def gates_with_noise(circuit: QuantumCircuit) -> QuantumCircuit:

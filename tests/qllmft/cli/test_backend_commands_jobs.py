@@ -90,10 +90,11 @@ def test_what_was_charged_and_the_energy_in_the_list_and_on_the_page(job, run):
     job.predict("--yes --limit 4")
     table, _ = job("jobs", "list", job.path)
     assert [row[-1] for row in rows(table)] == [f"{3 * EACH:.2f}", f"{EACH:.2f}"]
-    assert table.splitlines()[-3:] == [
+    assert table.splitlines()[-4:] == [
         f"energy measured by the mock server: {4 * 20 * SECONDS:.4g} kJ for 4 circuits, {20 * SECONDS:.4g} kJ each, "
         f"billed time {4 * SECONDS:.3g} s, power of the device 20 kW",
         f"energy by formula, with Forte's gate times and the gates as sent: {4 * 0.3 * SECONDS:.4g} kJ per circuit",
+        "The mock server counts the whole device. The formula counts 0.3 kW per qubit of the circuit.",
         f"total: 2 jobs, 4 circuits: {4 * EACH:.2f} sandbox-credit charged",
     ]
     page = render_report(RunFolder(job.path)).partition("Inference on the mock server")[2]

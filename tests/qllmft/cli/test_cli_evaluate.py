@@ -16,6 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from qllmft.config import DataConfig
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import embed
+from qllmft.inference.run_texts import texts_of_run
 from qllmft.run.folder import RunFolder
 
 WRONG_TWICE = {"a good film": "positive", "a dull film": "negative", "an awful plot": "positive"}
@@ -168,6 +169,40 @@ def test_texts_that_were_trained_on_are_counted(run, cli, tmp_path):
         in cli("evaluate", elsewhere, "--data", run.data)[0]
     )
     assert "no nearest texts: " in cli("explain", elsewhere, "a good film")[0]
+
+
+def test_texts_that_were_trained_on_are_left_out(run, cli, tmp_path):
+    """What remains are the run's test texts, which another command has the accuracy of."""
+    new = cli.json("evaluate", run.path, "--data", run.data, "--new-texts-only")
+    own = cli.json("evaluate", run.path)
+    assert new["trained_on"] == 0
+    sizes = run.result["data"]["sizes"]
+    assert new["source"].endswith(
+        f"without {sizes['train'] + sizes['validation']} texts of the run"
+    )
+    assert (new["confusion"], new["accuracy"]) == (own["confusion"], own["accuracy"])
+    few = cli.json("evaluate", run.path, "--data", run.data, "--new-texts-only --limit 2")
+    assert (few["trained_on"], few["accuracy"]["total"]) == (0, 2)
+    elsewhere = shutil.copytree(run.path, tmp_path / "run")
+    record = result_of(elsewhere)
+    record["data"]["fingerprint"] = "of other texts"
+    (elsewhere / "result.json").write_text(json.dumps(record))
+    known = tmp_path / "known.csv"
+    _, corpus, splits = texts_of_run(Path(run.path))
+    table = splits.validation
+    labels = [corpus.label_names[label] for label in table.labels]
+    known.write_text(
+        "\n".join(["text,label", *(f'"{t}",{n}' for t, n in zip(table.items, labels, strict=True))])
+    )
+    for options, message in (
+        ((run.path, "--new-texts-only"), "own test set has new texts only. Add --data"),
+        (
+            (run.path, "--data", known, "--new-texts-only"),
+            "expected some new ones. Give other texts",
+        ),
+        ((elsewhere, "--data", run.data, "--new-texts-only"), "Restore the run's texts, or omit"),
+    ):
+        assert message in " ".join(cli("evaluate", *options, code=2)[1].split())
 
 
 def test_one_text_and_one_epoch_are_singular(run, cli, tmp_path):
