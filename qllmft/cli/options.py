@@ -95,6 +95,8 @@ class DataOptions:
         test_size: Share of the rows for the test, with protocol split. [default: 0.2]
         group: Column of groups, such as authors: all rows of a group are in one part. [default: none]
         time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
+        split_column: Column that names the split of each row of one table: train, validation (or val, dev) and test.
+            [default: none]
         per_label: Number of texts drawn per label. In other tasks than classification: of all texts. [default: all, or
             by the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
@@ -118,6 +120,7 @@ class DataOptions:
     test_size: float | None = None
     group: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     time: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    split_column: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     per_label: int | None = None
     delimiter: str | None = None
     columns: Annotated[str | None, typer.Option(metavar="NAMES")] = None
@@ -139,13 +142,14 @@ class DataOptions:
             SETTINGS_OF_OPTIONS.get(name, f"data.{name}"): value for name, value in values.items()
         }
         values_by_name |= {name.replace("__", "."): value for name, value in extra_settings.items()}
-        splits_all_rows = any(
-            values_by_name.get(f"data.{name}") is not None for name in ALL_ROWS_SETTINGS
+        sets_split = any(
+            values_by_name.get(f"data.{name}") is not None
+            for name in (*ALL_ROWS_SETTINGS, "split_column")
         )
         if second_column is not None:
             text_column = values_by_name["data.text_column"] or "text"
             values_by_name["data.text_column"] = (text_column, second_column)
-        if values_by_name["data.protocol"] is None and splits_all_rows:
+        if values_by_name["data.protocol"] is None and sets_split:
             values_by_name["data.protocol"] = "split"
         settings = {name: value for name, value in values_by_name.items() if value is not None}
         return settings | parse_settings(pairs or [])

@@ -114,6 +114,13 @@ DATA = (
         ("validation_folds",), "task", ("classification",), reason="It is for one label per text"
     ),
     Requirement(("test_size",), "folds", (None,), reason="Each fold is the test once"),
+    Requirement(("split_column",), "protocol", ("split", "given")),
+    Requirement(
+        ("test_size", "folds", "group_column", "time_column"),
+        "split_column",
+        (None,),
+        reason="The column names the test",
+    ),
     Requirement(
         ("train_fraction",),
         "validation_folds",

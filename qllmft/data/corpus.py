@@ -76,8 +76,7 @@ class Findings:
         if self.unused_splits:
             splits = [f"{name} ({count:,})" for name, count in self.unused_splits.items()]
             yield (
-                f"The column 'split' is not used: {join_first(splits)}. To keep these splits, save each as a file, and "
-                "give their folder with --data."
+                f"The column 'split' is not used: {join_first(splits)}. To keep these splits, add --split-column split."
             )
         if self.skipped_rows:
             first = join_first(self.first_skipped, self.skipped_rows, "; ")
@@ -147,6 +146,7 @@ class Table:
     features: PairFeatures = "both"  # vector of a pair, see `qllmft.embed.embedder`
     # (N,) numbers of the rows' groups, or their times; None without such a column
     keys: NDArray[Any] | None = None
+    rows: NDArray[np.int64] | None = None  # (N,) numbers of the rows in their file; None: not known
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -181,6 +181,7 @@ class Table:
             labels=self.labels[rows],
             second=None if self.second is None else _take_texts(self.second, rows),
             keys=None if self.keys is None else self.keys[rows],
+            rows=None if self.rows is None else self.rows[rows],
         )
 
 
@@ -202,6 +203,7 @@ class Corpus:
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
     findings: Findings = field(default_factory=Findings)  # rows that were left out
     tables: tuple[str, ...] = ()  # what was taken from each file, in words
+    is_one_table: bool = False  # a column of one table names the splits
 
     @property
     def n_classes(self) -> int:
@@ -214,6 +216,7 @@ class Corpus:
         if not later_tables:
             return first
         keys = [table.keys for table in tables if table.keys is not None]
+        rows = [table.rows for table in tables if table.rows is not None]
         second = [text for table in tables for text in table.second or ()]
         return replace(
             first,
@@ -221,6 +224,8 @@ class Corpus:
             labels=np.concatenate([table.labels for table in tables]),
             second=second or None,
             keys=np.concatenate(keys) if keys else None,
+            # of several files, a number does not name one row
+            rows=np.concatenate(rows) if rows and self.is_one_table else None,
         )
 
     def without_duplicates(self) -> Corpus:
