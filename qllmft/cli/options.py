@@ -97,6 +97,7 @@ class DataOptions:
         time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
         split_column: Column that names the split of each row of one table: train, validation (or val, dev) and test.
             [default: none]
+        weight_column: Column of numbers, 0 or more, that weigh the rows in training alone. [default: none]
         per_label: Number of texts drawn per label. In other tasks than classification: of all texts. [default: all, or
             by the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
@@ -121,6 +122,7 @@ class DataOptions:
     group: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     time: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     split_column: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    weight_column: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     per_label: int | None = None
     delimiter: str | None = None
     columns: Annotated[str | None, typer.Option(metavar="NAMES")] = None

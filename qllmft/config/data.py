@@ -61,6 +61,8 @@ class DataConfig(Section):
     time_column: Annotated[str | None, NEUTRAL] = None
     # column of one table that names the split of each row: train, validation (or val, dev) and test
     split_column: Annotated[str | None, NEUTRAL] = None
+    # column of numbers that weigh the rows in training, 0 or more; only their ratios count
+    weight_column: Annotated[str | None, NEUTRAL] = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
     # separator of fields in a .csv, .tsv or .txt file; None: it is found
@@ -160,7 +162,7 @@ class DataConfig(Section):
     @property
     def options_of_columns(self) -> dict[str, str]:
         """Return the options that name further columns, by their columns."""
-        options = {self.split_column: "--split-column"}
+        options = {self.split_column: "--split-column", self.weight_column: "--weight-column"}
         return {column: option for column, option in options.items() if column is not None}
 
     @property

@@ -21,6 +21,7 @@ class SettingKeywords(TypedDict, total=False):
     data__group_column: str | None
     data__time_column: str | None
     data__split_column: str | None
+    data__weight_column: str | None
     data__train_fraction: float
     data__delimiter: str | None
     data__column_names: Sequence[str] | None

@@ -257,6 +257,14 @@ RUN = (
     ),
     Requirement(("train.optimizer",), "body.trainable", (False,), ("lbfgs",)),
     Requirement(
+        ("data.weight_column",),
+        "body.learns",
+        (False,),
+        state="the language model learns",
+        reason="Its training takes no weights of rows",
+        remedy="Leave body.trainable and body.contrastive out, or data.weight_column",
+    ),
+    Requirement(
         ("data.validation_folds",),
         "body.trainable",
         (False,),

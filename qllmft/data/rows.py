@@ -15,6 +15,7 @@ from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
 from qllmft.data.split_column import SPLIT_NAMES, divide_by_column
 from qllmft.data.split_keys import read_split_keys
+from qllmft.data.weights import read_weights
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
@@ -60,6 +61,7 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
     good_frames, findings = _without_bad_rows(frames, config)
     label_names, labels, findings = read_labels(good_frames, names, config, findings)
     keys = read_split_keys(good_frames, config)
+    weights = read_weights(good_frames, config)
     tables = {}
     for split, frame in good_frames.items():
         texts, *second = (frame[column].tolist() for column in config.text_columns)
@@ -70,6 +72,7 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
             seconds,
             config.pair_features,
             keys.get(split),
+            weights.get(split),
             frame.index.to_numpy(np.int64),
         )
     findings = replace(findings, unused_splits=_unused_splits(frames, config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from qllmft.baselines.head import WITHOUT_WEIGHTS
 from qllmft.run.comparison import (
     best_on_validation,
     comparison_columns,
@@ -114,6 +115,9 @@ def notes(record: RunRecord) -> Iterator[str]:
     if (scores := record.head.test_classes) and any(_second_line(record.head)):
         yield "balanced accuracy and macro-F1: means over the labels"
         yield f"most frequent label: {percent(scores.majority)} % of the test texts"
+    for model in record.models:
+        if WITHOUT_WEIGHTS.items() <= model.settings.items():
+            yield f"{model.name} is trained without the weights of the rows, which its estimator does not take"
     for model in record.models:
         if model.is_constant:
             yield f"{model.name} gives the same answer to every text"

@@ -214,5 +214,5 @@ def test_a_column_of_splits_is_for_one_table_that_has_it(tmp_path):
         read_corpus(config)
     source = str(tmp_path / "train.csv")
     missing = config.model_copy(update={"source": source, "split_column": "splits"})
-    with pytest.raises(UserError, match="there is no column 'splits'.*Choose with --split-column"):
+    with pytest.raises(UserError, match=r"there is no column 'splits'.*Choose with --split-column"):
         read_corpus(missing)
