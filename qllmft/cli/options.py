@@ -89,6 +89,8 @@ class DataOptions:
         task: classification, regression (the label column holds real numbers) or multilabel (it holds lists of labels).
             For several columns: --set 'data.label_column=["a", "b"]'. [default: classification]
         label_separator: Character between a text's labels, if the column has no lists. [default: none]
+        ordered: The labels are whole numbers in an order, such as stars: print the mean absolute error and the
+            quadratic kappa, too. [default: no]
         protocol: split: keep the test of the data, or test on 20 % of all rows, and validate on 15 % of the others.
             given: use all splits of the data. paper: draw --per-label texts of each label (85 % training, 15 %
             validation), and test on the rest. [default: split, or paper in the paper's presets and studies]
@@ -117,6 +119,7 @@ class DataOptions:
     label_column: str | None = None
     task: str | None = None
     label_separator: str | None = None
+    ordered: Annotated[bool | None, typer.Option("--ordered")] = None
     protocol: str | None = None
     test_size: float | None = None
     group: Annotated[str | None, typer.Option(metavar="COLUMN")] = None

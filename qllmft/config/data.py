@@ -81,6 +81,8 @@ class DataConfig(Section):
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels
     task: Annotated[TaskName, NEUTRAL] = "classification"
+    # labels are whole numbers in an order, such as stars: scores of distances stand beside the accuracy
+    ordered: Annotated[bool, NEUTRAL] = False
     # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both,
     # one after the other
     pair_features: Annotated[PairFeatures, NEUTRAL] = "both"

@@ -30,6 +30,7 @@ class SettingKeywords(TypedDict, total=False):
     data__merge_labels: bool
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
+    data__ordered: bool
     data__pair_features: Literal["all", "both", "difference", "product"]
     data__label_separator: str | None
     body__model: str

@@ -127,6 +127,7 @@ DATA = (
         (None,),
         reason="Every fold validates, and all texts train",
     ),
+    Requirement(("ordered",), "task", ("classification",), reason="It is for one label per text"),
     Requirement(
         ("merge_labels",),
         "has_label_names",

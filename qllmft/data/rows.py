@@ -17,6 +17,7 @@ from qllmft.data.split_column import SPLIT_NAMES, divide_by_column
 from qllmft.data.split_keys import read_split_keys
 from qllmft.data.weights import read_weights
 from qllmft.tasks import TASKS
+from qllmft.tasks.ordered import ordered_values
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
 from qllmft_base.text import HALF_PAIR, format_count
@@ -60,6 +61,8 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
     _check_hidden_labels(frames, config)
     good_frames, findings = _without_bad_rows(frames, config)
     label_names, labels, findings = read_labels(good_frames, names, config, findings)
+    if config.ordered:
+        ordered_values(label_names, config.source)
     keys = read_split_keys(good_frames, config)
     weights = read_weights(good_frames, config)
     tables = {}

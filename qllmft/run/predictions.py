@@ -14,6 +14,7 @@ from qllmft.data import Table
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import ClassScores, confusion_matrix
 from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks.ordered import OrderedScores, ordered_values
 from qllmft_base.errors import UserError
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
@@ -187,6 +188,11 @@ class Predictions(Answers):
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""
         return confusion_matrix(self.labels, self.model_answers(model), len(self.label_names))
+
+    def ordered_scores(self, model: str) -> OrderedScores:
+        """Return the scores of a model of ordered labels."""
+        values = ordered_values(self.label_names, "predictions.json")
+        return OrderedScores.from_answers(values[self.labels], values[self.model_answers(model)])
 
     def by_class(self, model: str) -> ClassScores | None:
         """Return the scores of a model class by class, or None unless each text has one label."""

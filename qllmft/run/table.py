@@ -90,6 +90,8 @@ def _second_line(model: ModelResult) -> Iterator[str]:
     scores = model.test_classes
     if scores and (scores.uneven or model.uneven or len(scores.texts) > 2):
         yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
+    if model.test_ordered is not None:
+        yield model.test_ordered.in_words
     if model.test is not None and model.test.beside:
         yield ", ".join(f"{part.short} {part.plain}" for part in model.test.beside)
 

@@ -98,7 +98,20 @@ def verdict(
         result = f"{reason}, so the {head.subject}'s {_score_text(head)} stands alone."
     else:
         headline, result = _describe_comparisons(models, comparisons)
+    result = " ".join(filter(None, [result, *_ordered_sentences(models)]))
     return Verdict(headline, result, _limits(head, folds), _circuit(head), next_step)
+
+
+def _ordered_sentences(models: Sequence[ModelResult]) -> Iterator[str]:
+    """Yield the scores of ordered labels of the head, and of the baseline with the least error."""
+    head = models[0]
+    if head.test_ordered is None:
+        return
+    yield f"{capitalize(head.subject)}: {head.test_ordered.in_words}."
+    scores = {model.name: model.test_ordered for model in models[1:] if model.test_ordered}
+    if scores:
+        name = min(scores, key=lambda name: scores[name].mean_absolute_error)
+        yield f"Least error of the baselines, {name}: {scores[name].in_words}."
 
 
 def _describe_comparisons(

@@ -30,6 +30,7 @@ CONTRADICTIONS = {
     f"{SPLIT} data.group_column=a data.known_texts=19": "data: known_texts is 19, and group_column is 'a'. Known texts",
     f"{SPLIT} data.folds=3 data.time_column=b": "data: folds is 3, and time_column is 'b'. Folds mix earlier and",
     f"{SPLIT} data.folds=3 data.test_size=0.3": "data: test_size is 0.3, and folds is 3. Each fold is the test once",
+    "data.task=regression data.ordered=true": "data: ordered is true, and task is 'regression'. It is for one label",
     "data.split_column=part": "data: split_column is 'part', and protocol is 'paper'. Set protocol to 'split' or",
     f"{SPLIT} data.split_column=part data.folds=3": "data: folds is 3, and split_column is 'part'. The column names",
     f"{FOLDS} data.train_fraction=0.5": "data: train_fraction is 0.5, and validation_folds is 3. Every fold validates",
