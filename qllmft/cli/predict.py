@@ -19,6 +19,7 @@ from qllmft.cli.consent import (
     show_estimate,
 )
 from qllmft.cli.console import say
+from qllmft.cli.next_texts import choose_next
 from qllmft.cli.options import (
     BadRows,
     ColumnNames,
@@ -69,6 +70,7 @@ def predict(
     keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN")] = None,
     out: Path | None = None,
     bad_rows: BadRows = None,
+    next_: Annotated[int | None, typer.Option("--next", min=1, metavar="N")] = None,
     limit: Limit = None,
     jobs: Positive = 1,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None,
@@ -99,6 +101,8 @@ def predict(
         json: Print a JSON object per text, with all probabilities.
         keep: Column of the file that goes with each answer, such as id. May be repeated. all keeps all columns.
         out: Write a table in place of lines: .csv, .tsv, .jsonl or .xlsx. [default: standard output]
+        next_: Write the N texts of the file that are worth labelling next, as CSV with their rows. They have small
+            margins, and are far from the training texts and from each other.
         jobs: Number of processes that embed the texts, each with its own language model. Several cache their
             embeddings, so that a repeated command continues.
         ray: Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, so
@@ -117,6 +121,11 @@ def predict(
     if out and backend_options.dry_run:
         raise UserError("--dry-run gives no answers, and --out is their file. Omit one of the two.")
     decision = Decision(threshold, margin, coverage, novelty)
+    if next_ and (not file or json or backend_options.backend):
+        raise UserError(
+            "--next chooses texts of --file by the exact model, and writes CSV. Give --file, and omit --json and "
+            "--backend."
+        )
     predictor, measured_models = backend_options.open(run, model, decision, jobs=jobs, ray=ray)
     # it imports packages that an invalid call does not need
     from qllmft.inference.files import find_text_columns
@@ -132,6 +141,9 @@ def predict(
         wanted = replace(wanted, keep=kept)
         rows = FileRows(file, wanted, skips=bad_rows == "skip", limit=limit)
         rows.check(suffix)
+        if next_:
+            choose_next(predictor, rows, next_, out)
+            return
         items = rows.items()
     else:
         items = islice(_pairs(texts or []) if pairs else list(texts or []), limit)

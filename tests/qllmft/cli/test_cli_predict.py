@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from table_files import HAS_EXCEL, write_table
@@ -239,3 +240,34 @@ def test_kept_columns_need_a_table(run, cli, tmp_path):
     (tmp_path / "texts.txt").write_text(LINES)
     messages = cli("predict", run.path, "--file", tmp_path / "texts.txt", "--keep id", code=2)[1]
     assert "has one text per line, and no columns to keep" in messages
+
+
+def test_the_texts_to_label_next_are_unsure_and_unlike(run, cli, tmp_path):
+    lines = run.data.read_text().splitlines()[1:13]
+    texts = [line.split("\t")[1].rsplit(" ", 1)[0] for line in lines]
+    source = write_table(
+        tmp_path / "pool.csv", [{"id": 100 + i, "text": text} for i, text in enumerate(texts)]
+    )
+    output, messages = cli("predict", run.path, "--file", source, "--next 2 --keep id")
+    table = pd.read_csv(io.StringIO(output))
+    assert list(table) == ["id", "text", "row", "predicted", "probability", "margin", "distance"]
+    assert "2 texts of 12 to label next. Distances are to" in messages
+    predictor = Predictor.load(run.path)
+    probabilities = [[*p.probabilities.values()] for p in predictor.predict(texts)]
+    lead = np.abs(np.diff(probabilities, axis=1)[:, 0])
+    x = predictor.embed(texts)
+    directions = x / np.linalg.norm(x, axis=1, keepdims=True)
+    shortlist = sorted(range(12), key=lambda i: lead[i])[:6]
+    known = [*predictor.novelty.references]
+    for row in table.to_dict("records"):
+        distances = {i: 1 - max(float(directions[i] @ other) for other in known) for i in shortlist}
+        place = row["row"] - 2
+        assert row["id"] == 100 + place
+        assert row["text"] == texts[place]
+        assert row["distance"] == pytest.approx(max(distances.values()), abs=1e-4)
+        assert distances[place] == pytest.approx(row["distance"], abs=1e-4)
+        assert row["margin"] == pytest.approx(lead[place], abs=1e-4)
+        known.append(directions[place])
+        shortlist.remove(place)
+    refused = cli("predict", run.path, "a film", "--next 2", code=2)[1]
+    assert "--next chooses texts of --file by the exact model" in refused
