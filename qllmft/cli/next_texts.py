@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qllmft.cli.console import say, write_output
 from qllmft_base.errors import UserError
@@ -71,6 +71,21 @@ def choose_next(predictor: Predictor, rows: FileRows, count: int, out: Path | No
         if not np.isfinite(distance):
             cells[-1] = None
         table.append({**row.kept, **texts, **dict(zip(ANSWER_COLUMNS, cells, strict=True))})
+    _write_table(out, columns, table)
+    say(f"{format_count(len(table), 'text')} of {n_texts:,} to label next. {note}", err=True)
+
+
+def _known_texts(predictor: Predictor) -> tuple[NDArray[np.float32] | None, str]:
+    """Return directions of training texts that the run has stored, or None, and a sentence on them."""
+    try:
+        known = predictor.novelty.references
+    except UserError:
+        return None, "Distances are among these texts: the model has no stored training texts."
+    return known, f"Distances are to {len(known):,} training texts and to the texts above."
+
+
+def _write_table(out: Path | None, columns: list[str], table: list[dict[str, Any]]) -> None:
+    """Write rows into a file, or as CSV to standard output."""
     if out is None:
         lines = io.StringIO()
         writer = csv.DictWriter(lines, columns, lineterminator="\n")
@@ -84,13 +99,3 @@ def choose_next(predictor: Predictor, rows: FileRows, count: int, out: Path | No
             for cells_by_name in table:
                 write_row(cells_by_name)
         say(f"Texts to label next: {out}", err=True)
-    say(f"{format_count(len(table), 'text')} of {n_texts:,} to label next. {note}", err=True)
-
-
-def _known_texts(predictor: Predictor) -> tuple[NDArray[np.float32] | None, str]:
-    """Return directions of training texts that the run has stored, or None, and a sentence on them."""
-    try:
-        known = predictor.novelty.references
-    except UserError:
-        return None, "Distances are among these texts: the model has no stored training texts."
-    return known, f"Distances are to {len(known):,} training texts and to the texts above."

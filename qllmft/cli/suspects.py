@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qllmft.cli.console import numbers, say, say_json, table, texts
 from qllmft.cli.options import Json, Positive, Row, Run
 from qllmft_base.text import format_count
+
+if TYPE_CHECKING:
+    from qllmft.inference.suspects import Suspect
 
 MAX_TEXT = 80  # characters of a text in the table
 
@@ -54,6 +59,17 @@ def suspects(
             }
         )
         return
+    _say_table(result.found[:show])
+    say(
+        f"{format_count(result.n_likely_wrong, 'label', ('is', 'are'))} likely wrong by confident learning.",
+        result.coverage,
+    )
+    if out is not None:
+        say(f"All covered texts: {out}")
+
+
+def _say_table(found: Sequence[Suspect]) -> None:
+    """Print the table of some texts."""
     rows = [
         (
             "" if suspect.row is None else str(suspect.row),
@@ -64,13 +80,7 @@ def suspects(
             "yes" if suspect.likely_wrong else "",
             suspect.text[:MAX_TEXT],
         )
-        for suspect in result.found[:show]
+        for suspect in found
     ]
     header = [*numbers("row"), *texts("part", "label", "predicted"), *numbers("p of label")]
     say(table(*header, *texts("likely wrong", "text"), rows=rows))
-    say(
-        f"{format_count(result.n_likely_wrong, 'label', ('is', 'are'))} likely wrong by confident learning.",
-        result.coverage,
-    )
-    if out is not None:
-        say(f"All covered texts: {out}")

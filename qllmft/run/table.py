@@ -114,9 +114,12 @@ def notes(record: RunRecord) -> Iterator[str]:
             )
     if record.trajectories:
         yield f"with its noise: {record.trajectories}"
-    if (scores := record.head.test_classes) and any(_second_line(record.head)):
+    lines = [*_second_line(record.head)]
+    if (scores := record.head.test_classes) and any("F1" in line for line in lines):
         yield "balanced accuracy and macro-F1: means over the labels"
         yield f"most frequent label: {percent(scores.majority)} % of the test texts"
+    if record.head.test_ordered:
+        yield "kappa: Cohen's, weighted by squared distances. 1 is right, 0 is chance"
     for model in record.models:
         if WITHOUT_WEIGHTS.items() <= model.settings.items():
             yield f"{model.name} is trained without the weights of the rows, which its estimator does not take"

@@ -339,7 +339,8 @@ def next_step(record: RunRecord, config: RunConfig, run: str, stored_names: Coll
     if data.validation_folds:  # which validate on the training texts
         del sizes["validation"]
     total = sum(sizes.values())
-    if data.folds or data.protocol != "split" or data.time_column or not record.data.split:
+    has_own_split = data.protocol != "split" or data.split_column or not record.data.split
+    if data.folds or has_own_split or data.time_column:
         return "Next: confirm it over several seeds with qllmft study."
     if groups.better and not find_unbeaten(record.models):
         return "Next: confirm it over several seeds with qllmft study."
