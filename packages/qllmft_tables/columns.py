@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -31,11 +31,13 @@ class Columns:
     keys: tuple[str, ...] = ()  # groups or times
     optional: tuple[str, ...] = ()  # read if they are there
     names: tuple[str, ...] = ()  # of all columns, for a file without a line of names
+    # of further columns, each with the option that names it
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def required(self) -> tuple[str, ...]:
         """Return the names that a table must have."""
-        return (*self.texts, *self.labels, *self.keys)
+        return (*self.texts, *self.labels, *self.keys, *self.options)
 
     def positions(self, names: Sequence[str], where: object) -> dict[str, int]:
         """Return the positions of the columns that are among names; no optional column that is there several times.
@@ -130,6 +132,8 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
 
 
 def _option(column: str, columns: Columns) -> str:
+    if column in columns.options:
+        return columns.options[column]
     if column in columns.keys:
         return "--group or --time"
     if len(columns.texts) > 1:

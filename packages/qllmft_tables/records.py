@@ -99,6 +99,15 @@ class RecordTable:
         where = f"{self.file.path}, {self.place(number)}"
         return no_column(column, list(_paths(self._record)), where, self.columns)
 
+    def all_names(self) -> list[str]:
+        """Return the fields of all records, in the order of their first ones, after reading all of them."""
+        names: dict[str, None] = {}
+        for _, record in self._records():
+            if not record.keys() <= names.keys():
+                names.update(dict.fromkeys(record))
+                check_columns(len(names), self.file.path)
+        return list(names)
+
     def place(self, number: int) -> str:
         """Return the place of a record in words."""
         return f"record {number}" if self._is_list else f"line {number}"

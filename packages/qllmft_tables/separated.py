@@ -98,6 +98,10 @@ class SeparatedTable:
         """Return how the table is read."""
         return ", ".join([self.dialect.in_words, *self.file.facts])
 
+    def all_names(self) -> list[str]:
+        """Return the names of all columns."""
+        return list(self.names)
+
     def place(self, number: int) -> str:
         """Return the place of a row in words."""
         return f"line {number}"

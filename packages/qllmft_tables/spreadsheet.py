@@ -70,6 +70,10 @@ class SheetTable:
             named = ", no row of names"
         return f"sheet {self._title!r}{several}{named}"
 
+    def all_names(self) -> list[str]:
+        """Return the names of all columns."""
+        return list(self.names)
+
     def place(self, number: int) -> str:
         """Return the place of a row in words."""
         return f"row {number}"

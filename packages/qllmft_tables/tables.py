@@ -48,6 +48,9 @@ class RowSource(Protocol):
 
     remarks: list[str]  # on rows that were read, when all were
 
+    def all_names(self) -> list[str]:
+        """Return the names of all columns, also of those that are not read."""
+
     def place(self, number: int) -> str:
         """Return the place of a row or a fault in words."""
 
@@ -154,6 +157,10 @@ class ParquetTable:
         self.columns_read = list(places)
         self._places = [content.facts["places"].index(place) for place in places.values()]
         self.in_words = ""
+
+    def all_names(self) -> list[str]:
+        """Return the names of all columns."""
+        return list(self._content.facts["names"])
 
     def place(self, number: int) -> str:
         """Return the place of a row in words."""

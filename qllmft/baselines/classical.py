@@ -91,15 +91,22 @@ class ScaledSVR:
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
 
-    def fit(self, x: NDArray[np.float32], y: Floats) -> Self:
-        """Fit on embeddings (N, D) and targets (N, T)."""
+    def fit(self, x: NDArray[np.float32], y: Floats, sample_weight: Floats | None = None) -> Self:
+        """Fit on embeddings (N, D) and targets (N, T), with weights (N,) of the texts."""
         from sklearn.svm import SVR
 
         self.mean_ = y.mean(axis=0)
-        self.deviation_ = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        deviation = y.std(axis=0)
+        if sample_weight is not None:
+            self.mean_ = np.average(y, axis=0, weights=sample_weight)
+            variance = np.average(np.square(y - self.mean_), axis=0, weights=sample_weight)
+            deviation = np.sqrt(variance)
+        self.deviation_ = np.where(np.ptp(y, axis=0) > 0, deviation, 1.0)
         targets = ((y - self.mean_) / self.deviation_).T
         self.estimators = [
-            SVR(kernel="rbf", cache_size=KERNEL_CACHE_MB, **self._settings).fit(x, target)
+            SVR(kernel="rbf", cache_size=KERNEL_CACHE_MB, **self._settings).fit(
+                x, target, sample_weight
+            )
             for target in targets
         ]
         return self
@@ -128,11 +135,23 @@ class OneVersusRest:
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
 
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> Self:
-        """Fit a classifier per label on embeddings (N, D) and labels (N, L)."""
+    def fit(
+        self,
+        x: NDArray[np.float32],
+        y: NDArray[np.int64],
+        sample_weight: Floats | None = None,
+    ) -> Self:
+        """Fit a classifier per label on embeddings (N, D) and labels (N, L), with weights (N,) of the texts."""
+        from sklearn import config_context
+        from sklearn.base import clone
         from sklearn.multiclass import OneVsRestClassifier
 
-        self._fitted = OneVsRestClassifier(self._estimator).fit(x, y)
+        if sample_weight is None:
+            self._fitted = OneVsRestClassifier(self._estimator).fit(x, y)
+        else:
+            with config_context(enable_metadata_routing=True):
+                weighted = _request_weights(clone(self._estimator))
+                self._fitted = OneVsRestClassifier(weighted).fit(x, y, sample_weight=sample_weight)
         self.estimators = list(self._fitted.estimators_)
         return self
 
@@ -156,6 +175,15 @@ class OneVersusRest:
     def decision_function(self, x: NDArray[np.float32]) -> Floats:
         """Return distances (N, L) from the boundary."""
         return np.asarray(self._fitted.decision_function(x))
+
+
+def _request_weights(estimator: Any) -> Any:
+    """Return an estimator, or a pipeline with its last step, that asks scikit-learn for weights of texts."""
+    last_step = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    last_step.set_fit_request(sample_weight=True)
+    for _, step in estimator.steps[:-1] if hasattr(estimator, "steps") else ():
+        step.set_fit_request(sample_weight=False)
+    return estimator
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
+from qllmft.baselines.head import WITHOUT_WEIGHTS
 from qllmft.config import RunConfig
 from qllmft.training.search import (
     MAX_ITERATIONS,
@@ -197,6 +199,8 @@ class GridBaseline:
                 self._search(train, self.choosing_parts(train, validation))
             else:
                 self._choose_on_validation(train, validation)
+        if train.relative is not None and not takes_weights(self.estimator):
+            self.settings = {**self.settings, **WITHOUT_WEIGHTS}
         if self.stored:
             stored = {"stored": self.stored(self.estimator)}
             self.settings = convert_settings(self.name, self.settings | stored)
@@ -300,12 +304,20 @@ class GridBaseline:
 
 
 def fit_estimator(estimator: Any, train: Examples) -> Any:
-    """Return the estimator after its fit, with the weights of the texts if they have any."""
-    if train.relative is None:
+    """Return the estimator after its fit, with the weights of the texts if they have any and it takes them."""
+    if train.relative is None or not takes_weights(estimator):
         return estimator.fit(train.x.numpy(), train.y.numpy())
     step_prefix = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
     weights = {f"{step_prefix}sample_weight": train.relative.numpy()}
     return estimator.fit(train.x.numpy(), train.y.numpy(), **weights)
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Return whether the fit of an estimator, or of a pipeline's last step, takes scikit-learn's ``sample_weight``."""
+    last_step = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    parameters = inspect.signature(last_step.fit).parameters
+    is_open = any(part.kind is inspect.Parameter.VAR_KEYWORD for part in parameters.values())
+    return is_open or "sample_weight" in parameters
 
 
 def _would_repeat_fit(estimator: Any, fitted: dict[str, Any], settings: dict[str, Any]) -> bool:

@@ -259,6 +259,8 @@ QUANTUM_HEAD = "quantum head"
 CLASSICAL_HEAD = "classical head"
 # row of a table: the best linear model of the latent values
 WITHOUT_CIRCUIT = "no circuit (ablation)"
+# setting of a model whose estimator takes no weights of texts
+WITHOUT_WEIGHTS = {"sample_weight": "not used"}
 RESERVED_NAMES = (
     *(QUANTUM_HEAD, CLASSICAL_HEAD),
     *(f"{QUANTUM_HEAD} and body", f"{CLASSICAL_HEAD} and body"),

@@ -89,12 +89,17 @@ class DataOptions:
         task: classification, regression (the label column holds real numbers) or multilabel (it holds lists of labels).
             For several columns: --set 'data.label_column=["a", "b"]'. [default: classification]
         label_separator: Character between a text's labels, if the column has no lists. [default: none]
+        ordered: The labels are whole numbers in an order, such as stars: print the mean absolute error and the
+            quadratic kappa, too. [default: no]
         protocol: split: keep the test of the data, or test on 20 % of all rows, and validate on 15 % of the others.
             given: use all splits of the data. paper: draw --per-label texts of each label (85 % training, 15 %
             validation), and test on the rest. [default: split, or paper in the paper's presets and studies]
         test_size: Share of the rows for the test, with protocol split. [default: 0.2]
         group: Column of groups, such as authors: all rows of a group are in one part. [default: none]
         time: Column of dates or numbers: the latest rows are the test, the earliest are for training. [default: none]
+        split_column: Column that names the split of each row of one table: train, validation (or val, dev) and test.
+            [default: none]
+        weight_column: Column of numbers, 0 or more, that weigh the rows in training alone. [default: none]
         per_label: Number of texts drawn per label. In other tasks than classification: of all texts. [default: all, or
             by the paper's protocol 256, 200 of 'reviews', 512]
         delimiter: Separator of fields in a .csv, .tsv or .txt file. [default: found]
@@ -114,10 +119,13 @@ class DataOptions:
     label_column: str | None = None
     task: str | None = None
     label_separator: str | None = None
+    ordered: Annotated[bool | None, typer.Option("--ordered")] = None
     protocol: str | None = None
     test_size: float | None = None
     group: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     time: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    split_column: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
+    weight_column: Annotated[str | None, typer.Option(metavar="COLUMN")] = None
     per_label: int | None = None
     delimiter: str | None = None
     columns: Annotated[str | None, typer.Option(metavar="NAMES")] = None
@@ -139,13 +147,14 @@ class DataOptions:
             SETTINGS_OF_OPTIONS.get(name, f"data.{name}"): value for name, value in values.items()
         }
         values_by_name |= {name.replace("__", "."): value for name, value in extra_settings.items()}
-        splits_all_rows = any(
-            values_by_name.get(f"data.{name}") is not None for name in ALL_ROWS_SETTINGS
+        sets_split = any(
+            values_by_name.get(f"data.{name}") is not None
+            for name in (*ALL_ROWS_SETTINGS, "split_column")
         )
         if second_column is not None:
             text_column = values_by_name["data.text_column"] or "text"
             values_by_name["data.text_column"] = (text_column, second_column)
-        if values_by_name["data.protocol"] is None and splits_all_rows:
+        if values_by_name["data.protocol"] is None and sets_split:
             values_by_name["data.protocol"] = "split"
         settings = {name: value for name, value in values_by_name.items() if value is not None}
         return settings | parse_settings(pairs or [])

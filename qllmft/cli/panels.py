@@ -13,13 +13,14 @@ from qllmft.cli.finished import explain, export, push, report
 from qllmft.cli.info import doctor, info
 from qllmft.cli.predict import predict
 from qllmft.cli.runs import runs
+from qllmft.cli.suspects import suspects
 from qllmft.cli.train import init, train
 from qllmft.plugins import COMMAND_GROUPS, Command
 from qllmft_base.errors import UserError
 
 # of the core, in the order of the help
 CORE_PANELS: dict[str, tuple[Command, ...]] = {
-    "Train and use a model": (train, init, runs, predict, evaluate, explain, report),
+    "Train and use a model": (train, init, runs, predict, evaluate, explain, report, suspects),
     "Compare over seeds and settings": (),
     "Look up": (info, energy),
     "Measure what is quantum": (),

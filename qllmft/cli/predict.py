@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import partial
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +18,10 @@ from qllmft.cli.consent import (
     report_calibration_texts,
     show_estimate,
 )
-from qllmft.cli.console import say, write_output
+from qllmft.cli.console import say
+from qllmft.cli.next_texts import choose_next
 from qllmft.cli.options import (
+    BadRows,
     ColumnNames,
     Coverage,
     Delimiter,
@@ -33,8 +35,16 @@ from qllmft.cli.options import (
     Threshold,
     run_settings,
 )
+from qllmft.cli.prediction_output import (
+    KEEP_ALL,
+    AnswerOutput,
+    FileRows,
+    check_output,
+    name_answer_columns,
+    open_output,
+)
 from qllmft_base.errors import UserError
-from qllmft_base.text import format_count, json_text, printable
+from qllmft_base.text import format_count, printable
 
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
@@ -57,6 +67,10 @@ def predict(
     delimiter: Delimiter = None,
     columns: ColumnNames = None,
     json: bool = False,
+    keep: Annotated[list[str] | None, typer.Option(metavar="COLUMN")] = None,
+    out: Path | None = None,
+    bad_rows: BadRows = None,
+    next_: Annotated[int | None, typer.Option("--next", min=1, metavar="N")] = None,
     limit: Limit = None,
     jobs: Positive = 1,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None,
@@ -72,7 +86,7 @@ def predict(
     Each line has the label, the probability of the label, and the text, separated by tabs. For regression targets it
     has the values and the text. If a text may have any number of labels, all of them are printed, or "none", with the
     highest probability. A model of pairs compares the texts of the command line two by two. Empty lines are skipped.
-    An empty text in a table is an error.
+    An empty text in a table is an error. All rows of a file are checked before the first answer.
 
     With --margin, '?' replaces the label of a text on which the model abstains.
 
@@ -85,6 +99,10 @@ def predict(
         file: File with one text per line, or a table: .csv, .tsv, .xlsx, .ods, .json, .jsonl, .parquet, or .gz of one.
             '-' is standard input.
         json: Print a JSON object per text, with all probabilities.
+        keep: Column of the file that goes with each answer, such as id. May be repeated. all keeps all columns.
+        out: Write a table in place of lines: .csv, .tsv, .jsonl or .xlsx. [default: standard output]
+        next_: Write the N texts of the file that are worth labelling next, as CSV with their rows. They have small
+            margins, and are far from the training texts and from each other.
         jobs: Number of processes that embed the texts, each with its own language model. Several cache their
             embeddings, so that a repeated command continues.
         ray: Embed the texts on a Ray cluster, one part per processor: HOST:PORT, or auto. Embeddings are cached, so
@@ -94,42 +112,60 @@ def predict(
         bootstrap: Number of bootstrap samples of the shots on IonQ backends. They give an error and a 95 % interval of
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
-    _check_source(texts, file, bool(text_column or pair_column or delimiter or columns))
+    describes_table = bool(text_column or pair_column or delimiter or columns or keep or bad_rows)
+    _check_source(texts, file, describes_table)
+    suffix = check_output(out, bad_rows, json=json)
     from qllmft.answers.decision import Decision
 
     _check_backend(backend_options, bootstrap, ray=bool(ray))
+    if out and backend_options.dry_run:
+        raise UserError("--dry-run gives no answers, and --out is their file. Omit one of the two.")
     decision = Decision(threshold, margin, coverage, novelty)
+    if next_ and (not file or json or backend_options.backend):
+        raise UserError(
+            "--next chooses texts of --file by the exact model, and writes CSV. Give --file, and omit --json and "
+            "--backend."
+        )
     predictor, measured_models = backend_options.open(run, model, decision, jobs=jobs, ray=ray)
     # it imports packages that an invalid call does not need
-    from qllmft.inference.files import read_items
+    from qllmft.inference.files import find_text_columns
 
     pairs = predictor.model.pair is not None
     items: Iterable[Item]
+    rows = None
     if file:
         table = {"delimiter": delimiter, "column_names": columns}
         data = run_settings(run).data
-        text_columns = (text_column, pair_column)
-        items = read_items(
-            file, data, text_columns, table, pairs=pairs, report=partial(say, err=True)
-        )
+        wanted = find_text_columns(file, data, (text_column, pair_column), table, pairs=pairs)
+        kept = None if KEEP_ALL in (keep or ()) else tuple(keep or ())
+        wanted = replace(wanted, keep=kept)
+        rows = FileRows(file, wanted, skips=bad_rows == "skip", limit=limit)
+        rows.check(suffix)
+        if next_:
+            choose_next(predictor, rows, next_, out)
+            return
+        items = rows.items()
     else:
-        items = _pairs(texts or []) if pairs else list(texts or [])
-    limited_items = islice(items, limit)
-    if predictor.task.real:
-        _predict_targets(predictor, limited_items, json=json)
-        return
-    if measured_models:
-        _predict_on_backends(
-            predictor,
-            measured_models,
-            list(limited_items),
-            backend_options,
-            decision,
-            json=json,
-            repeats=bootstrap,
-        )
-        return
-    _predict_here(predictor, limited_items, decision, json=json)
+        items = islice(_pairs(texts or []) if pairs else list(texts or []), limit)
+    answer_columns = name_answer_columns(predictor, decision, measured=bool(measured_models))
+    again = len(measured_models) > 1
+    with open_output(out, rows, answer_columns, json=json, again=again) as output:
+        if predictor.task.real:
+            _predict_targets(predictor, items, output)
+        elif measured_models:
+            _predict_on_backends(
+                predictor,
+                measured_models,
+                list(items),
+                backend_options,
+                decision,
+                output,
+                json=json,
+                repeats=bootstrap,
+            )
+        else:
+            header = not json and out is None
+            _predict_here(predictor, items, decision, output, header=header)
 
 
 def _check_source(texts: list[str] | None, file: Path | None, describes_table: bool) -> None:
@@ -168,30 +204,32 @@ def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ra
         )
 
 
-def _predict_targets(predictor: Predictor, items: Iterable[Item], *, json: bool) -> None:
-    """Print the real values of each text."""
+def _predict_targets(predictor: Predictor, items: Iterable[Item], output: AnswerOutput) -> None:
+    """Write the real values of each text."""
     for target_prediction in predictor.values(items):
         cells = [f"{value:.6g}" for value in target_prediction.values.values()]
-        _print(
-            {"text": target_prediction.text, "values": target_prediction.values},
-            cells,
-            json=json,
-        )
+        record = {"text": target_prediction.text, "values": target_prediction.values}
+        output.write(record, cells, target_prediction.values)
 
 
 def _predict_here(
-    predictor: Predictor, items: Iterable[Item], decision: Decision, *, json: bool
+    predictor: Predictor,
+    items: Iterable[Item],
+    decision: Decision,
+    output: AnswerOutput,
+    *,
+    header: bool,
 ) -> None:
-    """Print the answers that are computed here, and what is to be known about them all."""
+    """Write the answers that are computed here, and what is to be known about them all."""
     from qllmft.answers.decision import MOST_PROBABLE, abstention_sentence
     from qllmft.tasks.measure import percent
 
     total = n_unsure = n_unlike = n_unknown = n_mostly_unknown = n_cut = n_near_chance = 0
     # on standard error, so that a pipe has the answers alone
-    if not json and sys.stdout.isatty():
+    if header and sys.stdout.isatty():
         say("label | probability of the label | text", err=True)
     for prediction in predictor.stream(items, **vars(decision)):
-        _print(*_format_prediction(prediction), json=json)
+        output.write(*_format_prediction(prediction))
         n_unknown += prediction.unknown > 0
         n_mostly_unknown += prediction.mostly_unknown
         n_cut += prediction.cut
@@ -264,6 +302,7 @@ def _predict_on_backends(
     texts: list[Item],
     backend_options: BackendOptions,
     decision: Decision,
+    output: AnswerOutput,
     *,
     json: bool,
     repeats: int | None,
@@ -288,7 +327,7 @@ def _predict_on_backends(
         if aggregation and not json:
             say(f"aggregation {name}:")
         for index, prediction in enumerate(predictor.predictions(texts, answers, decision, unlike)):
-            record, cells = _format_prediction(prediction, measured=True)
+            record, cells, answer = _format_prediction(prediction, measured=True)
             if aggregation:
                 record["aggregation"] = name
             if bootstrap is not None:
@@ -299,7 +338,7 @@ def _predict_on_backends(
                 error = text_bootstrap["standard_errors"][prediction.label]
                 low, high = text_bootstrap["intervals"][prediction.label]
                 cells.append(f"bootstrap {error:.4f} [{low:.4f}, {high:.4f}]")
-            _print(record, cells, json=json)
+            output.write(record, cells, answer)
         if bootstrap is not None:
             if bootstrap.single_shots:
                 source_text = "the single shots."
@@ -322,8 +361,8 @@ def _predict_on_backends(
 
 def _format_prediction(
     prediction: Prediction, *, measured: bool = False
-) -> tuple[dict[str, Any], list[str]]:
-    """Return an answer as a record and as cells of a line, with its standard error if it was ``measured``."""
+) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """Return an answer as a record, as cells of a line, and as those of a table, with its error if ``measured``."""
     label = prediction.label
     probability = prediction.probabilities[prediction.label]
     if prediction.several or prediction.coverage is not None:
@@ -335,7 +374,14 @@ def _format_prediction(
         f"{probability:.4f}{error}",
         *(["out of distribution"] if prediction.unlike else []),
     ]
-    return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells
+    answer = {
+        "predicted": "?" if prediction.unsure else label,
+        "probability": float(probability),
+        "standard_error": prediction.standard_error if measured else None,
+        "reliable": prediction.decided,
+        "out_of_distribution": prediction.unlike,
+    }
+    return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells, answer
 
 
 def _bootstrap_record(
@@ -351,9 +397,3 @@ def _bootstrap_record(
         "standard_errors": dict(zip(labels, errors, strict=True)),
         "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
     }
-
-
-def _print(record: dict[str, Any], cells: list[str], *, json: bool) -> None:
-    """Print a text's record as JSON, or its cells and the text, at once."""
-    line = json_text(record) if json else "\t".join([*cells, printable(record["text"])])
-    write_output(f"{line}\n")

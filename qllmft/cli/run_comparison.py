@@ -52,12 +52,20 @@ def _as_dict(
         "settings": {name: list(values) for name, values in settings.items()},
     }
     if isinstance(paired, str):
-        return comparison | {"difference": None, "rows": {}, "texts": None, "reason": paired}
+        return comparison | {
+            "difference": None,
+            "rows": {},
+            "best": None,
+            "texts": None,
+            "reason": paired,
+        }
     differences = paired.differences((runs[0].head, runs[1].head))
     sizes = dict(zip(("first", "second"), paired.sizes, strict=True))
+    best_rows = runs[0].best, runs[1].best
     return comparison | {
         "difference": differences.pop(runs[0].head),
         "rows": differences,
+        "best": {"names": list(best_rows), **paired.difference(*best_rows)},
         "texts": {"shared": paired.total, **sizes},
         "reason": None,
     }
@@ -74,6 +82,14 @@ def _say_differences(runs: tuple[ComparedRun, ComparedRun], paired: PairedAnswer
             f"{first_size:,}, the second {second_size:,}. Only the shared ones count below."
         )
     say(_describe_difference(differences.pop(runs[0].head), measure))
+    best_rows = runs[0].best, runs[1].best
+    if best_rows[0] == best_rows[1]:
+        say(f"Both runs have the same best row on validation: {best_rows[0]}.")
+    else:
+        difference = paired.difference(*best_rows)
+        size, _ = _difference_cells(difference, measure)
+        names = " minus ".join(best_rows)
+        say(f"Best rows on validation, {names}: {size} {measure.unit}, {p_value(difference['p'])}.")
     if differences:
         rows = [
             (name, *_difference_cells(difference, measure))

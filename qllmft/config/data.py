@@ -59,6 +59,10 @@ class DataConfig(Section):
     group_column: Annotated[str | None, NEUTRAL] = None
     # column of dates or numbers: the earliest rows train, the latest are the test
     time_column: Annotated[str | None, NEUTRAL] = None
+    # column of one table that names the split of each row: train, validation (or val, dev) and test
+    split_column: Annotated[str | None, NEUTRAL] = None
+    # column of numbers that weigh the rows in training, 0 or more; only their ratios count
+    weight_column: Annotated[str | None, NEUTRAL] = None
     # share of the drawn texts for training; the rest is for validation
     train_fraction: Fraction = 0.85
     # separator of fields in a .csv, .tsv or .txt file; None: it is found
@@ -77,6 +81,8 @@ class DataConfig(Section):
     # regression: the label columns hold real numbers; multilabel: each text has any number of
     # labels
     task: Annotated[TaskName, NEUTRAL] = "classification"
+    # labels are whole numbers in an order, such as stars: scores of distances stand beside the accuracy
+    ordered: Annotated[bool, NEUTRAL] = False
     # vector of a pair with embeddings u and v: difference |u - v|, product u·v by entry, or both,
     # one after the other
     pair_features: Annotated[PairFeatures, NEUTRAL] = "both"
@@ -113,9 +119,9 @@ class DataConfig(Section):
         return names
 
     def _contradictions(self) -> Iterator[str]:
-        names = (*self.text_columns, *self.label_columns)
+        names = (*self.text_columns, *self.label_columns, *self.options_of_columns)
         if len(set(names)) < len(names):
-            yield f"the columns of texts and labels are {', '.join(names)}, expected different ones"
+            yield f"the columns that are read are {', '.join(names)}, expected different ones"
         if fault := TASKS[self.task].column_fault(self.targets):
             yield fault
         if self.label_separator is not None and not self.label_separator.strip(" "):
@@ -153,7 +159,13 @@ class DataConfig(Section):
     def columns(self) -> tuple[str, ...]:
         """Return all columns that are read, without names of labels."""
         key = () if self.key_column is None else (self.key_column,)
-        return (*self.text_columns, *self.label_columns, *key)
+        return (*self.text_columns, *self.label_columns, *key, *self.options_of_columns)
+
+    @property
+    def options_of_columns(self) -> dict[str, str]:
+        """Return the options that name further columns, by their columns."""
+        options = {self.split_column: "--split-column", self.weight_column: "--weight-column"}
+        return {column: option for column, option in options.items() if column is not None}
 
     @property
     def key_column(self) -> str | None:

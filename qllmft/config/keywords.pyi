@@ -20,6 +20,8 @@ class SettingKeywords(TypedDict, total=False):
     data__known_texts: int | None
     data__group_column: str | None
     data__time_column: str | None
+    data__split_column: str | None
+    data__weight_column: str | None
     data__train_fraction: float
     data__delimiter: str | None
     data__column_names: Sequence[str] | None
@@ -28,6 +30,7 @@ class SettingKeywords(TypedDict, total=False):
     data__merge_labels: bool
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
+    data__ordered: bool
     data__pair_features: Literal["all", "both", "difference", "product"]
     data__label_separator: str | None
     body__model: str

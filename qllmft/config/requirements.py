@@ -114,12 +114,20 @@ DATA = (
         ("validation_folds",), "task", ("classification",), reason="It is for one label per text"
     ),
     Requirement(("test_size",), "folds", (None,), reason="Each fold is the test once"),
+    Requirement(("split_column",), "protocol", ("split", "given")),
+    Requirement(
+        ("test_size", "folds", "group_column", "time_column"),
+        "split_column",
+        (None,),
+        reason="The column names the test",
+    ),
     Requirement(
         ("train_fraction",),
         "validation_folds",
         (None,),
         reason="Every fold validates, and all texts train",
     ),
+    Requirement(("ordered",), "task", ("classification",), reason="It is for one label per text"),
     Requirement(
         ("merge_labels",),
         "has_label_names",
@@ -249,6 +257,14 @@ RUN = (
         remedy="Leave noise, backend and device out, or choose the optimizer adam",
     ),
     Requirement(("train.optimizer",), "body.trainable", (False,), ("lbfgs",)),
+    Requirement(
+        ("data.weight_column",),
+        "body.learns",
+        (False,),
+        state="the language model learns",
+        reason="Its training takes no weights of rows",
+        remedy="Leave body.trainable and body.contrastive out, or data.weight_column",
+    ),
     Requirement(
         ("data.validation_folds",),
         "body.trainable",

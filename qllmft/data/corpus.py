@@ -50,6 +50,7 @@ class Findings:
     # repeated texts that programs write for a missing value, in words with their counts
     missing_texts: str = ""
     unread_tables: tuple[str, ...] = ()  # files of a folder of splits that are no split
+    weights: str = ""  # of the training rows, in words
     # number of rows by the name of each split in a column of a single table
     unused_splits: Mapping[str, int] = field(default_factory=dict)
 
@@ -76,9 +77,10 @@ class Findings:
         if self.unused_splits:
             splits = [f"{name} ({count:,})" for name, count in self.unused_splits.items()]
             yield (
-                f"The column 'split' is not used: {join_first(splits)}. To keep these splits, save each as a file, and "
-                "give their folder with --data."
+                f"The column 'split' is not used: {join_first(splits)}. To keep these splits, add --split-column split."
             )
+        if self.weights:
+            yield self.weights
         if self.skipped_rows:
             first = join_first(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out: {first}."
@@ -147,6 +149,9 @@ class Table:
     features: PairFeatures = "both"  # vector of a pair, see `qllmft.embed.embedder`
     # (N,) numbers of the rows' groups, or their times; None without such a column
     keys: NDArray[Any] | None = None
+    # (N,) weights in training, not negative; None: all are equal
+    weights: NDArray[np.float64] | None = None
+    rows: NDArray[np.int64] | None = None  # (N,) numbers of the rows in their file; None: not known
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -181,6 +186,8 @@ class Table:
             labels=self.labels[rows],
             second=None if self.second is None else _take_texts(self.second, rows),
             keys=None if self.keys is None else self.keys[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            rows=None if self.rows is None else self.rows[rows],
         )
 
 
@@ -202,6 +209,7 @@ class Corpus:
     splits: dict[str, Table]  # by name: train, validation, test, or ``all``
     findings: Findings = field(default_factory=Findings)  # rows that were left out
     tables: tuple[str, ...] = ()  # what was taken from each file, in words
+    is_one_table: bool = False  # a column of one table names the splits
 
     @property
     def n_classes(self) -> int:
@@ -214,6 +222,8 @@ class Corpus:
         if not later_tables:
             return first
         keys = [table.keys for table in tables if table.keys is not None]
+        weights = [table.weights for table in tables if table.weights is not None]
+        rows = [table.rows for table in tables if table.rows is not None]
         second = [text for table in tables for text in table.second or ()]
         return replace(
             first,
@@ -221,6 +231,9 @@ class Corpus:
             labels=np.concatenate([table.labels for table in tables]),
             second=second or None,
             keys=np.concatenate(keys) if keys else None,
+            weights=np.concatenate(weights) if weights else None,
+            # of several files, a number does not name one row
+            rows=np.concatenate(rows) if rows and self.is_one_table else None,
         )
 
     def without_duplicates(self) -> Corpus:
@@ -257,6 +270,8 @@ class Corpus:
                 digest.update(f"{name}\0{text}\0".encode("utf-8", "surrogatepass"))
             if table.keys is not None:
                 digest.update(table.keys.tobytes())
+            if table.weights is not None:
+                digest.update(table.weights.tobytes())
         return digest.hexdigest()[:16]
 
     @property

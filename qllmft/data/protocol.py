@@ -12,6 +12,7 @@ from qllmft.config import DataConfig
 from qllmft.data.all_rows import Rows, assign_folds, split_off_test, split_off_validation
 from qllmft.data.corpus import Corpus, Table, join_first
 from qllmft.data.splits import Splits
+from qllmft.data.weights import describe_weights, leave_out_zeros
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
 from qllmft_base.randomness import numpy_generator
@@ -65,30 +66,39 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     calibration = None
     if config.known_texts is not None:
         learning, calibration = _set_calibration_apart(learning, corpus, config.known_texts, seed)
-    train = learning
-    folds = None
     if config.validation_folds is not None:
         if validation is not None:
             raise UserError(
                 f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}. "
                 "Leave the setting out, or add the rows of that split to those of train."
             )
-        validation = train
-        folds = assign_folds(train, corpus, config, random, config.validation_folds)
     elif validation is None:
         cut = (
             split_off_validation
             if splits_all_rows or (config.protocol == "split" and one_label)
             else _cut
         )
-        train, validation = cut(learning, corpus, config, random)
+        learning, validation = cut(learning, corpus, config, random)
+    train = leave_out_zeros(learning, corpus, config)
+    folds = None
+    if validation is None:
+        validation = train
+        folds = assign_folds(train, corpus, config, random, config.validation_folds or 0)
     if not one_label:
         least = 1 if splits_all_rows else 5 if config.protocol == "paper" else 2
         _check_rows((train, validation, test), corpus, config, least)
-    elif splits_all_rows:
+    elif splits_all_rows or len(train) < len(learning):
         _check_every_label(train, corpus)
     return Splits(
-        train, validation, test, rare_counts, config.drawn_per_label or 0, rule, folds, calibration
+        train,
+        validation,
+        test,
+        rare_counts,
+        config.drawn_per_label or 0,
+        rule,
+        folds,
+        calibration,
+        weights=describe_weights(train, len(learning) - len(train)),
     )
 
 

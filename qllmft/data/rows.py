@@ -13,8 +13,11 @@ from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
+from qllmft.data.split_column import SPLIT_NAMES, divide_by_column
 from qllmft.data.split_keys import read_split_keys
+from qllmft.data.weights import read_weights
 from qllmft.tasks import TASKS
+from qllmft.tasks.ordered import ordered_values
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
 from qllmft_base.text import HALF_PAIR, format_count
@@ -36,12 +39,6 @@ from qllmft_tables.columns import SPLIT_COLUMN, Columns, no_column, plain
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class _RowFault:
@@ -58,17 +55,31 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
     The labels of a table whose ``names`` of labels are given are indices into them.
     """
     _check_columns(frames, config)
+    is_one_table = config.split_column is not None
+    if is_one_table:
+        frames = divide_by_column(frames, config)
     _check_hidden_labels(frames, config)
     good_frames, findings = _without_bad_rows(frames, config)
     label_names, labels, findings = read_labels(good_frames, names, config, findings)
+    if config.ordered:
+        ordered_values(label_names, config.source)
     keys = read_split_keys(good_frames, config)
+    weights = read_weights(good_frames, config)
     tables = {}
     for split, frame in good_frames.items():
         texts, *second = (frame[column].tolist() for column in config.text_columns)
         seconds = second[0] if second else None
-        tables[split] = Table(texts, labels[split], seconds, config.pair_features, keys.get(split))
+        tables[split] = Table(
+            texts,
+            labels[split],
+            seconds,
+            config.pair_features,
+            keys.get(split),
+            weights.get(split),
+            frame.index.to_numpy(np.int64),
+        )
     findings = replace(findings, unused_splits=_unused_splits(frames, config))
-    corpus = Corpus(config.source, label_names, tables, findings)
+    corpus = Corpus(config.source, label_names, tables, findings, is_one_table=is_one_table)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
     return corpus
@@ -125,7 +136,14 @@ def columns_to_read(config: DataConfig) -> Columns:
     if SPLIT_COLUMN not in config.columns:
         optional.append(SPLIT_COLUMN)
     all_names = config.column_names or ()
-    return Columns(config.text_columns, config.label_columns, key, tuple(optional), all_names)
+    return Columns(
+        config.text_columns,
+        config.label_columns,
+        key,
+        tuple(optional),
+        all_names,
+        options=config.options_of_columns,
+    )
 
 
 def _check_columns(frames: Frames, config: DataConfig) -> None:

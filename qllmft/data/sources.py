@@ -12,7 +12,8 @@ import numpy as np
 
 from qllmft.config import BUILT_IN_CORPUS, IN_MEMORY, DataConfig
 from qllmft.data.corpus import FIRST_ROWS, Corpus
-from qllmft.data.rows import SPLIT_NAMES, columns_to_read, make_corpus
+from qllmft.data.rows import columns_to_read, make_corpus
+from qllmft.data.split_column import SPLIT_NAMES
 from qllmft_base.errors import UserError, first_line
 from qllmft_base.files import expand_home
 from qllmft_tables.alignment import align_columns, check_pair

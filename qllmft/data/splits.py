@@ -38,6 +38,7 @@ class Splits:
     folds: Rows | None = None  # (N,) of the training rows; None: no cross-validation
     # kept apart as calibration texts; None: the validation texts are
     calibration: Table | None = None
+    weights: str = ""  # of the training rows, in words
 
     @property
     def in_words(self) -> str:
@@ -124,4 +125,5 @@ class Splits:
                 name: int((self.test.labels == number_of[name]).sum()) for name in self.rare_counts
             },
             requested=self.requested if self.rare_counts else 0,
+            weights=self.weights,
         )

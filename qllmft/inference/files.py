@@ -1,41 +1,15 @@
-"""Texts of a file for a trained model: `predict` and `serve` read them by the same rules."""
+"""Texts of a file for a trained model: `predict` and `serve` find their columns by the same rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 from qllmft.config import DataConfig, parse_config
 from qllmft.data.sources import refuse_settings, settings_without_effect_on_file
-from qllmft.inference.items import Item
 from qllmft_base.errors import UserError
 from qllmft_tables.file_bytes import DataFile
 from qllmft_tables.tables import table_suffix
-from qllmft_tables.texts import TextColumns, read_columns
-
-
-def read_items(
-    file: DataFile,
-    data: DataConfig,
-    columns: tuple[str | None, str | None],
-    table: Mapping[str, str | None],
-    *,
-    pairs: bool,
-    report: Callable[[str], None],
-) -> Iterator[Item]:
-    """Return the texts or pairs of a file.
-
-    Args:
-        file: with one text per line, or a table.
-        data: of the run, which tells the columns and how a table is written unless others are given.
-        columns: of the texts and of the second texts of pairs, None: the run's.
-        table: settings of the data by name that say how the table is written.
-        pairs: the model compares two texts.
-        report: gets a line about how a table is read, before its rows.
-
-    Raises:
-        UserError: for a wrong setting, and for a file that `read_columns` does not read.
-    """
-    return read_columns(file, find_text_columns(file, data, columns, table, pairs=pairs), report)
+from qllmft_tables.texts import TextColumns
 
 
 def find_text_columns(

@@ -159,6 +159,7 @@ def _pool_model(
         if controlled
         else None,
         test_classes=pooled.by_class(name),
+        test_ordered=pooled.ordered_scores(name) if fold_models[0].test_ordered else None,
         balanced=balanced,
         validation_balanced=balanced_accuracy(validation, validation_answers) if balanced else None,
     )

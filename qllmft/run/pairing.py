@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import RunConfig
+from qllmft.run.comparison import best_on_validation
 from qllmft.run.folder import RunFolder
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, RunRecord
@@ -41,6 +42,11 @@ class ComparedRun(NamedTuple):
         """Return the name of the run's head."""
         return self.record.head.name
 
+    @property
+    def best(self) -> str:
+        """Return the name of the run's row that validation prefers, the first of equals."""
+        return best_on_validation(self.record.models).name
+
 
 class PairedAnswers(NamedTuple):
     """Answers of two runs to the same N texts, row by row, with the same labels or targets."""
@@ -59,6 +65,12 @@ class PairedAnswers(NamedTuple):
         """Return whether both runs have the same test texts."""
         return self.sizes == (self.total, self.total)
 
+    def difference(self, first: str, second: str) -> dict[str, Any]:
+        """Return the difference of a row of the first run and one of the second in JSON values."""
+        return self.first.task.difference_as_dict(
+            self.first.labels, self.first.model_answers(first), self.second.model_answers(second)
+        )
+
     def differences(self, heads: tuple[str, str]) -> dict[str, dict[str, Any]]:
         """Return the difference of the heads, by the name of the first, and that of each other row of both runs.
 
@@ -68,11 +80,7 @@ class PairedAnswers(NamedTuple):
         shared_names.sort(key=lambda name: name == WITHOUT_CIRCUIT)
         rows = [(name, name) for name in shared_names if name not in heads]
         return {
-            first_name: self.first.task.difference_as_dict(
-                self.first.labels,
-                self.first.model_answers(first_name),
-                self.second.model_answers(second_name),
-            )
+            first_name: self.difference(first_name, second_name)
             for first_name, second_name in [heads, *rows]
         }
 

@@ -14,6 +14,7 @@ from qllmft.data import Table
 from qllmft.tasks import Task
 from qllmft.tasks.accuracy import ClassScores, confusion_matrix
 from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks.ordered import OrderedScores, ordered_values
 from qllmft_base.errors import UserError
 
 LONGEST_TEXT = 1_000  # characters of a mistake's text that are kept
@@ -52,6 +53,11 @@ class Mistake:
     text: str  # its first 1,000 characters
     label: Any  # the true one's name, the names of several, or (T,) targets
     answer: Any  # the same of the head
+    row: int | None = None  # number of its row in the file; None: not known
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON values, without a row that is not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ class Predictions(Answers):
         for i in task.mistakes(head_answers, test.labels):
             label = task.describe_answer(names, test.labels[i])
             answer = task.describe_answer(names, head_answers[i])
-            mistakes.append(Mistake(items[i][:LONGEST_TEXT], label, answer))
+            row = None if test.rows is None else int(test.rows[i])
+            mistakes.append(Mistake(items[i][:LONGEST_TEXT], label, answer, row))
         labels = np.asarray(test.labels)
         hashes = tuple(test.text_hashes)
         return cls(task, labels, answers, names, tuple(mistakes), validation or {}, hashes)
@@ -125,7 +132,7 @@ class Predictions(Answers):
             "text_hashes": [f"{text_hash:016x}" for text_hash in self.text_hashes],
             "labels": self.labels.tolist(),
             "answers": {name: answers.tolist() for name, answers in self.answers.items()},
-            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "mistakes": [mistake.as_dict() for mistake in self.mistakes],
             "validation": {name: answers.tolist() for name, answers in self.validation.items()},
         }
 
@@ -148,7 +155,10 @@ class Predictions(Answers):
         for mistake in record["mistakes"]:
             label = task.description_from_json(mistake["label"])
             answer = task.description_from_json(mistake["answer"])
-            mistakes.append(Mistake(mistake["text"], label, answer))
+            row = mistake.get("row")
+            if row is not None and type(row) is not int:
+                raise TypeError("the row of a mistake is no whole number")
+            mistakes.append(Mistake(mistake["text"], label, answer, row))
         if not all(
             isinstance(text, str) for text in [*names, *(mistake.text for mistake in mistakes)]
         ):
@@ -178,6 +188,11 @@ class Predictions(Answers):
     def confusion(self, model: str) -> NDArray[np.int64]:
         """Return the counts (k, k) of a model of one label per text: true label by predicted label."""
         return confusion_matrix(self.labels, self.model_answers(model), len(self.label_names))
+
+    def ordered_scores(self, model: str) -> OrderedScores:
+        """Return the scores of a model of ordered labels."""
+        values = ordered_values(self.label_names, "predictions.json")
+        return OrderedScores.from_answers(values[self.labels], values[self.model_answers(model)])
 
     def by_class(self, model: str) -> ClassScores | None:
         """Return the scores of a model class by class, or None unless each text has one label."""

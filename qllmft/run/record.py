@@ -27,6 +27,7 @@ from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.comparison import PairedDifference
 from qllmft.tasks.measure import Score
 from qllmft.tasks.multilabel import LabelSetScores
+from qllmft.tasks.ordered import OrderedScores
 from qllmft.tasks.regression import TargetScores
 from qllmft_backends.protocol import Sampling
 from qllmft_base.errors import UserError
@@ -37,7 +38,7 @@ FORMAT = 1
 _SPLITS = ("train", "validation", "test")
 _TEST_FIELDS = (  # fields of a model
     *("test", "test_exact", "circuit_dependence", "against_head", "without_circuit"),
-    *("test_classes", "test_calibration"),
+    *("test_classes", "test_calibration", "test_ordered"),
 )
 
 # JSON has the value and the interval of an accuracy, too, for readers of the file
@@ -107,6 +108,8 @@ class ModelResult:
     # calibration of the probabilities of the test texts; None if they were not read or the model
     # has no probabilities
     test_calibration: _Calibration | None = None
+    # of the test answers to ordered labels; None if they were not read or labels have no order
+    test_ordered: OrderedScores | None = None
     # whether models are compared by balanced accuracy, which the training labels decide; None: the
     # test labels decide
     balanced: bool | None = None

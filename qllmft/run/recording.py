@@ -150,6 +150,10 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
         models.append(tested_model)
     predictions = Predictions.from_answers(task, names, setup.splits.test, answers, validation)
     setup.folder.write_predictions(predictions)
+    if setup.config.data.ordered:
+        models = [
+            replace(model, test_ordered=predictions.ordered_scores(model.name)) for model in models
+        ]
     return replace(record, models=tuple(models)).with_differences(predictions)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from qllmft.baselines.head import WITHOUT_WEIGHTS
 from qllmft.run.comparison import (
     best_on_validation,
     comparison_columns,
@@ -89,6 +90,8 @@ def _second_line(model: ModelResult) -> Iterator[str]:
     scores = model.test_classes
     if scores and (scores.uneven or model.uneven or len(scores.texts) > 2):
         yield f"balanced {percent(scores.balanced)}, F1 {percent(scores.macro_f1)}"
+    if model.test_ordered is not None:
+        yield model.test_ordered.in_words
     if model.test is not None and model.test.beside:
         yield ", ".join(f"{part.short} {part.plain}" for part in model.test.beside)
 
@@ -111,9 +114,15 @@ def notes(record: RunRecord) -> Iterator[str]:
             )
     if record.trajectories:
         yield f"with its noise: {record.trajectories}"
-    if (scores := record.head.test_classes) and any(_second_line(record.head)):
+    lines = [*_second_line(record.head)]
+    if (scores := record.head.test_classes) and any("F1" in line for line in lines):
         yield "balanced accuracy and macro-F1: means over the labels"
         yield f"most frequent label: {percent(scores.majority)} % of the test texts"
+    if record.head.test_ordered:
+        yield "kappa: Cohen's, weighted by squared distances. 1 is right, 0 is chance"
+    for model in record.models:
+        if WITHOUT_WEIGHTS.items() <= model.settings.items():
+            yield f"{model.name} is trained without the weights of the rows, which its estimator does not take"
     for model in record.models:
         if model.is_constant:
             yield f"{model.name} gives the same answer to every text"

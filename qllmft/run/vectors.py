@@ -19,7 +19,7 @@ from qllmft.embed.embedder import pair_vectors
 from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
 from qllmft.run.reading import cut_sentence
-from qllmft.training import Examples, weigh_by_class
+from qllmft.training import Examples, weigh_by_class, weigh_rows
 from qllmft_engine import ahead
 
 if TYPE_CHECKING:  # a prediction imports nothing that trains
@@ -91,6 +91,7 @@ def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = No
         inputs=inputs,
         counts_cut=False,
     )
+    train = weigh_rows(train, splits.train.weights)
     train, weighted_validation = weigh_by_class(train, validation, setup.config.train)
     parts = dict(zip(list(tables)[2:], other_examples, strict=True))
     calibration = parts.get("calibration", validation).x.numpy()

@@ -105,12 +105,24 @@ def verdict(
     else:
         headline, result = _describe_comparisons(models, comparisons)
     sentences = {
-        "result": result,
+        "result": " ".join(filter(None, [result, *_ordered_sentences(models)])),
         "limits": _limits(head, folds),
         "circuit": _circuit(head),
         "next_step": next_step,
     }
     return Verdict(headline, sentences)
+
+
+def _ordered_sentences(models: Sequence[ModelResult]) -> Iterator[str]:
+    """Yield the scores of ordered labels of the head, and of the baseline with the least error."""
+    head = models[0]
+    if head.test_ordered is None:
+        return
+    yield f"{capitalize(head.subject)}: {head.test_ordered.in_words}."
+    scores = {model.name: model.test_ordered for model in models[1:] if model.test_ordered}
+    if scores:
+        name = min(scores, key=lambda name: scores[name].mean_absolute_error)
+        yield f"Least error of the baselines, {name}: {scores[name].in_words}."
 
 
 def _describe_comparisons(
@@ -338,7 +350,8 @@ def next_step(record: RunRecord, config: RunConfig, run: str, stored_names: Coll
     if data.validation_folds:  # which validate on the training texts
         del sizes["validation"]
     total = sum(sizes.values())
-    if data.folds or data.protocol != "split" or data.time_column or not record.data.split:
+    has_own_split = data.protocol != "split" or data.split_column or not record.data.split
+    if data.folds or has_own_split or data.time_column:
         return "Next: confirm it over several seeds with qllmft study."
     if groups.better and not find_unbeaten(record.models):
         return "Next: confirm it over several seeds with qllmft study."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qllmft.training.examples import Examples as Examples
     from qllmft.training.examples import Scaling as Scaling
     from qllmft.training.examples import weigh_by_class as weigh_by_class
+    from qllmft.training.examples import weigh_rows as weigh_rows
     from qllmft.training.examples import with_loss as with_loss
     from qllmft.training.head import TorchHead as TorchHead
     from qllmft.training.head import to_latent as to_latent

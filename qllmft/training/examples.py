@@ -147,6 +147,13 @@ def _weighted_median(values: Tensor, weight: Tensor) -> Tensor:
     return ordered.gather(0, places)[0]
 
 
+def weigh_rows(examples: Examples, weights: NDArray[np.float64] | None) -> Examples:
+    """Return examples with weights (N,) divided by their mean, so that only their ratios count."""
+    if weights is None:
+        return examples
+    return replace(examples, weight=torch.from_numpy(weights / weights.mean()))
+
+
 def weigh_by_class(
     train: Examples, validation: Examples, config: TrainConfig
 ) -> tuple[Examples, Examples]:

@@ -92,6 +92,11 @@ FIRST = (
         "train --preset single-10q --data sst2 --body minilm --epochs 40 --out runs/single-10q",
     ),
     (r"predict runs/a/surrogate", "runs/a/surrogate", "dequantise runs/a"),
+    (
+        r"suspects runs/folds",
+        "runs/folds",
+        "train --folds 5 --data reviews.csv --text-column review --label-column stars --out runs/folds",
+    ),
     (r"predict runs/lora", "runs/lora", "train --data sst2 --out runs/lora"),
     (r"(evaluate|predict) runs/calibrated", "runs/calibrated", "train --out runs/calibrated"),
     (r"(evaluate|predict) runs/pairs", "runs/pairs", f"{PAIRS} --out runs/pairs"),
@@ -206,6 +211,8 @@ def place(tmp_path_factory, tiny_body, short_baselines, few_repetitions):
     table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
+    tickets = "id,review\n" + "".join(f"{i},{text}\n" for i, (text, _) in enumerate(rows[:20]))
+    (folder / "tickets.csv").write_text(tickets, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")
     (folder / "head.qasm").write_text(qasm3.dumps(head_circuit(2, reuploads=1, main_layers=1)))
     angles = np.random.default_rng(0).normal(size=(40, 2))

@@ -15,9 +15,9 @@ FOLDS = f"{SPLIT} data.validation_folds=3 train.select=last"
 # settings, and what is said of them
 CONTRADICTIONS = {
     # data
-    "data.text_column=label": "data: the columns of texts and labels are label, label, expected different",
-    'data.text_column=["a","label"]': "data: the columns of texts and labels are a, label, label, expected",
-    'data.label_column=["a","a"]': "data: the columns of texts and labels are text, a, a, expected",
+    "data.text_column=label": "data: the columns that are read are label, label, expected different",
+    'data.text_column=["a","label"]': "data: the columns that are read are a, label, label, expected",
+    'data.label_column=["a","a"]': "data: the columns that are read are text, a, a, expected",
     'data.label_column=["a","b"]': "data: label_column is a, b and the task is classification. Set task",
     'data.task=multilabel data.label_column=["a"]': "data: label_column is a alone in a list. Name a column",
     "data.pair_features=product": "data: pair_features is 'product', and texts are single. Give text_column",
@@ -30,6 +30,9 @@ CONTRADICTIONS = {
     f"{SPLIT} data.group_column=a data.known_texts=19": "data: known_texts is 19, and group_column is 'a'. Known texts",
     f"{SPLIT} data.folds=3 data.time_column=b": "data: folds is 3, and time_column is 'b'. Folds mix earlier and",
     f"{SPLIT} data.folds=3 data.test_size=0.3": "data: test_size is 0.3, and folds is 3. Each fold is the test once",
+    "data.task=regression data.ordered=true": "data: ordered is true, and task is 'regression'. It is for one label",
+    "data.split_column=part": "data: split_column is 'part', and protocol is 'paper'. Set protocol to 'split' or",
+    f"{SPLIT} data.split_column=part data.folds=3": "data: folds is 3, and split_column is 'part'. The column names",
     f"{FOLDS} data.train_fraction=0.5": "data: train_fraction is 0.5, and validation_folds is 3. Every fold validates",
     "data.task=regression data.merge_labels=true": "data: merge_labels is true, and no cell holds the name of a label",
     'data.task=multilabel data.label_column=["a","b"] data.merge_labels=true': "data: merge_labels is true, and no",

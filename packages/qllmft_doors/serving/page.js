@@ -100,7 +100,17 @@ const isNumber = (text) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
 const guarded = (text) => text.replace(/^[=+\-@\t\r\n]/, "'$&").replaceAll('"', '""');
 const cell = (text) => (isNumber(text) ? text : `"${guarded(text)}"`);
 
-async function classify(model, { texts, note }, row) {
+const SHOWN = 20; // answers on the page; the file that is downloaded has all
+
+function skippedRows({ rows, first }) {
+  if (!rows) return [];
+  const more = rows > first.length ? ` ${rows - first.length} more are not named.` : "";
+  const named = first.join("; ");
+  const were = rows > 1 ? `${rows} rows were` : "1 row was";
+  return [node("p", `${were} left out: ${named}.${more}`)];
+}
+
+async function classify(model, { texts, note, skipped }, row) {
   const answers = [], most = model.limits.texts;
   for (let first = 0; first < texts.length; first += most) {
     at("answer").replaceChildren(node("p", `${first} of ${texts.length} ${model.pairs ? "pairs" : "texts"}`, "quiet"));
@@ -113,8 +123,9 @@ async function classify(model, { texts, note }, row) {
   const link = node("a", `Download the answers to ${texts.length} ${model.pairs ? "pairs" : "texts"}`);
   link.href = URL.createObjectURL(new Blob([lines.map((each) => each.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
   link.download = "answers.csv";
-  const shown = answers.slice(0, 20).map((each, i) => [...each.map((value) => [value]), ...[texts[i]].flat().map((text) => [text, "text"])]);
-  const notes = note ? [node("p", note, "quiet")] : [];
+  const shown = answers.slice(0, SHOWN).map((each, i) => [...each.map((value) => [value]), ...[texts[i]].flat().map((text) => [text, "text"])]);
+  const notes = [...(note ? [node("p", note, "quiet")] : []), ...skippedRows(skipped)];
+  if (answers.length > SHOWN) notes.push(node("p", `The first ${SHOWN} of ${answers.length} answers are shown. The download has all.`));
   at("answer").replaceChildren(node("p", [link]), ...notes, table(heads.map((head) => [head]), shown));
 }
 

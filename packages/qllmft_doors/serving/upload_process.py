@@ -14,12 +14,14 @@ from typing import Any, BinaryIO
 
 from qllmft_base.bounded_process import NO_MEMORY_CODE, limit_resources, open_exchange
 from qllmft_base.errors import UserError
+from qllmft_base.text import format_count
 from qllmft_tables.file_bytes import FileBytes
-from qllmft_tables.texts import TextColumns, read_columns
+from qllmft_tables.texts import TextColumns, TextRow, read_rows
 
 REFUSED_CODE = 3  # exit codes
 TOO_LONG_CODE = 27
 _ITEMS_AT_ONCE = 1_000
+_MAX_NAMED = 20  # rows that were left out
 
 
 def main() -> None:
@@ -51,22 +53,42 @@ def main() -> None:
 
 
 def _write_answer(content: BinaryIO, output: BinaryIO, settings: dict[str, Any]) -> None:
-    """Write an object with the texts or pairs, and a note on how their table was read."""
+    """Write an object with the texts or pairs, a note on how their table was read, and the rows that were left out."""
     file = FileBytes(settings["name"], content.read())
     columns, delimiter, names = settings["columns"]
     lines: list[str] = []
     wanted = TextColumns(tuple(columns), delimiter, tuple(names))
-    items = read_columns(file, wanted, lines.append, settings["most"])
+    skipped: list[str] = []
+    n_skipped = 0
+
+    def skip(row: str) -> None:
+        nonlocal n_skipped
+        n_skipped += 1
+        if n_skipped <= _MAX_NAMED:
+            skipped.append(row)
+
+    rows = read_rows(file, wanted, lines.append, settings["most"], skip)
     n_items = 0
     output.write(b'{"texts": [')
-    while part := list(islice(items, _ITEMS_AT_ONCE)):
+    while part := [_item(row) for row in islice(rows, _ITEMS_AT_ONCE)]:
         output.write(b", " if n_items else b"")
         output.write(_encode(part)[1:-1])
         n_items += len(part)
+    if n_skipped > n_items:
+        raise UserError(
+            f"{file}: {format_count(n_skipped, 'row', ('has', 'have'))} no text, and {n_items:,} "
+            f"{'has' if n_items == 1 else 'have'} one. The first is {skipped[0]}. Is the column right?"
+        )
     if not n_items:
         expected = "a table of pairs" if len(columns) > 1 else "one text per line, or a table"
         raise UserError(f"{file} has no text. Expected {expected}.")
-    output.write(b'], "note": ' + _encode(" ".join(lines)) + b"}")
+    output.write(b'], "note": ' + _encode(" ".join(lines)))
+    output.write(b', "skipped": ' + _encode({"rows": n_skipped, "first": skipped}) + b"}")
+
+
+def _item(row: TextRow) -> str | list[str]:
+    """Return a text, or both of a pair."""
+    return row.texts[0] if len(row.texts) == 1 else row.texts
 
 
 def _encode(value: Any) -> bytes:

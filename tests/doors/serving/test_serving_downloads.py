@@ -31,8 +31,8 @@ addEventListener("load", () => setTimeout(() => {
 TEXTS = ["-5", "=1+1", "+49 30 1234", "-good", "a \"b\", c\nd", "12,5"]  # fmt: skip
 
 
-def visit(tmp_path, facts, predictions):
-    """Return the rows of the download, and the cells of the table that the page shows."""
+def visit(tmp_path, facts, predictions, skipped=0):
+    """Return the rows of the download, and the cells of the table that the page shows with the lines above it."""
     model = {"pairs": False, "rows": [], "columns": ["text"], "explains": False, "body": "minilm"}
     model |= {
         "model": "head",
@@ -42,7 +42,11 @@ def visit(tmp_path, facts, predictions):
     }
     answers = {
         "/health": {"model": model | facts},
-        "/texts": {"texts": TEXTS[: len(predictions)], "note": ""},
+        "/texts": {
+            "texts": (TEXTS * 5)[: len(predictions)],
+            "note": "",
+            "skipped": {"rows": skipped, "first": ["line 3: 'text' is empty"][:skipped]},
+        },
         "/predict": {"predictions": predictions},
     }
     page = (PAGE / "page.html").read_text()
@@ -62,7 +66,8 @@ def visit(tmp_path, facts, predictions):
         html.unescape(cell)
         for cell in re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", section, re.DOTALL)
     ]
-    return list(csv.reader(io.StringIO(download))), cells
+    lines = [html.unescape(line) for line in re.findall(r"<p>([^<]+)</p>", section)]
+    return list(csv.reader(io.StringIO(download))), [*cells, *lines]
 
 
 def test_targets_that_are_named_like_years_keep_their_values(tmp_path):
@@ -103,3 +108,14 @@ def test_a_number_stays_a_number_and_a_formula_is_none(tmp_path, labels):
         "1.0000",
     ]
     assert [row[2] for row in rows[1:]] == ["-5", "'=1+1", "'+49 30 1234", "'-good", *TEXTS[4:]]
+
+
+def test_a_page_that_shows_20_answers_says_how_many_there_are_and_which_rows_are_missing(tmp_path):
+    predictions = [{"label": "good", "probabilities": {"bad": 0.25, "good": 0.75}}] * 25
+    rows, cells = visit(tmp_path, {"labels": ["bad", "good"]}, predictions, skipped=1)
+    assert len(rows) == 1 + 25
+    assert cells.count("good") == 20
+    assert "The first 20 of 25 answers are shown. The download has all." in cells
+    assert "1 row was left out: line 3: 'text' is empty." in cells
+    _, cells = visit(tmp_path, {"labels": ["bad", "good"]}, predictions[:5])
+    assert not any("left out" in cell or "are shown" in cell for cell in cells)

@@ -55,16 +55,19 @@ READ = {
 REFUSED = {
     "another column": ("a.csv", "id,text\n1,good\n"),
     "no names": ("a.csv", "1,A good film.\n2,A dull film.\n"),
-    "a short row": ("a.csv", "id,review\n1,good\n2\n"),
-    "an open quote": ("a.csv", 'id,review\n1,"good\n2,bad\n'),
     "a name twice": ("a.csv", "review,review\na,b\n"),
-    "names again": ("a.csv", "id,review\n1,good\nid,review\n"),
     "a NUL byte": ("a.csv", "id,review\n1,go\0od\n"),
-    "an empty text": ("a.csv", "id,review\n1,good\n2, \n"),
     "nothing": ("a.csv", "\n"),
     "damaged gzip": ("a.csv.gz", gzip.compress(TABLE.encode() * 99)[:-20]),
     "no sheet": ("a.xlsx", b"PK\x03\x04 and no more"),
     "no parquet": ("a.parquet", b"PAR1 and no more"),
+}
+
+
+LEFT_OUT = {
+    "a short row": ("1,good\n2\n", "line 3: it has 1 field, expected 2 (id, review)"),
+    "names again": ("1,good\nid,review\n", "line 3: it names the columns again"),
+    "an empty text": ("1,good\n2, \n", "line 3: 'review' is empty"),
 }
 
 
@@ -124,6 +127,22 @@ def test_a_refusal_has_the_words_of_predict(post, tmp_path, case):
     with pytest.raises(UserError) as caught:
         list(read_texts(path, "review"))
     assert answer["error"] == str(caught.value).replace(str(path), name)
+
+
+@pytest.mark.parametrize(("rows", "reason"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_row_without_a_text_is_left_out_and_named(post, rows, reason):
+    status, answer = post("a.csv", f"id,review\n{rows}")
+    assert (status, answer["texts"]) == (200, ["good"])
+    assert answer["skipped"] == {"rows": 1, "first": [reason]}
+
+
+def test_a_file_with_more_bad_rows_than_texts_is_refused(post):
+    status, answer = post("a.csv", "id,review\n1,good\n2, \n3,\n")
+    assert status == 422
+    assert (
+        "2 rows have no text, and 1 has one. The first is line 3: 'review' is empty."
+        in answer["error"]
+    )
 
 
 def test_how_the_table_is_written_may_be_said(post):

@@ -105,6 +105,27 @@ def test_retraining_keeps_the_paired_difference_of_each_row(cli, runs, splits, s
     assert any(difference["value"] for difference in differences.values())
 
 
+def test_the_best_rows_of_both_runs_are_compared_although_their_names_differ(
+    cli, runs, splits, tmp_path
+):
+    copy = tmp_path / "runs"
+    shutil.copytree(runs, copy)
+    best_rows = {"first": ROWS[1], "second": ROWS[0]}
+    for name, best_row in best_rows.items():
+        file = copy / name / "result.json"
+        record = json.loads(file.read_text())
+        for model in record["models"]:
+            total = model["validation"]["total"]
+            model["validation"]["right"] = total if model["name"] == best_row else total // 2
+        file.write_text(json.dumps(record))
+    before, after = (right_answers(copy / name, row, splits[2]) for name, row in best_rows.items())
+    best = cli.json("runs", copy, "--compare first second")["best"]
+    assert best["names"] == [*best_rows.values()]
+    assert best["value"] == pytest.approx(before.mean() - after.mean(), abs=1e-12)
+    printed = cli.words("runs", copy, "--compare first second")
+    assert "Best rows on validation, TF-IDF + logistic regression minus logistic" in printed
+
+
 def test_the_printed_comparison_has_the_rows_and_says_which_texts_count(cli, runs):
     whole_text = cli.words("runs", runs, "--compare first second")
     assert "First minus second on the same 41 texts:" in whole_text

@@ -46,8 +46,8 @@ def test_a_column_of_splits_in_one_table_is_named_as_unused(tmp_path, suffix):
     assert corpus.join_splits().texts == ["a", "b", "c", "d"]
     assert corpus.findings == Findings(unused_splits={"dev": 1, "test": 2, "train": 1})
     assert list(corpus.findings.sentences()) == [
-        "The column 'split' is not used: dev (1), test (2), train (1). To keep these splits, save each as a file, and "
-        "give their folder with --data."
+        "The column 'split' is not used: dev (1), test (2), train (1). To keep these splits, add "
+        "--split-column split."
     ]
 
 
@@ -154,3 +154,65 @@ def test_duplicates_are_dropped_where_they_are_read(tmp_path):
     )
     corpus = read_corpus(DataConfig(source=str(tmp_path / "mine.csv"), duplicates="drop"))
     assert corpus.join_splits().texts == ["a", "b", "c"]
+
+
+def test_a_column_that_is_named_gives_the_splits_and_rows_keep_their_numbers(tmp_path):
+    spellings = ("train", "Training", "val", "valid", "dev", " validation ", "test", "TEST")
+    rows = [{"text": f"text {i}", "label": i % 2, "part": part} for i, part in enumerate(spellings)]
+    source = str(write_table(tmp_path / "mine.csv", rows))
+    config = DataConfig(source=source, split_column="part", protocol="split")
+    corpus = read_corpus(config)
+    splits = split_corpus(corpus, config, 0)
+    assert [table.texts for table in splits.tables.values()] == [
+        ["text 0", "text 1"],
+        ["text 2", "text 3", "text 4", "text 5"],
+        ["text 6", "text 7"],
+    ]
+    assert splits.test.rows.tolist() == [8, 9]
+    assert corpus.join_splits().rows.tolist() == [*range(2, 10)]
+    assert splits.rule == "the data's own test"
+    again = [*rows, {"text": "Text 0", "label": 0, "part": "test"}]
+    write_table(tmp_path / "mine.csv", again)
+    repeated = read_corpus(config)
+    findings = split_corpus(repeated, config, 0).findings(repeated)
+    assert findings.crossing_texts == 1
+
+
+SPLIT_REFUSALS = [
+    (
+        ("train", "holdout", "", "test"),
+        "row 3: 'holdout' in the column 'part' names no split. 1 more row name none.",
+    ),
+    (
+        ("train", "train", "test", ""),
+        "row 5: '' in the column 'part' names no split. Expected train, validation",
+    ),
+    (
+        ("train", "train", "dev", "dev"),
+        "has no row of test (train 2, validation 2, test 0). Add such rows, or leave",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "message"), SPLIT_REFUSALS)
+def test_a_column_that_names_no_split_is_refused_by_its_row(tmp_path, parts, message):
+    rows = [{"text": f"text {i}", "label": i % 2, "part": part} for i, part in enumerate(parts)]
+    source = str(write_table(tmp_path / "mine.csv", rows))
+    with pytest.raises(UserError) as error:
+        read_corpus(DataConfig(source=source, split_column="part", protocol="split"))
+    assert message in str(error.value)
+
+
+def test_a_column_of_splits_is_for_one_table_that_has_it(tmp_path):
+    rows = [{"text": "a", "label": 0, "part": "train"}, {"text": "b", "label": 1, "part": "test"}]
+    write_table(tmp_path / "train.csv", rows)
+    write_table(tmp_path / "test.csv", rows)
+    config = DataConfig(source=str(tmp_path), split_column="part", protocol="split")
+    with pytest.raises(
+        UserError, match="has the splits test, train already, and --split-column is 'part'"
+    ):
+        read_corpus(config)
+    source = str(tmp_path / "train.csv")
+    missing = config.model_copy(update={"source": source, "split_column": "splits"})
+    with pytest.raises(UserError, match=r"there is no column 'splits'.*Choose with --split-column"):
+        read_corpus(missing)
