@@ -23,6 +23,7 @@ from qllmft.cli.options import (
     ColumnNames,
     Coverage,
     Delimiter,
+    Head,
     Limit,
     Margin,
     PairColumn,
@@ -32,6 +33,7 @@ from qllmft.cli.options import (
     TextColumn,
     Threshold,
     run_settings,
+    use_heads,
 )
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count, json_text, printable
@@ -51,6 +53,7 @@ def predict(
     texts: list[str] | None = None,
     *,
     model: Row = None,
+    head: Head = None,
     file: Annotated[Path | None, typer.Option("--file", "-f")] = None,
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
@@ -94,6 +97,7 @@ def predict(
         bootstrap: Number of bootstrap samples of the shots on IonQ backends. They give an error and a 95 % interval of
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
+    use_heads(head)
     _check_source(texts, file, bool(text_column or pair_column or delimiter or columns))
     from qllmft.answers.decision import Decision
 
