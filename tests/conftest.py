@@ -178,6 +178,7 @@ def undrawn_figures():
     draw = style.as_svg
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "as_svg", placeholder)
+        patch.setattr(style, "save_for_print", lambda *_: [])
         yield draw
 
 

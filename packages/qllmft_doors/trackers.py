@@ -80,6 +80,16 @@ class TensorBoard(Tracker):
         self._writer.close()
 
 
+def _metric_name(name: str) -> str:
+    """Return a name with the characters that MLflow accepts.
+
+    >>> _metric_name("logistic regression (C = 1)/test")
+    'logistic regression C 1/test'
+    """
+    words = re.sub(r"[^\w./ -]+", " ", name)
+    return "/".join(" ".join(part.split()) for part in words.split("/"))
+
+
 def _markdown(values: Mapping[str, Any]) -> str:
     """Return a table of names and values."""
     rows = (
@@ -166,9 +176,8 @@ class MLflow(Tracker):
 
     def end(self, record: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Log the final table as metrics MODEL/COLUMN, and the files as artefacts."""
-        # MLflow accepts no other characters in a name, but a baseline's name may have them
         numbers = final_numbers(record).items()
-        self._log({re.sub(r"[^\w./ -]", "_", name): value for name, value in numbers})
+        self._log({_metric_name(name): value for name, value in numbers})
         for file in files:
             self._client.log_artifact(self._run, str(file))
         self._client.set_terminated(self._run, "FINISHED")

@@ -26,6 +26,7 @@ class Executor:
     tracking: Tracking = field(default_factory=Tracking)
     inputs: SharedInputs = field(default_factory=SharedInputs)  # of all plans that it executes
     jobs: int | None = 1  # processes of this command; None: see `count_processes`
+    heads: tuple[str, ...] = ()  # of ``--head``: files of the user's own that each process runs
     ray: str | None = None  # address of a Ray cluster, which does the runs instead of this machine
 
     def execute(self, plan: Plan, runs: Path) -> None:
@@ -51,7 +52,10 @@ class Executor:
                 self.on_event(value)
 
         with share_threads(children) as threads, Processes(children, threads, on_value) as pool:
-            tasks = [pool.submit(work_on_plan, i, plan, runs, tracking) for i in range(children)]
+            tasks = [
+                pool.submit(work_on_plan, i, plan, runs, tracking, self.heads)
+                for i in range(children)
+            ]
 
             def forward(event: Event) -> None:
                 for task in tasks:

@@ -329,6 +329,27 @@ class Study(CampaignFile):
             )
         return self
 
+    def with_own_heads(self, names: Mapping[str, str]) -> Study:
+        """Return the study with the names of its users' heads, which have the hashes of their files.
+
+        Args:
+            names: those of baselines, by the names in the study's file, such as ``my_circuit.make``.
+
+        Raises:
+            UserError: if no row has such a head.
+        """
+        named = {row.classical for row in self.rows}
+        if names and not named & names.keys():
+            raise UserError(
+                f"no row of the study {self.name} has a head of --head. Give one the key classical with one of "
+                f"{', '.join(map(repr, names))}."
+            )
+        rows = tuple(
+            row.model_copy(update={"classical": names.get(str(row.classical), row.classical)})
+            for row in self.rows
+        )
+        return self.model_copy(update={"rows": rows})
+
     def _small_parts(self, quick: Quick) -> dict[str, Any]:
         names = [row.label for row in self.rows if row.label in quick.without]
         contrasts = tuple(pair for pair in self.contrasts if not {*pair} & {*names})

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from qllmft.baselines.own_rows import register_controls, use_own_heads
 from qllmft.config import RunConfig
 from qllmft.events import (
     DataChecked,
@@ -138,7 +139,9 @@ def share_threads(children: int) -> Iterator[int]:
         os.environ |= {} if previous_threads is None else {"QLLMFT_THREADS": previous_threads}
 
 
-def work_on_plan(number: int, plan: Plan, runs: Path, tracking: Tracking) -> None:
+def work_on_plan(
+    number: int, plan: Plan, runs: Path, tracking: Tracking, heads: Sequence[str] = ()
+) -> None:
     """Work on a plan in a child process: report its number after its imports, then messages and runs.
 
     Args:
@@ -146,7 +149,9 @@ def work_on_plan(number: int, plan: Plan, runs: Path, tracking: Tracking) -> Non
         plan: the runs.
         runs: folder of their folders.
         tracking: services that follow the runs.
+        heads: ``FILE.py:NAME`` of the user's own heads.
     """
+    register_controls(use_own_heads(heads))
     # this process may be the one that embeds the texts
     lines = MinuteLines(lambda text: report(Message(text)))
 

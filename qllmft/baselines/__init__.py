@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import make_baselines as make_baselines
     from qllmft.baselines.head import score_answers as score_answers
     from qllmft.baselines.head import score_head as score_head
+    from qllmft.baselines.own_rows import use_own_heads as use_own_heads
     from qllmft.baselines.stored_baseline import as_classifier as as_classifier
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
     from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit

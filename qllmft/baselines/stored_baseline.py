@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qllmft.baselines.classical import GridOneVersusRest, ScaledSVR
 from qllmft.baselines.grid import GridBaseline
 from qllmft.baselines.head import Head
+from qllmft.baselines.own_rows import OwnTorchHead
 from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
@@ -32,6 +33,7 @@ class StoredBaseline(NamedTuple):
     config: ModelConfig
     kernel: KernelConfig | None = None
     thresholds: tuple[float, ...] | None = None  # see `ModelRecord`
+    own_head: str | None = None  # see `ModelRecord`
 
 
 def as_classifier(head: Head, validation: Examples, n_outputs: int) -> StoredBaseline | None:
@@ -45,6 +47,9 @@ def as_classifier(head: Head, validation: Examples, n_outputs: int) -> StoredBas
         validation: embeddings that check the classifier, and labels for the temperature.
         n_outputs: k, number of labels or targets.
     """
+    if isinstance(head, OwnTorchHead):
+        config = ModelConfig(encoder="none", head="mlp")
+        return StoredBaseline(head.model, config, own_head=head.own_head)
     if isinstance(head, TorchHead):
         stored_baseline = _network_classifier(head.model, validation.x, n_outputs)
         chosen_thresholds = head.thresholds

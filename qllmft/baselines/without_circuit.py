@@ -9,7 +9,7 @@ from typing import Any
 from qllmft.baselines.classical import GridOneVersusRest, OneVersusRest
 from qllmft.baselines.grid import GridBaseline, grid_points
 from qllmft.baselines.head import FittedHead, fit_and_score
-from qllmft.heads import QuantumHead
+from qllmft.heads.layer import is_circuit_layer
 from qllmft.training.examples import Examples
 from qllmft.training.head import TorchHead, to_latent
 from qllmft.training.search import MAX_ITERATIONS
@@ -37,7 +37,8 @@ def fit_without_circuit(
     train_latent = to_latent(head, train)
     validation_latent = to_latent(head, validation)
     if (
-        not isinstance(head.model.head, QuantumHead)
+        not head.controlled
+        or not is_circuit_layer(head.model.head)
         or train_latent is None
         or validation_latent is None
     ):

@@ -23,6 +23,7 @@ from qllmft.cli.options import (
     Count,
     Coverage,
     Delimiter,
+    Head,
     Json,
     Limit,
     Margin,
@@ -33,6 +34,7 @@ from qllmft.cli.options import (
     TextColumn,
     Threshold,
     run_settings,
+    use_heads,
 )
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
@@ -52,6 +54,7 @@ def evaluate(
     run: Run,
     *,
     model: Row = None,
+    head: Head = None,
     data: str | None = None,
     split: str | None = None,
     text_column: TextColumn = None,
@@ -94,6 +97,7 @@ def evaluate(
         budget: Predict the accuracy on --backend from its errors, and the gain if one of them is halved. Nothing is
             sent.
     """
+    use_heads(head)
     if limit and sample:
         raise UserError(
             "--limit takes the first texts, and --sample draws texts at random. Give one of the two."

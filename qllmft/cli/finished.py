@@ -32,12 +32,21 @@ MAX_LISTED_WORDS = 40  # words of a dry run
 _PICTURE_SUFFIXES = (".png", ".pdf", ".jpg", ".jpeg")
 
 
-def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> None:
+def report(
+    run: Path,
+    *,
+    table: Path | None = None,
+    figures: Path | None = None,
+    width: float | None = None,
+    explain: Natural = 0,
+) -> None:
     """Write report.html into the folder of a run, of folds, of a study or a sweep: one page that needs no network.
 
     Args:
         run: Folder of a finished run, cross-validation, study or sweep.
-        table: Write the tables of a study into this file, .md or .tex. Of a sweep, .md.
+        table: Write the tables of a study into this file, .md, .tex or .csv. Of a sweep, .md.
+        figures: Write the figures of a study into this folder, as SVG and PDF.
+        width: Width of these figures in inches, such as 7 for two columns. [default: 3.4, one column]
         explain: Number of a run's misclassified texts to explain by nearest training texts and words left out.
     """
     from qllmft.report import write_report
@@ -47,15 +56,26 @@ def report(run: Path, *, table: Path | None = None, explain: Natural = 0) -> Non
         raise UserError(
             f"--explain is about the texts of a run, and this is the folder of a {kind}. Omit it."
         )
-    if table is None and kind is None:
+    if width is not None and figures is None:
+        raise UserError("--width is that of --figures, which is missing. Add --figures FOLDER.")
+    if figures is not None and kind == "sweep":
+        raise UserError(
+            "--figures are those of a study, and this is the folder of a sweep. Omit it."
+        )
+    if table is None and figures is None and kind is None:
         say(str(write_report(run, explained=explain)))
         return
     pages = load_part("study_pages", f"the page of the {kind or 'study'} {run}")
     if kind == "sweep":
-        path = pages.write_sweep_table(run, table) if table else pages.write_sweep_report(run)
-    else:
-        path = pages.write_study_table(run, table) if table else pages.write_study_report(run)
-    say(str(path))
+        say(str(pages.write_sweep_table(run, table) if table else pages.write_sweep_report(run)))
+        return
+    if table is not None:
+        say(str(pages.write_study_table(run, table)))
+    if figures is not None:
+        inches = {} if width is None else {"width": width}
+        say(*map(str, pages.write_study_figures(run, figures, **inches)))
+    if table is None and figures is None:
+        say(str(pages.write_study_report(run)))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,12 @@ Settings = Annotated[
     typer.Option("--set", metavar="NAME=VALUE"),
     "Any setting, as in config.toml: --set model.reuploads=6.",
 ]
+Head = Annotated[
+    list[str] | None,
+    typer.Option("--head", metavar="FILE.py:NAME"),
+    "Model of your own as a row: a name in a Python file, which is run. It is a function of dimension and n_labels, or "
+    "an instance (docs/for-researchers.md).",
+]
 Epochs = Annotated[int | None, "Number of passes over the training set. [default: the preset's]"]
 TextColumn = Annotated[str | None, "Column of the texts. [default: the run's]"]
 PairColumn = Annotated[
@@ -303,6 +309,27 @@ def build_config(
     file_config = parse_config(read_toml(file, "configuration"), str(file))
     tree = file_config.model_dump(mode="json", exclude_none=True)
     return parse_config(with_settings(tree, overrides), str(file))
+
+
+def use_heads(choices: list[str] | None) -> dict[str, str]:
+    """Run the files of ``--head``, and return the rows by their names without the hash of the file."""
+    if not choices:
+        return {}
+    from qllmft.baselines.own_rows import use_own_heads
+
+    return use_own_heads(choices)
+
+
+def add_own_heads(config: RunConfig, choices: list[str] | None) -> RunConfig:
+    """Return the configuration with the heads of ``--head`` and their separable twins as rows.
+
+    A configuration of a finished run has them already, and their files are run only because of the option.
+    """
+    if not choices:
+        return config
+    names = dict.fromkeys([*config.baselines.names, *use_heads(choices).values()])
+    baselines = config.baselines.model_copy(update={"names": tuple(names)})
+    return config.model_copy(update={"baselines": baselines})
 
 
 def run_settings(run: Path) -> RunConfig:

@@ -25,6 +25,7 @@ from qllmft.cli.options import (
     ColumnNames,
     Coverage,
     Delimiter,
+    Head,
     Limit,
     Margin,
     PairColumn,
@@ -34,6 +35,7 @@ from qllmft.cli.options import (
     TextColumn,
     Threshold,
     run_settings,
+    use_heads,
 )
 from qllmft.cli.prediction_output import (
     KEEP_ALL,
@@ -61,6 +63,7 @@ def predict(
     texts: list[str] | None = None,
     *,
     model: Row = None,
+    head: Head = None,
     file: Annotated[Path | None, typer.Option("--file", "-f")] = None,
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
@@ -112,6 +115,7 @@ def predict(
         bootstrap: Number of bootstrap samples of the shots on IonQ backends. They give an error and a 95 % interval of
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
+    use_heads(head)
     describes_table = bool(text_column or pair_column or delimiter or columns or keep or bad_rows)
     _check_source(texts, file, describes_table)
     suffix = check_output(out, bad_rows, json=json)

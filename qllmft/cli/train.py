@@ -13,7 +13,16 @@ import typer
 
 from qllmft.cli.backend import BACKEND, Options, Yes
 from qllmft.cli.console import PlainConsole, numbers, say, say_json, table, texts, write_output
-from qllmft.cli.options import DataOptions, Epochs, Json, Settings, TrackOptions, build_config
+from qllmft.cli.options import (
+    DataOptions,
+    Epochs,
+    Head,
+    Json,
+    Settings,
+    TrackOptions,
+    add_own_heads,
+    build_config,
+)
 from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 
     from qllmft.config import RunConfig
     from qllmft.run import Outcome, RunFolder, RunRecord
+    from qllmft.run.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,7 @@ def train(
     validation_folds: int | None = None,
     tune_body: bool = False,
     baselines: bool = True,
+    head: Head = None,
     yes: Yes = False,
     settings: Settings = None,
     out: Path | None = None,
@@ -114,7 +125,7 @@ def train(
             body__contrastive__loss="supervised" if tune_body else None,
             baselines__names=None if baselines else [],
         )
-        return build_config(preset, config, overrides)
+        return add_own_heads(build_config(preset, config, overrides), head)
 
     from qllmft.run.compilation import start_compilation
 
@@ -157,14 +168,17 @@ def _say_outcome(
     from qllmft.run.verdict import next_step
 
     step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
-    _say_result(record, step, json=json)
+    read = folder.read_pooled_predictions if record.data.folds else folder.read_predictions
+    _say_result(record, step, read(), json=json)
     if not folder.report_file.exists():
         raise UserError(
             f"{folder.path} has no report. Make room there, then run: qllmft report {shlex.quote(str(folder.path))}"
         )
 
 
-def _say_result(record: RunRecord, next_step: str, *, json: bool) -> None:
+def _say_result(
+    record: RunRecord, next_step: str, predictions: Predictions | None, *, json: bool
+) -> None:
     """Print the rows, how they compare, and the verdict."""
     from qllmft.run.verdict import verdict, verdict_as_dict
 
@@ -172,7 +186,11 @@ def _say_result(record: RunRecord, next_step: str, *, json: bool) -> None:
     if json:
         say_json({**record.to_json(), "verdict": verdict_as_dict(*outcome)})
         return
+    from qllmft.run.own_rows import own_row_sentences
+
     say(result_table(record), comparison_table(record))
+    if predictions is not None:
+        say(*own_row_sentences(record.models, predictions))
     say("", *verdict(*outcome).lines, "")
 
 

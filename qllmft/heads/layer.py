@@ -20,6 +20,13 @@ TRACE = (
 
 
 Rows = Callable[[Tensor, Tensor], Tensor]
+# classes of layers with a circuit, by name, since PennyLane need not be installed
+_CIRCUIT_LAYERS = {"QuantumHead", "TorchConnector", "TorchLayer"}
+
+
+def is_circuit_layer(module: nn.Module | None) -> bool:
+    """Return whether a module is a layer that measures a circuit: of qllmft, of Qiskit or of PennyLane."""
+    return any(base.__name__ in _CIRCUIT_LAYERS for base in type(module).__mro__)
 
 
 def on_rows(compute: Rows, x: Tensor, width: int, weight: Tensor, input_name: str) -> Tensor:

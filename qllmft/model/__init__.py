@@ -16,6 +16,7 @@ from safetensors.torch import save
 from qllmft.config import BodyConfig, ModelConfig
 from qllmft.config.body import ADAPTER_FOLDER, BODY_FOLDER, ROWS_FOLDER
 from qllmft.heads import Classifier
+from qllmft.heads.own_head import check_own_head
 from qllmft.model.record import FORMAT, CheckLogits, ModelRecord, StoredNumbers
 from qllmft.model.record import StoredModel as StoredModel
 from qllmft.templates import ANSATZE
@@ -102,6 +103,8 @@ def load_model(folder: Path) -> StoredModel:
     """
     folder = folder / "model" if (folder / "model").is_dir() else folder
     record = _read_record(folder)
+    if record.own_head is not None:
+        check_own_head(record.own_head)
     fewest_numbers = record.least_numbers
     try:
         check_budget("its classifier", torch.float32.itemsize * fewest_numbers)

@@ -53,6 +53,8 @@ class ModelRecord(Section):
     surrogate: Annotated[SurrogateConfig | None, NEUTRAL] = None
     # of support vectors in place of that structure
     kernel: Annotated[KernelConfig | None, NEUTRAL] = None
+    # of a user's file in place of that structure: its name, see `qllmft.heads.own_head`
+    own_head: Annotated[StrictStr | None, NEUTRAL] = None
     body: BodyConfig  # language model of the embeddings
     # the body was trained, and its folder is `BODY_FOLDER`
     own_body: Annotated[StrictBool, NEUTRAL] = False
@@ -100,6 +102,8 @@ class ModelRecord(Section):
         """Return a lower bound of the numbers in the file of weights, without building the classifier."""
         d = self.dimension
         k = len(self.label_names)
+        if self.own_head is not None:
+            return 1
         if self.kernel is not None:
             sums = k * (k - 1) // 2 if self.kernel.votes else k
             return self.kernel.support * (d + 1 + sums)
@@ -112,6 +116,10 @@ class ModelRecord(Section):
     def structure(self) -> Classifier:
         """Return the untrained classifier, without noise."""
         n_classes = len(self.label_names)
+        if self.own_head is not None:
+            from qllmft.heads.own_head import own_classifier  # few models are one
+
+            return own_classifier(self.own_head, self.dimension, n_classes)
         if self.kernel is not None:
             machine = KernelMachine(self.kernel, self.dimension, n_classes)
             return Classifier(None, machine, None)

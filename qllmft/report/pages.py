@@ -22,6 +22,7 @@ from qllmft.report.figures import (
 from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.comparison import comparison_columns, comparison_rows
+from qllmft.run.own_rows import own_row_sentences
 from qllmft.run.predictions import Mistake, Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, ModelResult
 from qllmft.run.table import family_sentences
@@ -168,6 +169,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     models = result.models
     step = next_step(result, config, str(folder.path), folder.stored_rows(result))
     answers = predictions if task.one_label else None
+    own_sentences = own_row_sentences(models, predictions) if predictions else ()
     template = encoder_template if config.model.head == "none" else head_template
     n_labels = len(result.data.labels)
     circuit = template(config.model.for_labels(n_labels))
@@ -188,7 +190,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         **_paid_job_variables(content.ledger),
         parts=parts,
         ablation_size=ablation_size(result.head, parts),
-        family_sentences=list(family_sentences(models)),
+        family_sentences=[*family_sentences(models), *own_sentences],
         curves=training_svgs(metrics, result.selected_epoch) if metrics else None,
         epochs=metrics[-1].epoch if metrics else 0,
         chosen=next((m for m in metrics if m.epoch == result.selected_epoch), None),

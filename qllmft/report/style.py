@@ -43,6 +43,8 @@ PUBLISHED: dict[str, Any] = {"mfc": "white", "mec": INK, "mew": 1.2, "ms": 6, "l
 BARS: dict[str, Any] = {"capsize": 2.5, "elinewidth": 1.0, "capthick": 1.0}
 
 COLUMN_INCHES = 4.6
+PRINT_INCHES = 3.4  # of a figure that is saved for print: one column of two
+MIN_PRINT_INCHES, MAX_PRINT_INCHES = 2.5, 12.0
 WIDE_INCHES = 7.0
 HEIGHT_INCHES = 3.3
 PNG_DPI = 300
@@ -145,11 +147,11 @@ def wrap_label(text: str) -> str:
     return "\n".join(map(plain_label, lines))
 
 
-def make_labelled_axes(labels: Sequence[str], unit: str) -> tuple[Any, Any]:
-    """Return a figure and its axes with one line per label, the first on top."""
+def make_labelled_axes(labels: Sequence[str], unit: str, width: float = 4.8) -> tuple[Any, Any]:
+    """Return a figure and its axes with one line per label, the first on top. ``width`` is in inches."""
     wrapped_labels = [wrap_label(label) for label in labels]
     second_lines = sum(label.count("\n") for label in wrapped_labels)
-    figure = new_figure(width=4.8, height=1.1 + 0.3 * len(labels) + 0.1 * second_lines)
+    figure = new_figure(width=width, height=1.1 + 0.3 * len(labels) + 0.1 * second_lines)
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), wrapped_labels)
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
@@ -260,10 +262,28 @@ def _clean_texts(figure: Any) -> None:
 def save_figure(figure: Any, file: Path) -> None:
     """Write a figure in the format of the file's ending. Equal figures give equal bytes."""
     check_format(file)
-    metadata = {"Date": None} if file.suffix.lower() == ".svg" else None
+    dates: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    metadata = dates.get(file.suffix.lower())
     _clean_texts(figure)
     with writing(f"the figure {file}"), figure_style():
         figure.savefig(file, dpi=PNG_DPI, metadata=metadata)
+
+
+def check_width(inches: float) -> None:
+    """Raise UserError unless a figure for print can have a width."""
+    if not MIN_PRINT_INCHES <= inches <= MAX_PRINT_INCHES:
+        raise UserError(
+            f"the width of the figures is {inches:g} inches, expected {MIN_PRINT_INCHES:g} to {MAX_PRINT_INCHES:g}, "
+            "such as 3.4 for one column and 7 for two."
+        )
+
+
+def save_for_print(figure: Any, folder: Path, name: str) -> list[Path]:
+    """Write a figure as SVG and as PDF into a folder, and return both files."""
+    files = [folder / f"{name}{suffix}" for suffix in (".svg", ".pdf")]
+    for file in files:
+        save_figure(figure, file)
+    return files
 
 
 def as_svg(figure: Any, name: str) -> Markup:

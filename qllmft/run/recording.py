@@ -121,9 +121,9 @@ def test_models(setup: RunSetup, record: RunRecord, rows: Sequence[Row]) -> RunR
             circuit_dependence = head.circuit_dependence(test)
             if control and (latent := to_latent(head, test)):
                 control_answers = control.head.predict(latent.x.numpy())
-                # of the first row, the run's head
-                answers.setdefault(WITHOUT_CIRCUIT, control_answers)
-                validation.setdefault(WITHOUT_CIRCUIT, control.validation_answers)
+                if row is rows[0]:  # the run's head
+                    answers[WITHOUT_CIRCUIT] = control_answers
+                    validation[WITHOUT_CIRCUIT] = control.validation_answers
                 gain = test.task.paired_difference(
                     y, test_answers, control_answers, balanced=bool(model.balanced)
                 )

@@ -61,7 +61,8 @@ def rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
         if control := model.without_circuit:
             parameters = f"{control.parameters:,}"
             validation = control.validation.plain
-            yield WITHOUT_CIRCUIT, parameters, validation, str(control.test), ""
+            name = WITHOUT_CIRCUIT if model is record.head else f"{model.name}, no circuit"
+            yield name, parameters, validation, str(control.test), ""
 
 
 def table_html(record: RunRecord) -> str:

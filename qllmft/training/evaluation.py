@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
 from qllmft.heads import Classifier, QuantumHead
@@ -29,10 +30,12 @@ def latent_vectors(model: nn.Module, x: Tensor) -> Tensor | None:
 def compute_noise_logits(model: Classifier, x: Tensor) -> Tensor | None:
     """Return logits (N, k) of embeddings (N, D) if the measured circuits return only noise, so that all ⟨Z⟩ are 0.
 
-    None: no circuit is measured.
+    None: no circuit is measured, or another layer of the user's own measures it.
     """
     if isinstance(model.head, QuantumHead):
         n_values = model.head.n_values
+        if any(_has_identity(observable) for observable in model.head.observables):
+            return None
     elif model.head is None and model.final is not None:
         n_values = model.final.in_features
     else:
@@ -40,6 +43,11 @@ def compute_noise_logits(model: Classifier, x: Tensor) -> Tensor | None:
     values = x.new_zeros(len(x), n_values)
     latent = latent_vectors(model, x) if model.skip else None
     return model.apply_readout(values if latent is None else latent, values)
+
+
+def _has_identity(observable: SparsePauliOp) -> bool:
+    """Return whether noise alone gives an observable another value than 0, as a projector has."""
+    return bool((~(observable.paulis.x | observable.paulis.z).any(axis=1)).any())
 
 
 @torch.no_grad()

@@ -90,6 +90,8 @@ class TorchHead:
     calibrates_in_fit: bool = True
     # of a baseline: train it until the validation texts find no better epoch, see `until_converged`
     converges: bool = False
+    # of a user's separable twin: no control, since that of the row beside it is read
+    controlled: bool = True
     # train for so many epochs and keep the last one, if folds chose them; None: as the rest says
     chosen_epochs: int | None = None
     selection: Selection | None = field(default=None, init=False)  # None before the training

@@ -18,6 +18,7 @@ SAYS = {
     "engine_for_qiskit": "the gradients agree within 1e-4: True",
     "export_to_qasm": "agree within 1e-6: True",
     "head_as_a_layer": "step 60: loss 0.0",
+    "own_circuit": "own circuit, separable",
     "pennylane_layer": "circuit between two linear layers: 0.9",
     "qiskit_circuit_as_a_layer": "StatevectorEstimator below 1e-5: True",
     "study_of_an_ansatz": "ladder minus logistic regression: ",

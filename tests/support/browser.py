@@ -49,6 +49,7 @@ addEventListener('load', () => {
       scripts: page.scripts.length,
       color: getComputedStyle(page.body).color,
       background: getComputedStyle(page.body).backgroundColor,
+      textWidth: page.querySelector('.wrong tbody td')?.getBoundingClientRect().width,
       label: getComputedStyle(page.querySelector('figure svg text')).fontSize,
     };
   });

@@ -48,11 +48,11 @@ class CampaignOptions(TrackOptions):
                 "--track logs runs of your computer, and --ray does the runs on a cluster. Omit one of them."
             )
 
-    def executor(self, on_event: OnEvent) -> Executor:
-        """Return the way to do the runs."""
+    def executor(self, on_event: OnEvent, heads: tuple[str, ...] = ()) -> Executor:
+        """Return the way to do the runs, in which ``heads`` are files of the user's own."""
         from qllmft_studies.executors import Executor
 
-        return Executor(on_event, self.tracking(), jobs=self.jobs, ray=self.ray)
+        return Executor(on_event, self.tracking(), jobs=self.jobs, heads=heads, ray=self.ray)
 
 
 def run_resumable(folder: Path, campaign: Callable[[], T]) -> T:

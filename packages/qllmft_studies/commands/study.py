@@ -14,8 +14,10 @@ from qllmft.cli.console import names, numbers, say, table
 from qllmft.cli.options import (
     Count,
     DataOptions,
+    Head,
     Settings,
     command_line,
+    use_heads,
 )
 from qllmft_base.errors import UserError
 from qllmft_studies.commands.options import CampaignOptions, list_given_options, run_resumable
@@ -43,6 +45,7 @@ def study(
     budget: Count = None,
     epochs: int | None = None,
     settings: Settings = None,
+    head: Head = None,
     out: Path | None = None,
     register: Path | None = None,
     registered: Path | None = None,
@@ -98,7 +101,12 @@ def study(
             *finish_from_predictions(from_predictions, out or from_predictions, data_options.data)
         )
         return
+    if head and campaign_options.ray:
+        raise UserError(
+            "--head runs a file of your computer, and --ray does the runs on a cluster. Omit one of them."
+        )
     plan = plan_study(name, preset, quick=quick, seeds=seeds, budget=budget)
+    plan = plan.with_own_heads(_own_rows(head))
     folder = out or Path("studies") / (plan.name if name.endswith(".toml") else name)
     # the record's command is the same on one machine and on a cluster, with any number of jobs
     context.params |= {"out": folder, "jobs": None, "ray": None}
@@ -122,11 +130,20 @@ def study(
 
     def run() -> StudyRecord:
         with ConsoleListener(campaign=True) as listener:
-            executor = campaign_options.executor(listener)
+            executor = campaign_options.executor(listener, heads=tuple(head or ()))
             return run_study(plan, folder, overrides, command, executor, registered, plan_file)
 
     record = run_resumable(folder, run)
     _print_study(record, folder / "report.html")
+
+
+def _own_rows(choices: list[str] | None) -> dict[str, str]:
+    """Run the files of ``--head``, and return the names that rows may have, with their controls."""
+    if not choices:
+        return {}
+    from qllmft.baselines.own_rows import register_controls
+
+    return register_controls(use_heads(choices))
 
 
 def _register(

@@ -11,9 +11,11 @@ from markupsafe import Markup
 from qllmft.report import style
 from qllmft.tasks.comparison import RESULTS, Comparison
 from qllmft.tasks.statistics import MeanInterval
+from qllmft_base.files import writing
 from qllmft_studies.comparison import Trend
 from qllmft_studies.record import StudyRecord
 
+PAGE_INCHES = 4.8  # width of a figure with a line per label in a page
 _SIDES = {"subject": (style.BLUE, "o"), "baseline": (style.SLATE, "s")}
 _PAPER: dict[str, Any] = {"marker": "D", "ls": "", "mfc": "none", "ms": 5.5, "mew": 1.3}
 _PAPER["mec"] = style.ORANGE
@@ -27,11 +29,16 @@ _OUTCOMES = {  # colour, inside of the marker
 
 @style.figure_style(in_a_page=True)
 def accuracies_svg(record: StudyRecord) -> Markup:
+    """Draw `draw_scores` for a page."""
+    return style.as_svg(draw_scores(record), "dots")
+
+
+def draw_scores(record: StudyRecord, width: float = PAGE_INCHES) -> Any:
     """Draw each row's test scores, their mean with its 95 % interval, and the paper's value as a hollow marker."""
     rows = record.rows
     factor = record.measure.factor
     figure, axes = style.make_labelled_axes(
-        [row.label for row in rows], record.measure.axis("test")
+        [row.label for row in rows], record.measure.axis("test"), width
     )
     for place, row in enumerate(rows):
         color, marker = _SIDES[row.side]
@@ -53,26 +60,43 @@ def accuracies_svg(record: StudyRecord) -> Markup:
     values_in_view += [row.published.accuracy for row in rows if row.published]
     style.keep_in_view(axes, "x", [row.test_interval for row in rows], values_in_view, factor)
     figure.legend(loc="outside upper center", ncols=2, handletextpad=0.2)
-    return style.as_svg(figure, "dots")
+    return figure
 
 
 @style.figure_style(in_a_page=True)
 def differences_svg(
     labels: Sequence[str], comparisons: Sequence[Comparison], name: str, record: StudyRecord
 ) -> Markup:
-    """Draw differences of test scores with their 95 % intervals, one line per label.
+    """Draw `draw_differences` for a page.
 
     Args:
         labels: labels of the lines, from above.
         comparisons: comparison of each line.
         name: of the figure, for the identifiers in the SVG.
+        record: of the study.
+    """
+    return style.as_svg(draw_differences(labels, comparisons, record), name)
+
+
+def draw_differences(
+    labels: Sequence[str],
+    comparisons: Sequence[Comparison],
+    record: StudyRecord,
+    width: float = PAGE_INCHES,
+) -> Any:
+    """Draw differences of test scores with their 95 % intervals, one line per label.
+
+    Args:
+        labels: labels of the lines, from above.
+        comparisons: comparison of each line.
         record: of the study; differences of accuracies are drawn in points.
+        width: of the figure, in inches.
     """
     measure = record.measure
     unit = " (points)" if measure.in_percent else ""
     factor = measure.factor
     figure, axes = style.make_labelled_axes(
-        labels, f"difference of test {record.compared_plural}{unit}"
+        labels, f"difference of test {record.compared_plural}{unit}", width
     )
     axes.axvline(0, color=style.INK, lw=0.8)
     for place, comparison in enumerate(comparisons):
@@ -95,8 +119,41 @@ def differences_svg(
         axes.locator_params("x", nbins=5)  # numbers of three digits are wide
     for outcome, (color, inside) in _OUTCOMES.items():
         axes.plot([], [], "o-", color=color, mfc=inside, ms=5, label=RESULTS[outcome])
-    figure.legend(loc="outside upper center", ncols=4)
-    return style.as_svg(figure, name)
+    figure.legend(loc="outside upper center", ncols=4 if width >= PAGE_INCHES else 2)
+    return figure
+
+
+def write_print_figures(
+    folder: Path,
+    record: StudyRecord,
+    comparisons: Sequence[Comparison],
+    width: float = style.PRINT_INCHES,
+) -> list[Path]:
+    """Write scores and differences as SVG and PDF for print, and return the files.
+
+    Args:
+        folder: of the figures, made if it is missing.
+        record: of the study.
+        comparisons: of its rows.
+        width: of each figure, in inches.
+
+    Raises:
+        UserError: for a width that no page has, or if a file cannot be written.
+    """
+    style.check_width(width)
+    with writing(f"the folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with style.figure_style():
+        files = style.save_for_print(draw_scores(record, width), folder, "scores")
+        subjects = dict.fromkeys(comparison.subject for comparison in comparisons)
+        for place, subject in enumerate(subjects, 1):
+            own = [comparison for comparison in comparisons if comparison.subject == subject]
+            if any(comparison.difference.interval is None for comparison in own):
+                continue
+            figure = draw_differences([c.baseline for c in own], own, record, width)
+            name = f"differences-{place}" if len(subjects) > 1 else "differences"
+            files += style.save_for_print(figure, folder, name)
+    return files
 
 
 @style.figure_style(in_a_page=True)

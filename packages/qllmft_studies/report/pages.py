@@ -26,10 +26,17 @@ from qllmft_studies.file import Side
 from qllmft_studies.predictions import CURVE_UNIT, StudyPredictions
 from qllmft_studies.record import FILE as RECORD
 from qllmft_studies.record import StudyRecord, read_study, write_record
-from qllmft_studies.report.figures import accuracies_svg, differences_svg, trends_svg, write_trends
-from qllmft_studies.report.table import page_variables
+from qllmft_studies.report.figures import (
+    accuracies_svg,
+    differences_svg,
+    trends_svg,
+    write_print_figures,
+    write_trends,
+)
+from qllmft_studies.report.table import page_variables, scores_csv
 
 _WIDER_NOTE = ". An interval that runs out of the figure is wider than shown"
+FIGURES = "figures"  # folder of a study's figures for print
 _RUN_SETTINGS = {"seed", "baselines.names"}  # a study chooses these for each run
 
 
@@ -49,10 +56,12 @@ def finish_study(folder: Path, record: StudyRecord) -> Path:
     if lines := variables["trends"]:
         derived["trends"] = [asdict(line) for line in lines]
     write_trends(folder, record, lines)
+    write_print_figures(folder / FIGURES, record, variables["comparisons"])
     write_record(folder, record, derived)
     write_text(
         folder / "table.md", render_template("qllmft_studies.report", "study.md.j2", **variables)
     )
+    write_text(folder / "table.csv", scores_csv(record))
     return write_study_report(folder)
 
 
@@ -96,9 +105,13 @@ def _check_same_study(folder: Path, record: StudyRecord) -> None:
 def write_study_table(folder: Path, file: Path) -> Path:
     """Write the tables of ``study.json`` into ``file`` and return it. UserError if it cannot be written.
 
-    If its name ends in ``.tex``, they are in LaTeX, otherwise in Markdown.
+    If its name ends in ``.tex``, they are in LaTeX, in ``.csv`` a line per row of the study, otherwise in Markdown.
     """
     record = read_study(folder)
+    if file.suffix == ".csv":
+        with writing(f"the file {file}"):
+            write_text(file, scores_csv(record))
+        return file
     variables = page_variables(record)
     in_latex = file.suffix == ".tex"
     name = "study.tex.j2" if in_latex else "study.md.j2"
@@ -107,6 +120,14 @@ def write_study_table(folder: Path, file: Path) -> Path:
         if not in_latex:
             write_trends(file.parent, record, variables["trends"])
     return file
+
+
+def write_study_figures(
+    folder: Path, figures: Path, width: float = style.PRINT_INCHES
+) -> list[Path]:
+    """Write the figures of ``study.json`` for print into a folder, see `write_print_figures`."""
+    record = read_study(folder)
+    return write_print_figures(figures, record, page_variables(record)["comparisons"], width)
 
 
 def write_study_report(folder: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Any
@@ -49,6 +51,24 @@ def facts(record: StudyRecord, study_verdict: Verdict) -> dict[str, str]:
         **(tuned_fact if tuned_labels else {}),
         "preregistration": registered,
     }
+
+
+def scores_csv(record: StudyRecord) -> str:
+    """Return the rows as CSV: parameters, the mean test score with its 95 % interval, and each seed's score."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    header = ["model", "side", "parameters", "test", "low", "high"]
+    writer.writerow([*header, *(f"seed {seed}" for seed in record.seeds)])
+    for row in record.rows:
+        low, high = row.test_interval.interval or ("", "")
+        cells = [safe_cell(row.label), row.side, max(row.parameters), row.test_interval.mean]
+        writer.writerow([*cells, low, high, *row.test])
+    return lines.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """Return a user's text that a spreadsheet does not read as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def mean(scores: Sequence[float], measure: Measure) -> str:

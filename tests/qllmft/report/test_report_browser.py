@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
-from browser import assert_sound, browse, require_driven_browser
+from browser import assert_sound, browse, look, require_driven_browser
 from matplotlib.image import imread
 
+from qllmft.data import Table
 from qllmft.report import write_report
+from qllmft.run.predictions import Predictions
+from qllmft.tasks import CLASSIFICATION
+from qllmft.tasks.accuracy import Accuracy
 
 HEADINGS = [
     "Results",
@@ -17,6 +22,7 @@ HEADINGS = [
     "Configuration",
     "The head's circuit",
     "Run it again",
+    "Data and software",
 ]
 
 
@@ -37,6 +43,32 @@ def test_the_page_of_a_run_in_a_browser(make_run, tmp_path):
     for seen in frames:
         assert seen["boxes"] >= 15
         assert (seen["color"], seen["background"]) == ("rgb(31, 41, 55)", "rgb(255, 255, 255)")
+
+
+def test_nine_labels_fit_a_desk_and_texts_of_errors_a_phone(make_run, tmp_path):
+    names = tuple(
+        f"{first} {second}"
+        for first in ("refund", "delivery", "password")
+        for second in ("question", "complaint", "requested")
+    )
+    labels = np.arange(90) % 9
+    answers = np.where(np.arange(90) % 4, labels, (labels + 1) % 9)
+    texts = tuple(f"text {i} " + "of the customer about an order " * 3 for i in range(90))
+    folder = make_run()
+    by_model = {"quantum head": answers, "SVC": labels}
+    table = Table(texts, labels)
+    folder.write_predictions(Predictions.from_answers(CLASSIFICATION, names, table, by_model))
+    record = folder.read_result()
+    scores = [Accuracy(int((given == labels).sum()), 90) for given in by_model.values()]
+    models = tuple(replace(m, test=s) for m, s in zip(record.models, scores, strict=True))
+    data = replace(record.data, labels=names, sizes=record.data.sizes | {"test": 90})
+    folder.write_result(replace(record, data=data, models=models))
+    page = write_report(folder.path)
+    for frame in look(tmp_path, page):
+        assert frame["scrollWidth"] <= frame["width"]
+        is_desk = frame["width"] == 1280
+        assert ("Confusion matrix" in frame["scrolled"]) == (not is_desk)
+        assert frame["textWidth"] > (500 if is_desk else 300)
 
 
 def test_a_page_that_reaches_out_would_be_noticed(make_run, tmp_path):
