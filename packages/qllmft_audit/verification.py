@@ -18,6 +18,7 @@ from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft_base.errors import UserError
 from qllmft_base.files import json_values, read_bytes
 from qllmft_base.text import format_count
+from qllmft_base.versions import install_command
 
 ROUNDING = 1e-9  # of a sum in another version
 
@@ -236,7 +237,9 @@ def _check_ledger(folder: RunFolder) -> str:
     try:
         from qllmft_machines import Ledger
     except ModuleNotFoundError as error:
-        raise UserError(f"it needs the package {error.name!r}: pip install '.[ionq]'.") from None
+        raise UserError(
+            f"it needs the package {error.name!r}: {install_command('ionq')}."
+        ) from None
     ledger = Ledger(folder.ledger)
     ledger.refresh()
     if ledger.damaged_line:
