@@ -41,6 +41,7 @@ SPLIT_NAMES = {
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_ROWS_LOOKED_AT = 20  # to tell which columns hold texts
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             )
         if missing := [column for column in config.columns if column not in frame.columns]:
             where = f"{config.source}, split {split!r}"
-            raise no_column(missing[0], list(frame.columns), where, columns_to_read(config))
+            first_rows = frame.head(_ROWS_LOOKED_AT).to_numpy(dtype=object).tolist()
+            names = list(frame.columns)
+            raise no_column(missing[0], names, where, columns_to_read(config), first_rows)
 
 
 def _without_bad_rows(
