@@ -205,11 +205,17 @@ def _check_model(folder: RunFolder) -> str:
     record = folder.require_record(tested=False)
     config = folder.read_config()
     stored_structure, run_structure = (
-        model_config.for_labels(len(record.data.labels))
+        model_config.for_labels(record.data.n_learned)
         for model_config in (model.config, config.model)
     )
     _check_same("its structure", stored_structure, run_structure, "the run's", "model")
-    _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
+    _check_same(
+        "its label names",
+        model.label_names,
+        record.data.labels[: record.data.n_learned],
+        "the run's",
+        "model",
+    )
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
     if record.body.learned is None:
         n_parameters = model.classifier.n_parameters

@@ -13,6 +13,7 @@ from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
+from qllmft.data.rare_labels import apply_rare_labels
 from qllmft.data.split_keys import read_split_keys
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
@@ -72,7 +73,7 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
     corpus = Corpus(config.source, label_names, tables, findings)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
-    return corpus
+    return apply_rare_labels(corpus, config)
 
 
 def _unused_splits(frames: Frames, config: DataConfig) -> dict[str, int]:

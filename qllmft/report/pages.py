@@ -169,7 +169,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     step = next_step(result, config, str(folder.path), folder.stored_rows(result))
     answers = predictions if task.one_label else None
     template = encoder_template if config.model.head == "none" else head_template
-    n_labels = len(result.data.labels)
+    n_labels = result.data.n_learned
     circuit = template(config.model.for_labels(n_labels))
     parts = describe(config.model, result.body.dimension, n_labels)
     return render_template(
