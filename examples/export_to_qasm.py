@@ -1,6 +1,6 @@
 """Write a head as OpenQASM with a map of its parameter names, read it back, and bind it to one input.
 
-For the head of a trained run, use qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install '.[export]'.
+For the head of a trained run, use qllmft export RUN --out head.qasm. Reading QASM 3 needs pip install 'qllmft[export]'.
 
 Run: python examples/export_to_qasm.py
 """

@@ -1,6 +1,6 @@
 """Train a PennyLane circuit on the engine as a layer of a torch model, beside logistic regression.
 
-Run: python examples/pennylane_layer.py   (pip install '.[pennylane]')
+Run: python examples/pennylane_layer.py   (pip install 'qllmft[pennylane]')
 """
 
 from typing import Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qllmft_base.text import mask_credentials, shorten_numbers
+from qllmft_base.versions import install_command
 
 
 class BackendError(ValueError):
@@ -33,7 +34,7 @@ class MissingExtraError(BackendError):
     ) -> MissingExtraError:
         """Return the error of a ``user`` that a failed import leaves without the package of an extra."""
         return cls(
-            f"{user} needs the package {error.name!r}, which is not installed: pip install '.[{extra}]'."
+            f"{user} needs the package {error.name!r}, which is not installed: {install_command(extra)}."
         )
 
 

@@ -13,6 +13,7 @@ from qllmft_backends.errors import MissingExtraError, UnknownBackendError
 from qllmft_base.plugins import BUILT_IN, Registry
 from qllmft_base.text import error_text
 from qllmft_base.validation import InvalidValue, faults
+from qllmft_base.versions import install_command
 
 if TYPE_CHECKING:  # it imports Qiskit, which takes a second
     from qllmft_backends.backend import Backend
@@ -26,7 +27,7 @@ class Entry:
     module: str
     backend: str  # class in it
     options: str  # its pydantic class
-    extra: str | None = None  # ``pip install .[extra]`` in a clone
+    extra: str | None = None  # see `install_command`
     device: str = "CPU"
     noise: str = "none"  # with its convention
     limits: str = ""
@@ -234,7 +235,7 @@ def describe() -> list[BackendRow]:
             available = False
             note = f"its packages are installed and do not load: {error}"
             if isinstance(error, ModuleNotFoundError) and entry.extra:
-                note = f"{error.name!r} is not installed: pip install '.[{entry.extra}]'"
+                note = f"{error.name!r} is not installed: {install_command(entry.extra)}"
         shared_fields = {key: getattr(entry, key) for key in ("device", "noise", "limits", "price")}
         source = BACKENDS.source(name)
         rows.append(

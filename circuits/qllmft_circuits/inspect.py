@@ -75,7 +75,7 @@ def draw_text(circuit: QuantumCircuit, *, max_columns: int = 120, fold: bool = T
 
 
 def draw_figure(circuit: QuantumCircuit, *, fold: int = 24) -> Any:
-    """Draw the circuit as a matplotlib figure, for a file or a notebook (needs ``pip install .[demo]``).
+    """Draw the circuit as a matplotlib figure, for a file or a notebook (needs ``pip install 'qllmft[demo]'``).
 
     Args:
         circuit: the circuit.
@@ -85,7 +85,7 @@ def draw_figure(circuit: QuantumCircuit, *, fold: int = 24) -> Any:
 
 
 def draw_svg(circuit: QuantumCircuit, *, fold: int = 24) -> str:
-    """Draw the circuit as the text of an SVG file. Equal circuits give equal text (needs ``.[demo]``)."""
+    """Draw the circuit as the text of an SVG file. Equal circuits give equal text (needs ``qllmft[demo]``)."""
     figure = draw_figure(circuit, fold=fold)
     import matplotlib as mpl  # after draw_figure, whose error names what to install
     from matplotlib import pyplot as plt

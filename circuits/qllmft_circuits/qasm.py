@@ -83,7 +83,7 @@ def to_qasm3(circuit: QuantumCircuit) -> tuple[str, dict[str, str]]:
 
 
 def from_qasm3(text: str, names: Mapping[str, str] | None = None) -> QuantumCircuit:
-    """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install '.[export]'``).
+    """Read OpenQASM 3 back, with the parameters' own names (needs ``pip install 'qllmft[export]'``).
 
     A process with bounds of time and memory reads it; see `qllmft_circuits.bounds`.
 

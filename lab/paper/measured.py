@@ -29,7 +29,7 @@ SWEPT = ("train.lr", "train.lr_decay", "train.weight_decay", "model.batch_norm")
 _CIRCUMSTANCES = ("data.", "body.model", "body.revision", "train.epochs", "noise.shots")
 _SPLIT_SETTINGS = (  # of the data; with those of the paper all runs of a seed have its texts
     *("protocol", "drawn_per_label", "train_fraction", "folds", "validation_folds"),
-    *("group_column", "time_column", "duplicates", "merge_labels", "missing_labels"),
+    *("group_column", "time_column", "duplicates", "merge_labels", "missing_labels", "rare_labels"),
 )
 _FREE = ("seed", "baselines.", "body.batch_size", "body.device", "backend.options.device")
 

@@ -42,6 +42,7 @@ from qllmft_base.files import (
     write_bytes,
     write_json,
 )
+from qllmft_base.versions import install_command
 
 RECORD = "dequantised.json"  # in the surrogate's folder
 ONNX_OPSET = 17  # of ONNX
@@ -209,7 +210,8 @@ def check_onnx() -> None:
     """Raise UserError if the package onnx is not installed."""
     if find_spec("onnx") is None:
         raise UserError(
-            "an ONNX file is written with the package onnx, which is not installed: pip install '.[export]'"
+            "an ONNX file is written with the package onnx, which is not installed: "
+            f"{install_command('export')}"
         )
 
 

@@ -18,6 +18,7 @@ from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult, RunRecord
 from qllmft_base.errors import UserError
 from qllmft_base.files import json_values, read_bytes
 from qllmft_base.text import format_count
+from qllmft_base.versions import install_command
 
 ROUNDING = 1e-9  # of a sum in another version
 
@@ -204,11 +205,17 @@ def _check_model(folder: RunFolder) -> str:
     record = folder.require_record(tested=False)
     config = folder.read_config()
     stored_structure, run_structure = (
-        model_config.for_labels(len(record.data.labels))
+        model_config.for_labels(record.data.n_learned)
         for model_config in (model.config, config.model)
     )
     _check_same("its structure", stored_structure, run_structure, "the run's", "model")
-    _check_same("its label names", model.label_names, record.data.labels, "the run's", "model")
+    _check_same(
+        "its label names",
+        model.label_names,
+        record.data.labels[: record.data.n_learned],
+        "the run's",
+        "model",
+    )
     _check_same("its dimension", model.dimension, record.body.dimension, "the run's", "model")
     if record.body.learned is None:
         n_parameters = model.classifier.n_parameters
@@ -236,7 +243,9 @@ def _check_ledger(folder: RunFolder) -> str:
     try:
         from qllmft_machines import Ledger
     except ModuleNotFoundError as error:
-        raise UserError(f"it needs the package {error.name!r}: pip install '.[ionq]'.") from None
+        raise UserError(
+            f"it needs the package {error.name!r}: {install_command('ionq')}."
+        ) from None
     ledger = Ledger(folder.ledger)
     ledger.refresh()
     if ledger.damaged_line:

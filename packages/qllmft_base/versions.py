@@ -32,11 +32,19 @@ def versions() -> dict[str, str]:
     }
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs the packages of an extra beside a qllmft that is installed, in any folder.
+
+    pip takes the installed version of qllmft as it is, also of a clone or a wheel.
+    """
+    return f"pip install 'qllmft[{extra}]'"
+
+
 def import_extra(package: str, need: str) -> Any:
     """Import a package of the extra ``sweep``, or raise UserError."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise UserError(
-            f"{need}, which is not installed ({error.name}): pip install '.[sweep]'."
+            f"{need}, which is not installed ({error.name}): {install_command('sweep')}."
         ) from None

@@ -20,6 +20,7 @@ from qllmft.heads import build_classifier
 from qllmft.tasks import CLASSIFICATION, MULTILABEL
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, read_bytes, write_bytes
+from qllmft_base.versions import install_command
 
 try:
     from setfit import SetFitHead
@@ -27,7 +28,7 @@ except ModuleNotFoundError as error:
     if error.name != "setfit":
         raise
     raise UserError(
-        "qllmft_doors.setfit needs the package setfit: pip install '.[setfit]'."
+        f"qllmft_doors.setfit needs the package setfit: {install_command('setfit')}."
     ) from None
 
 HEAD_FILE = "quantum_head.safetensors"

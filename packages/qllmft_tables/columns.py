@@ -19,6 +19,7 @@ SPLIT_COLUMN = "split"  # of a table that holds all splits; it is read for a fin
 _MAX_NAMED = 12  # columns that an error lists
 _LONG_NAME = 60  # characters; longer ones are texts
 _SENTENCE = re.compile(r"\S+\s+\S+.*[.!?]")
+_CODE = re.compile(r"[\w#./:-]*\d[\w#./:-]*")  # such as a number of a ticket
 _VALUE = re.compile(r"[-+]?\d+([.,]\d+)?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
 
 
@@ -110,7 +111,13 @@ def are_names(cells: Sequence[str], names: Sequence[str]) -> bool:
     return all(plain(cell) == plain(name) for cell, name in zip(cells, names, strict=True))
 
 
-def no_column(column: str, names: Sequence[Any], where: object, columns: Columns) -> UserError:
+def no_column(
+    column: str,
+    names: Sequence[Any],
+    where: object,
+    columns: Columns,
+    rows: Sequence[Sequence[Any]] = (),
+) -> UserError:
     """Return the error for a column that a table does not have.
 
     Args:
@@ -118,17 +125,38 @@ def no_column(column: str, names: Sequence[Any], where: object, columns: Columns
         names: of the table's columns.
         where: file and place in it, in words.
         columns: all that are read, which tell the option.
+        rows: some of the table's rows; a column of numbers or codes in them is not proposed for texts.
     """
+    of_values = set()
+    if column in columns.texts:
+        of_values = {
+            name
+            for place, name in enumerate(names)
+            if holds_values([row[place] for row in rows if place < len(row)])
+        }
     ends = tuple(str(name) for name in names)
     names = [name for name in names if not any(end.startswith(f"{name}.") for end in ends)]
     listed = ", ".join(repr(str(name)[:_LONG_NAME]) for name in names[:_MAX_NAMED])
     if len(names) > _MAX_NAMED:
         listed += f", and {len(names) - _MAX_NAMED:,} more"
     remedy = f"Choose with {_option(column, columns)}."
-    if near := nearest(column, names):
+    if near := nearest(column, [name for name in names if name not in of_values]):
         remedy = f"Did you mean {near!r}? {remedy}"
     found = f"Its columns are {listed}." if names else "It has none."
     return UserError(f"{where}: there is no column {column!r}. {found} {remedy}")
+
+
+def holds_values(cells: Sequence[Any]) -> bool:
+    """Return whether the cells of a column that are not blank are numbers, dates or codes, and none is a text.
+
+    >>> holds_values(["1042", "T-1043", ""]), holds_values(["the lamp", "7"]), holds_values([])
+    (True, False, False)
+    """
+    filled = [text for text in map(str, cells) if text.strip()]
+    are_values = (
+        _VALUE.fullmatch(text) or _CODE.fullmatch(text) for text in map(str.strip, filled)
+    )
+    return bool(filled) and all(are_values)
 
 
 def _option(column: str, columns: Columns) -> str:

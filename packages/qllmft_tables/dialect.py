@@ -270,7 +270,7 @@ def _no_columns(
             f"{path}: there is no column {missing!r} in the first line, {lines[0][:60]!r}. Name the character "
             "between the fields with --delimiter."
         )
-    return no_column(missing, names, path, columns)
+    return no_column(missing, names, path, columns, cells)
 
 
 def _guess_names(names: list[str], rows: Sequence[list[str]], columns: Columns) -> list[str]:

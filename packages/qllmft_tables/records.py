@@ -95,7 +95,9 @@ class RecordTable:
     def no_column(self, column: str, number: int | None = None) -> UserError:
         """Return the error for a column that no record has, or that the record of a line, read last, does not have."""
         if number is None:
-            return no_column(column, list(self._names), self.file.path, self.columns)
+            names = list(self._names)
+            last = [_value(self._record, name) for name in names]
+            return no_column(column, names, self.file.path, self.columns, [last])
         where = f"{self.file.path}, {self.place(number)}"
         return no_column(column, list(_paths(self._record)), where, self.columns)
 

@@ -137,7 +137,7 @@ class SheetTable:
         missing = next(
             name for name in columns.required if find_position(name, rows[0], self.path) < 0
         )
-        return no_column(missing, rows[0], self.path, columns)
+        return no_column(missing, rows[0], self.path, columns, rows[1:])
 
 
 def _names(row: Sequence[Any]) -> list[str]:

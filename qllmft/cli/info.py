@@ -163,7 +163,7 @@ def _load_preset_or_run(
     config = folder.read_config()
     record = folder.read_result() or folder.read_validation()
     if record is not None:
-        sizes = record.body.dimension, len(record.data.labels)
+        sizes = record.body.dimension, record.data.n_learned
     elif folder.model_folder.is_dir():
         from qllmft.model import load_model  # it imports torch, which a finished run does not need
 

@@ -12,7 +12,7 @@ from typing import get_args
 
 from packaging.requirements import Requirement
 
-from qllmft_base.versions import installed_version
+from qllmft_base.versions import install_command, installed_version
 
 _DEVELOPERS_EXTRA = "dev"
 
@@ -68,7 +68,7 @@ def _check_packages() -> Iterator[Finding]:
         versions_text = ", ".join(
             f"{package.name} {_installed_version(package)}" for package in extra_requirements
         )
-        remedy = f"pip install '.[{extra}]'"
+        remedy = install_command(extra)
         if extra == "gpu" and installed_version("qiskit-aer"):
             # two packages of one Python module
             remedy = f"pip uninstall qiskit-aer, then {remedy}"

@@ -112,6 +112,8 @@ class DataOptions:
         columns: Names of all columns of a file without a line of names, such as label,text. [default: the first line's]
         missing_labels: What to do with labels such as nan, None, n/a, - and ?: error or keep. [default: error]
         merge_labels: Make one label of those that differ only in capitals, blanks or as 1 and 1.0. [default: no]
+        rare_labels: Labels of too few texts for the split: error, train, other or drop. Their rows are only for
+            training, get the label 'other', or are left out. [default: error]
         duplicates: Repeated texts: keep, or drop all copies but one and texts with several labels. [default: keep]
         body: Language model: a sentence-transformers name on the hub, a local folder, or 'minilm' (offline). [default:
             the preset's]
@@ -138,6 +140,7 @@ class DataOptions:
     bad_rows: BadRows = None
     missing_labels: str | None = None
     merge_labels: Annotated[bool | None, typer.Option("--merge-labels")] = None
+    rare_labels: str | None = None
     duplicates: str | None = None
     body: str | None = None
 

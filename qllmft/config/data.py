@@ -75,6 +75,9 @@ class DataConfig(Section):
     missing_labels: Annotated[Literal["error", "keep"], NEUTRAL] = "error"
     # make one label of those that differ only in capitals, blanks, Unicode forms, or as 1 and 1.0
     merge_labels: Annotated[bool, NEUTRAL] = False
+    # labels with too few texts for every part of the split: error; train: their rows are for training alone, and labels
+    # that only a given test has count as missed; other: they become one label of that name; drop: they are left out
+    rare_labels: Annotated[Literal["error", "train", "other", "drop"], NEUTRAL] = "error"
     # repeated texts, but for capitals, white space and invisible characters: all are kept, or all but one copy dropped,
     # and texts with several labels
     duplicates: Literal["keep", "drop"] = "keep"

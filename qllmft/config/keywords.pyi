@@ -28,6 +28,7 @@ class SettingKeywords(TypedDict, total=False):
     data__bad_rows: Literal["error", "skip"]
     data__missing_labels: Literal["error", "keep"]
     data__merge_labels: bool
+    data__rare_labels: Literal["error", "train", "other", "drop"]
     data__duplicates: Literal["keep", "drop"]
     data__task: Literal["classification", "regression", "multilabel"]
     data__ordered: bool

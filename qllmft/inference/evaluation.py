@@ -17,9 +17,11 @@ from qllmft.config import DataConfig
 from qllmft.data import Corpus, Table, read_corpus
 from qllmft.data.corpus import join_first
 from qllmft.data.label_names import comparison_key
+from qllmft.data.rare_labels import OTHER
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.run_texts import texts_of_run
+from qllmft.run.folder import RunFolder
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
@@ -151,6 +153,8 @@ class LabelledTexts:
     labels: NDArray[Any]
     vectors: NDArray[np.float32]  # (N, D) embeddings by the model's body
     trained_on: int | None  # see `Evaluation`
+    # of the labels that only these texts have, behind the model's label names; their texts count as missed
+    unseen_names: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -202,14 +206,17 @@ class LabelledTexts:
         labels = table.labels
         if real and {*corpus.label_names} == {*names}:
             labels = labels[:, [corpus.label_names.index(name) for name in names]]
+        unseen_names = corpus.label_names[corpus.n_classes :]
         if not real:
-            model_names = _match_label_names(corpus, table, names)
+            rest = OTHER if RunFolder(run).config_or_defaults().data.rare_labels == OTHER else None
+            known_names = (*names, *unseen_names)
+            model_names = _match_label_names(corpus, table, known_names, rest)
             if renamed_labels := [f"{a!r} as {b!r}" for a, b in model_names.items() if a != b]:
                 on_event(Message(f"Labels are read as the model's: {join_first(renamed_labels)}."))
-            labels = _model_labels(corpus, table, names, model_names)
+            labels = _model_labels(corpus, table, known_names, model_names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
         trained_on = 0 if data is None else _count_trained_on(run, table)
-        return cls(source, labels, examples.x.numpy(), trained_on)
+        return cls(source, labels, examples.x.numpy(), trained_on, unseen_names)
 
 
 def evaluate(
@@ -234,7 +241,7 @@ def evaluate(
     """
     task = predictor.task
     labels = texts.labels
-    names = predictor.model.label_names
+    names = (*predictor.model.label_names, *texts.unseen_names)
     compute_scores = task.scores.from_answers
     if task.real:
         if len(labels) < MIN_TARGET_TEXTS:
@@ -265,6 +272,7 @@ def evaluate(
         )
     if decision.coverage is not None:
         sets = decision.sets(p, predictor.model.true_probabilities)
+        sets = np.pad(sets, ((0, 0), (0, len(texts.unseen_names))))  # no set has an unseen label
         evaluation = _add_coverage(evaluation, decision.coverage, sets, labels)
     if measured_model is None:
         return evaluation
@@ -355,8 +363,16 @@ def _find_trained_on(run: Path, table: Table) -> NDArray[np.bool_]:
     return np.array([text in used_texts for text in texts], np.bool_)
 
 
-def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> dict[str, str]:
+def _match_label_names(
+    corpus: Corpus, table: Table, names: tuple[str, ...], rest: str | None = None
+) -> dict[str, str]:
     """Return the model's label by each label of the table, up to differences of writing that name one label.
+
+    Args:
+        corpus: names of the table's labels.
+        table: the texts.
+        names: of the model's labels.
+        rest: the model's label of all labels that it does not know; None: there is none.
 
     Raises:
         UserError: with the labels that do not fit, and the number of their texts.
@@ -372,6 +388,8 @@ def _match_label_names(corpus: Corpus, table: Table, names: tuple[str, ...]) -> 
         count = int(rows.sum())
         if len(matches) == 1:
             model_names[name] = matches[0]
+        elif count and rest is not None:
+            model_names[name] = rest
         elif count:
             unknown.append(f"{name!r} ({format_count(count, 'text')})")
     if unknown:

@@ -20,6 +20,7 @@ from qllmft.templates import encoder_template
 from qllmft_base.errors import UserError
 from qllmft_base.files import write_bytes, write_json, writing
 from qllmft_base.text import json_text
+from qllmft_base.versions import install_command
 from qllmft_circuits import (
     data_parameters,
     draw_svg,
@@ -323,6 +324,6 @@ def _render(
             text = draw_svg(circuit)
         except ImportError as error:
             raise UserError(
-                "a drawing in SVG needs matplotlib and pylatexenc: pip install '.[demo]'."
+                f"a drawing in SVG needs matplotlib and pylatexenc: {install_command('demo')}."
             ) from error
     return text.encode(), names

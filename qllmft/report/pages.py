@@ -171,7 +171,7 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     answers = predictions if task.one_label else None
     own_sentences = own_row_sentences(models, predictions) if predictions else ()
     template = encoder_template if config.model.head == "none" else head_template
-    n_labels = len(result.data.labels)
+    n_labels = result.data.n_learned
     circuit = template(config.model.for_labels(n_labels))
     parts = describe(config.model, result.body.dimension, n_labels)
     return render_template(

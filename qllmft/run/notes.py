@@ -83,5 +83,5 @@ def _labels_of_one_text(setup: RunSetup) -> list[str]:
     if not TASKS[setup.config.data.task].one_label:
         return []
     counts = np.bincount(setup.splits.train.labels, minlength=setup.corpus.n_classes)
-    names = zip(setup.corpus.label_names, counts.tolist(), strict=True)
+    names = zip(setup.corpus.learned_names, counts.tolist(), strict=True)
     return [repr(name) for name, count in names if count == 1]

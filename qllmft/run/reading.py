@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from qllmft.data import Table
+from qllmft.embed.language import language_sentences
 from qllmft.embed.reading import Reader, TextReading
 from qllmft_base.text import format_count, shorten_text
 from qllmft_tables.cells import visible_text
@@ -13,7 +14,7 @@ _MAX_SHOWN_CHARACTERS = 30  # characters of a text in a message
 
 
 def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -> Iterator[str]:
-    """Yield sentences about the texts that a language model does not know, cuts or reads as equal ones.
+    """Yield sentences about texts in another language, and those that a model does not know, cuts or reads as equal.
 
     Args:
         tables: by the name of their part, such as "test".
@@ -26,7 +27,9 @@ def reading_sentences(tables: Mapping[str, Table], reader: Reader, model: str) -
             parts_by_text.setdefault(text, set()).add(name)
     texts = list(parts_by_text)
     readings = dict(zip(texts, reader.read_texts(texts), strict=True))
-    if sentence := unknown_sentence(readings, model):
+    if about_language := language_sentences(texts, reader, model):
+        yield " ".join(about_language)
+    elif sentence := unknown_sentence(readings, model):
         yield sentence
     if cut := sum(reading.cut for reading in readings.values()):
         yield cut_sentence(cut, reader.window, model)

@@ -180,6 +180,13 @@ class DataRecord:
     # share of the training texts with the most frequent label, in [0, 1]; None unless a text has
     # one label
     majority: float | None = None
+    # number of the last labels that no text for training has; None if there are none
+    unseen: int | None = None
+
+    @property
+    def n_learned(self) -> int:
+        """Return the number of labels, the first ones, that the models have learned."""
+        return len(self.labels) - (self.unseen or 0)
 
     @property
     def balanced(self) -> bool | None:

@@ -70,6 +70,7 @@ def make_record(
         findings=setup.findings if setup.findings != Findings() else None,
         split=splits.rule,
         validation_folds=splits.n_folds or None,
+        unseen=corpus.n_unseen or None,
         majority=majority_share(splits.train.labels) if TASKS[config.data.task].one_label else None,
     )
     weights = weights_hash(config.body)

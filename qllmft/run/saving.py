@@ -129,7 +129,7 @@ def _make_stored_model(
     ):
         truths = true_probabilities(probabilities, validation_examples.y.numpy())
     return StoredModel(
-        label_names=setup.corpus.label_names,
+        label_names=setup.corpus.learned_names,
         task=setup.config.data.task,
         pair=setup.config.data.pair,
         true_probabilities=truths,

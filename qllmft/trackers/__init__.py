@@ -11,6 +11,7 @@ from typing import Any
 from qllmft_base.errors import UserError
 from qllmft_base.plugins import BUILT_IN, GROUPS, Registry
 from qllmft_base.text import error_text
+from qllmft_base.versions import install_command
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def make_tracker(name: str) -> Tracker:
     try:
         return make()
     except ImportError as error:
-        remedy = "pip install '.[track]'" if TRACKERS.source(name) == BUILT_IN else "install it"
+        remedy = install_command("track") if TRACKERS.source(name) == BUILT_IN else "install it"
         raise UserError(
             f"the tracker {name!r} needs the package {error.name or error!s}: {remedy}."
         ) from error

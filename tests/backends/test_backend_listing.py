@@ -58,8 +58,8 @@ def test_a_missing_extra_is_a_reason_and_not_a_crash(monkeypatch):
     listed = rows()
     for name in ("aer_statevector", "aer_forte"):
         assert not listed[name].available
-        assert listed[name].note == "'qiskit_aer' is not installed: pip install '.[aer]'"
-        with pytest.raises(MissingExtraError, match=r"pip install '\.\[aer\]'"):
+        assert listed[name].note == "'qiskit_aer' is not installed: pip install 'qllmft[aer]'"
+        with pytest.raises(MissingExtraError, match=r"pip install 'qllmft\[aer\]'"):
             create(name)
     assert listed["adjoint"].available
 

@@ -10,6 +10,7 @@ from table_files import HAS_EXCEL, read_all_texts, read_file, refusal, write_lin
 
 from qllmft.config import DataConfig
 from qllmft.data import corpus_in_memory, split_corpus
+from qllmft_base.errors import UserError
 
 TEXTS = [
     f"The {thing} {verdict} {when}"
@@ -175,3 +176,30 @@ def test_an_error_about_a_label_of_many_values_is_short(tmp_path):
     columns = {"text": dict(enumerate(TEXTS))}
     path.write_text(json.dumps(columns | {"label": columns["text"]}))
     assert len(refusal(path)) - len(str(path)) < 400
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "frame"])
+@pytest.mark.parametrize(
+    ("numbers", "texts", "proposed"),
+    [
+        (("Ticket", [f"T-{i}" for i in range(24)]), ("Betreff", TEXTS), None),
+        (("Ticket", range(1040, 1064)), ("Text 2", TEXTS), "Text 2"),
+        (("texts", [f"{i}.11.2026" for i in range(1, 25)]), ("Ticket", TEXTS), "Ticket"),
+    ],
+)
+def test_a_column_of_numbers_is_not_proposed_for_texts(tmp_path, form, numbers, texts, proposed):
+    frame = pd.DataFrame({numbers[0]: [*map(str, numbers[1])], texts[0]: texts[1], "label": "a"})
+    path = tmp_path / f"table.{form}"
+    if form == "frame":
+        with pytest.raises(UserError) as caught:
+            corpus_in_memory(frame, DataConfig())
+        message = str(caught.value)
+    else:
+        if form == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            frame.to_json(path, orient="records", lines=True)
+        message = refusal(path)
+    assert f"Its columns are {numbers[0]!r}, {texts[0]!r}, 'label'." in message
+    expected = f" Did you mean {proposed!r}? Choose" if proposed else "'label'. Choose with"
+    assert expected in message

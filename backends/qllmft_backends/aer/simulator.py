@@ -17,6 +17,7 @@ from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
 from qllmft_backends.requests import check_values
+from qllmft_base.versions import install_command
 
 # operations beside gates that Aer runs as they are
 NON_GATE_NAMES = {
@@ -207,7 +208,8 @@ def gpu_obstacle() -> str | None:
     if len(wheels) > 1:
         return (
             "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
-            "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]', or '.[aer]' without a GPU."
+            f"pip uninstall qiskit-aer qiskit-aer-gpu, then {install_command('gpu')}, or without a GPU "
+            f"{install_command('aer')}."
         )
     refusal = _gpu_refusal() if "GPU" in devices else f"its devices here are {', '.join(devices)}"
     if refusal is None:
@@ -216,8 +218,8 @@ def gpu_obstacle() -> str | None:
     return (
         f"Aer finds no GPU: {refusal} ({installed} installed). "
         "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12 (nvidia-smi tests it), and Linux on x86-64. "
-        "The two packages are one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then pip "
-        "install '.[gpu]'."
+        "The two packages are one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then "
+        f"{install_command('gpu')}."
     )
 
 

@@ -26,6 +26,7 @@ from qiskit_ionq.exceptions import IonQTranspileLevelWarning
 from qiskit_ionq.helpers import get_user_agent, qiskit_to_ionq
 from qiskit_ionq.ionq_backend import IonQBackend
 
+from qllmft_base.versions import install_command
 from qllmft_machines.batch import Circuits
 from qllmft_machines.errors import RemoteRequestError
 from qllmft_machines.ionq.options import JOB_MAX_BYTES
@@ -72,7 +73,7 @@ def write_job(
         raise RemoteRequestError(
             f"qiskit-ionq {library_version} wrote a job of {written_size[1]} circuits on {written_size[0]} qubits "
             f"for {expected_size[1]} circuits on {expected_size[0]}. Nothing was sent. Install the tested version: "
-            "pip install '.[ionq]'.",
+            f"{install_command('ionq')}.",
             unsent=True,
         )
     return body

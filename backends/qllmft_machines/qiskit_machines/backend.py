@@ -25,6 +25,7 @@ from qllmft_backends.protocol import (
     Operators,
 )
 from qllmft_backends.requests import check_values, request_seed
+from qllmft_base.versions import install_command
 from qllmft_machines.batch import CircuitBatch, known_answer_circuit
 from qllmft_machines.cost import CostEstimate
 from qllmft_machines.jobs import Jobs
@@ -100,8 +101,8 @@ class QiskitBackend(JobsBackend):
         """Return available if Aer is, with a note about the packages of the providers."""
         missing = {provider.extra for provider in PROVIDERS.values() if not provider.installed}
         if "aer" in missing:
-            return Availability(False, "'qiskit_aer' is not installed: pip install '.[aer]'")
-        hints = ", ".join(f"{extra}: pip install '.[{extra}]'" for extra in sorted(missing))
+            return Availability(False, f"'qiskit_aer' is not installed: {install_command('aer')}")
+        hints = ", ".join(f"{extra}: {install_command(extra)}" for extra in sorted(missing))
         return Availability(True, f"providers that are not installed: {hints}" if hints else "")
 
     @property

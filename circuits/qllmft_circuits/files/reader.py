@@ -16,6 +16,7 @@ from qiskit import QuantumCircuit, qasm2, qpy
 from qiskit.exceptions import QiskitError
 
 from qllmft_base.bounded_process import limit_resources
+from qllmft_base.versions import install_command
 from qllmft_circuits.bounds import (
     MAX_BITS,
     MAX_GATES,
@@ -70,7 +71,7 @@ def _read_qasm3(content: bytes, settings: Settings) -> tuple[QuantumCircuit, int
 
         from qllmft_circuits.files.statements import parse_statements
     except ImportError:
-        raise ValueError("reading OpenQASM 3 needs pip install '.[export]'") from None
+        raise ValueError(f"reading OpenQASM 3 needs {install_command('export')}") from None
     _limit_resources(settings)
     text = content.decode()
     try:

@@ -13,6 +13,7 @@ from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import say
 from qllmft.cli.options import Port, Positive, Row, Run, load_predictor
 from qllmft_base.errors import UserError
+from qllmft_base.versions import install_command
 from qllmft_doors.bounds import RequestLimits
 
 
@@ -68,7 +69,7 @@ def serve(
         if package not in ("fastapi", "starlette", "uvicorn"):
             raise
         raise UserError(
-            f"a server needs the package {package}, which is not installed: pip install '.[serve]'."
+            f"a server needs the package {package}, which is not installed: {install_command('serve')}."
         ) from None
     from qllmft_doors.serving.model import ServedModel
 

@@ -145,7 +145,7 @@ def write_study_report(folder: Path) -> Path:
     }
     common, differing = _split_settings(record, configs)
     variables = page_variables(record)
-    sizes = (record.body.dimension, len(record.data.labels))
+    sizes = (record.body.dimension, record.data.n_learned)
     comparisons = variables["comparisons"]
     circuits = [
         {"row": row.label, **vars(part)}

@@ -104,5 +104,5 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_remedy(name):
         "pip uninstall qiskit-aer",
     ]
     assert [
-        word for word in [*words, ".[gpu]", "device='CPU'"] if word not in str(error.value)
+        word for word in [*words, "qllmft[gpu]", "device='CPU'"] if word not in str(error.value)
     ] == []

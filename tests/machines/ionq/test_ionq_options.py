@@ -161,7 +161,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch, box):
         if ours or name.startswith("qiskit_ionq."):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qiskit_ionq", None)
-    match = r"'qiskit_ionq'.*pip install '\.\[ionq\]'"
+    match = r"'qiskit_ionq'.*pip install 'qllmft\[ionq\]'"
     with pytest.raises(MissingExtraError, match=match):
         create("ionq_forte")
     with pytest.raises(MissingExtraError, match=match):

@@ -157,7 +157,7 @@ def test_a_gpu_that_is_not_there(train, tmp_path, no_work, monkeypatch):
         re.MULTILINE,
     )
     assert "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12" in messages
-    assert "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install '.[gpu]'" in messages
+    assert "pip uninstall qiskit-aer qiskit-aer-gpu, then pip install 'qllmft[gpu]'" in messages
     assert messages.endswith("Or choose device='CPU'.\n")
     _, messages = train("gpu", AER, "--device TPU", code=2)
     assert "option device = 'TPU': Input should be 'CPU' or 'GPU'" in messages

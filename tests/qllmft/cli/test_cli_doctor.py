@@ -32,7 +32,9 @@ def test_it_says_what_is_here(cli, cache):
     if installed_version("qiskit-aer") and not installed_version(
         "qiskit-aer-gpu"
     ):  # one module, never both
-        assert "pip uninstall qiskit-aer, then pip install '.[gpu]'" in rows["extra gpu"]["found"]
+        assert (
+            "pip uninstall qiskit-aer, then pip install 'qllmft[gpu]'" in rows["extra gpu"]["found"]
+        )
     assert rows["backend adjoint"]["found"].startswith("available")
     device = torch.accelerator.current_accelerator(check_available=True)
     assert rows["GPU"]["found"] == "none" or f"--device {device}" in rows["GPU"]["found"]
@@ -96,7 +98,8 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(cli, cache, monke
     assert rows["qllmft-not-there"]["found"] == "not installed: pip install 'qllmft-not-there>=1'"
     assert (
         rows["extra new"]["found"]
-        == f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: pip install '.[new]'"
+        == f"also-not-there: not installed; rich: {version('rich')} is installed, expected <1: "
+        "pip install 'qllmft[new]'"
     )
     assert rows["extra all"]["found"] == f"typer {version('typer')}"
     assert not any(name in json.dumps(rows) for name in ("neither", "windows-only"))

@@ -22,7 +22,7 @@ def test_a_server_without_its_packages_names_the_command_that_installs_them(
     monkeypatch.setitem(sys.modules, "fastapi", None)
     _, messages = cli("serve", run.path, code=2)
     assert "the package fastapi" in messages
-    assert "pip install '.[serve]'" in messages
+    assert "pip install 'qllmft[serve]'" in messages
 
 
 def test_bad_options_end_before_the_server_listens(run, cli, visit_server, tmp_path):

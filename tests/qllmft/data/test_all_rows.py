@@ -194,11 +194,11 @@ REFUSALS = {
         BY_AUTHOR,
         "has 1 value in the rows that are not the test",
     ),
-    "few": (frame(60, rare=2 / 60), {}, "each label needs 3 texts.*'no' 2.* Add texts, or leave the rows"),
+    "few": (frame(60, rare=2 / 60), {}, "each label needs 3 texts.*'no' 2.* Add texts, or use --rare-labels"),
     "few for folds": (
         frame(60, rare=4 / 60),
         {"folds": 5, "fold": 0},
-        "needs 5.*'no' 4.* Add texts, use fewer folds, or leave the",
+        "needs 5.*'no' 4.* Add texts, use fewer folds, or use --rare-labels",
     ),
     "few of those drawn": (
         frame(60, rare=9 / 60),

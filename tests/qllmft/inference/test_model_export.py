@@ -229,7 +229,7 @@ def test_without_matplotlib_a_drawing_says_what_to_install(model_of, monkeypatch
         raise ImportError("no matplotlib")
 
     monkeypatch.setattr("qllmft.inference.export.draw_svg", missing)
-    with pytest.raises(UserError, match=r"pip install '\.\[demo\]'"):
+    with pytest.raises(UserError, match=r"pip install 'qllmft\[demo\]'"):
         export_run(model_of(), ExportRequest("svg"))
 
 

@@ -152,7 +152,7 @@ def test_files_are_sent_where_asked_for_and_small(corpus, out, noting_tracker, m
     ("names", "files", "message"),
     [
         ("tensorbord", False, "no tracker 'tensorbord', expected one of tensorboard, mlflow, wandb"),
-        *((n, False, f"'{n}' needs the package {n}: pip install '.[track]'") for n in REAL),
+        *((n, False, f"'{n}' needs the package {n}: pip install 'qllmft[track]'") for n in REAL),
         ((), True, "--track-files needs a tracker. Add one"),
     ],
 )  # fmt: skip
