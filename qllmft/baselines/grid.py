@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
 from qllmft.config import RunConfig
+from qllmft.tasks.calibration import divide_logits
 from qllmft.training.search import (
     MAX_ITERATIONS,
     SCORE_DIGITS,
@@ -285,9 +286,22 @@ class GridBaseline:
         return answers.astype(np.int64) if answers.dtype.kind in "biu" else answers
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
-        """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
+        """Return calibrated probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
         predict_proba = getattr(self.estimator, "predict_proba", None)
-        return None if predict_proba is None else np.asarray(predict_proba(x))
+        if predict_proba is None:
+            return None
+        probabilities = np.asarray(predict_proba(x))
+        temperature = self.temperature
+        return probabilities if temperature is None else divide_logits(probabilities, temperature)
+
+    @property
+    def temperature(self) -> float | None:
+        """Return the divisor of the logits that calibrates them, or None if they are not calibrated."""
+        return self.settings.get("temperature")
+
+    def divide_logits_by(self, temperature: float) -> None:
+        """Calibrate the fitted estimator's probabilities by a temperature, which changes no answer."""
+        self.settings = {**self.settings, "temperature": temperature}
 
     def exact_score(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""
