@@ -105,6 +105,8 @@ class GridBaseline:
     scores: list[tuple[float, float]] = field(default_factory=list, init=False)
     # of the chosen settings, if parts of the texts chose them
     judgement: Judgement | None = field(default=None, init=False)
+    # divisor of the logits, chosen after `fit`; None: not calibrated
+    temperature: float | None = field(default=None, init=False)
     # Ctrl-C during a search ends the whole run
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
@@ -184,6 +186,7 @@ class GridBaseline:
         from scipy.linalg import LinAlgWarning
         from sklearn.exceptions import ConvergenceWarning
 
+        self.temperature = None
         # small fits: threads cost more than they give
         with warnings.catch_warnings(), one_thread():
             # iteration limits in the paper's grid are meant to stop early
@@ -294,14 +297,10 @@ class GridBaseline:
         temperature = self.temperature
         return probabilities if temperature is None else divide_logits(probabilities, temperature)
 
-    @property
-    def temperature(self) -> float | None:
-        """Return the divisor of the logits that calibrates them, or None if they are not calibrated."""
-        return self.settings.get("temperature")
-
     def divide_logits_by(self, temperature: float) -> None:
         """Calibrate the fitted estimator's probabilities by a temperature, which changes no answer."""
-        self.settings = {**self.settings, "temperature": temperature}
+        self.temperature = temperature
+        self.settings = {"temperature": temperature, **self.settings}
 
     def exact_score(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""
