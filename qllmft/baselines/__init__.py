@@ -7,7 +7,6 @@ from qllmft_base.lazy import make_lazy_imports
 if TYPE_CHECKING:
     from qllmft.baselines.checks import check_answers as check_answers
     from qllmft.baselines.checks import convert_settings as convert_settings
-    from qllmft.baselines.classical import WordBaseline as WordBaseline
     from qllmft.baselines.grid import GridBaseline as GridBaseline
     from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
@@ -23,8 +22,11 @@ if TYPE_CHECKING:
     from qllmft.baselines.head import score_head as score_head
     from qllmft.baselines.own_rows import use_own_heads as use_own_heads
     from qllmft.baselines.stored_baseline import as_classifier as as_classifier
+    from qllmft.baselines.stored_baseline import calibrate_baseline as calibrate_baseline
+    from qllmft.baselines.stored_baseline import compute_stored_logits as compute_stored_logits
     from qllmft.baselines.vectors import OnLoadedVectors as OnLoadedVectors
     from qllmft.baselines.without_circuit import fit_without_circuit as fit_without_circuit
+    from qllmft.baselines.words import WordBaseline as WordBaseline
 
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

@@ -243,18 +243,34 @@ class GridOneVersusRest(GridBaseline):
         return np.asarray(self.estimator.scores(x) - self.thresholds)
 
 
+def grid_one_versus_rest(
+    label: str,
+    label_baseline: GridBaseline,
+    config: RunConfig,
+    kind: type[GridOneVersusRest] = GridOneVersusRest,
+) -> GridOneVersusRest:
+    """Return classifiers of several labels per text by the estimator of one label.
+
+    Args:
+        label: name in tables.
+        label_baseline: makes the estimator of a label, and has its grid.
+        config: of the run, which says how thresholds are chosen.
+        kind: class of the result.
+    """
+    return kind(
+        label,
+        lambda **settings: OneVersusRest(label_baseline.make(**settings)),
+        label_baseline.grid,
+        strength=label_baseline.strength,
+        choice=config.train.thresholds,
+    ).apply_search(config)
+
+
 def _one_versus_rest(
     label: str, make_label_baseline: Callable[[Grid], GridBaseline], most_texts: int | None = None
 ) -> Baseline:
     def make(config: RunConfig, *_: int) -> GridOneVersusRest:
-        label_baseline = make_label_baseline(config.baselines.grid)
-        return GridOneVersusRest(
-            label,
-            lambda **settings: OneVersusRest(label_baseline.make(**settings)),
-            label_baseline.grid,
-            strength=label_baseline.strength,
-            choice=config.train.thresholds,
-        ).apply_search(config)
+        return grid_one_versus_rest(label, make_label_baseline(config.baselines.grid), config)
 
     return Baseline(label, make, tuned=True, tasks=("multilabel",), most_texts=most_texts)
 
@@ -274,21 +290,3 @@ LOGISTIC_REGRESSION_OVR = _one_versus_rest(
     "logistic regression, one-versus-rest", logistic_regression
 )
 SVC_OVR = _one_versus_rest("SVC, one-versus-rest", support_vectors, MAX_SUPPORT_VECTOR_TEXTS)
-
-
-class WordBaseline(GridBaseline):
-    """Logistic regression on vectors of words, see `word_body`, in place of those of the run's body."""
-
-
-# a vector has as many entries as there are words, so their memory is limited as that of support vectors
-@baseline("TF-IDF + logistic regression", tuned=True, most_texts=MAX_SUPPORT_VECTOR_TEXTS)
-def tfidf(config: RunConfig, *_: int) -> WordBaseline:
-    """Return logistic regression on words."""
-    logistic_baseline = logistic_regression(config.baselines.grid)
-    return WordBaseline(
-        tfidf.label,
-        logistic_baseline.make,
-        logistic_baseline.grid,
-        strength=logistic_baseline.strength,
-        weighs_classes=logistic_baseline.weighs_classes,
-    ).apply_search(config)

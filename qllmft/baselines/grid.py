@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
 from qllmft.baselines.head import WITHOUT_WEIGHTS
 from qllmft.config import RunConfig
+from qllmft.tasks.calibration import divide_logits
 from qllmft.training.search import (
     MAX_ITERATIONS,
     SCORE_DIGITS,
@@ -106,6 +107,8 @@ class GridBaseline:
     scores: list[tuple[float, float]] = field(default_factory=list, init=False)
     # of the chosen settings, if parts of the texts chose them
     judgement: Judgement | None = field(default=None, init=False)
+    # divisor of the logits, chosen after `fit`; None: not calibrated
+    temperature: float | None = field(default=None, init=False)
     # Ctrl-C during a search ends the whole run
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
@@ -185,6 +188,7 @@ class GridBaseline:
         from scipy.linalg import LinAlgWarning
         from sklearn.exceptions import ConvergenceWarning
 
+        self.temperature = None
         # small fits: threads cost more than they give
         with warnings.catch_warnings(), one_thread():
             # iteration limits in the paper's grid are meant to stop early
@@ -289,9 +293,18 @@ class GridBaseline:
         return answers.astype(np.int64) if answers.dtype.kind in "biu" else answers
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.floating] | None:
-        """Return probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
+        """Return calibrated probabilities (N, k) of embeddings (N, D), or None if the estimator has none."""
         predict_proba = getattr(self.estimator, "predict_proba", None)
-        return None if predict_proba is None else np.asarray(predict_proba(x))
+        if predict_proba is None:
+            return None
+        probabilities = np.asarray(predict_proba(x))
+        temperature = self.temperature
+        return probabilities if temperature is None else divide_logits(probabilities, temperature)
+
+    def divide_logits_by(self, temperature: float) -> None:
+        """Calibrate the fitted estimator's probabilities by a temperature, which changes no answer."""
+        self.temperature = temperature
+        self.settings = {"temperature": temperature, **self.settings}
 
     def exact_score(self, examples: Examples) -> None:
         """Return None: no circuit, no noise."""

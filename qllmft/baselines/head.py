@@ -231,7 +231,7 @@ _BUILT_IN_PLACES = {
     "linear": "networks:linear_layer",
     "logistic_regression_ovr": "classical:LOGISTIC_REGRESSION_OVR",
     "svc_ovr": "classical:SVC_OVR",
-    "tfidf": "classical:tfidf",
+    "tfidf": "words:tfidf",
 }
 _BUILT_IN = {
     name: EntryPoint(name, f"qllmft.baselines.{place}", GROUPS["baseline"])

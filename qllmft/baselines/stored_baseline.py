@@ -16,10 +16,11 @@ from qllmft.baselines.classical import GridOneVersusRest, ScaledSVR
 from qllmft.baselines.grid import GridBaseline
 from qllmft.baselines.head import Head
 from qllmft.baselines.own_rows import OwnTorchHead
+from qllmft.baselines.words import WordBaseline
 from qllmft.config import KernelConfig, ModelConfig
 from qllmft.heads import Classifier, build_classifier
 from qllmft.heads.classical import KernelMachine
-from qllmft.tasks.calibration import best_temperature
+from qllmft.tasks.calibration import best_temperature, logits_of
 from qllmft.training import Examples, TorchHead, compute_logits
 
 Floats = NDArray[np.float64]
@@ -39,8 +40,8 @@ class StoredBaseline(NamedTuple):
 def as_classifier(head: Head, validation: Examples, n_outputs: int) -> StoredBaseline | None:
     """Return a fitted baseline as a classifier, or None if its outputs are neither affine nor those of RBF kernels.
 
-    The outputs of support vectors for one label are divided by the temperature with the least cross-entropy on the
-    validation texts, which changes no label.
+    The outputs are divided by the head's temperature if it has one. Those of support vectors for one label are divided
+    by the temperature with the least cross-entropy on the validation texts. Neither changes a label.
 
     Args:
         head: a fitted baseline.
@@ -55,11 +56,44 @@ def as_classifier(head: Head, validation: Examples, n_outputs: int) -> StoredBas
         chosen_thresholds = head.thresholds
         thresholds = None if chosen_thresholds is None else tuple(chosen_thresholds.tolist())
     elif isinstance(head, GridBaseline):
-        stored_baseline = _estimator_classifier(head.estimator, validation, n_outputs)
+        if isinstance(head, WordBaseline):
+            stored_baseline = _linear_classifier(*head.find_linear_layer(n_outputs))
+        else:
+            stored_baseline = _estimator_classifier(head.estimator, validation, n_outputs)
+        if stored_baseline and stored_baseline.kernel is None and head.temperature is not None:
+            stored_baseline.classifier.rescale(1.0 / head.temperature)
         thresholds = head.least_probabilities if isinstance(head, GridOneVersusRest) else None
     else:
         return None
     return stored_baseline and stored_baseline._replace(thresholds=thresholds)
+
+
+def compute_stored_logits(head: Head, stored_baseline: StoredBaseline, x: Tensor) -> Tensor:
+    """Return the logits (N, k) of a fitted baseline's classifier for its examples ``x``."""
+    if not isinstance(head, WordBaseline):
+        return compute_logits(stored_baseline.classifier, x)
+    state = stored_baseline.classifier.state_dict()
+    weight, bias = (state[f"head.0.{name}"].numpy() for name in ("weight", "bias"))
+    return torch.from_numpy(head.compute_logits(weight, bias, x.numpy()))
+
+
+def calibrate_baseline(head: GridBaseline, validation: Examples, n_outputs: int) -> None:
+    """Choose the temperature of a fitted baseline of one label per text on the validation texts, as the head's is.
+
+    A model without probabilities and without a classifier of a model's folder has none.
+    """
+    stored_baseline = as_classifier(head, validation, n_outputs)
+    if stored_baseline is None:
+        probabilities = head.probabilities(validation.x.numpy())
+        if probabilities is None:
+            return
+        logits = logits_of(probabilities)
+    elif isinstance(stored_baseline.classifier.head, KernelMachine):
+        head.divide_logits_by(1.0 / float(stored_baseline.classifier.head.scale))
+        return
+    else:
+        logits = compute_stored_logits(head, stored_baseline, validation.x).numpy()
+    head.divide_logits_by(best_temperature(logits, validation.y.numpy()))
 
 
 def _network_classifier(model: Classifier, x: Tensor, k: int) -> StoredBaseline | None:
@@ -122,8 +156,13 @@ def _affine_classifier(
         affine_logits, expected_logits, rtol=RELATIVE_TOLERANCE, atol=tolerance
     ):
         return None
+    return _linear_classifier(weight, bias)
+
+
+def _linear_classifier(weight: Floats, bias: Floats) -> StoredBaseline:
+    """Return the linear layer of weights (k, D) and biases (k,)."""
     config = ModelConfig(encoder="none", head="mlp")
-    classifier = build_classifier(config, dimension, k)
+    classifier = build_classifier(config, weight.shape[1], len(weight))
     state = {"head.0.weight": torch.from_numpy(weight), "head.0.bias": torch.from_numpy(bias)}
     classifier.load_state_dict(state)
     return StoredBaseline(classifier, config)

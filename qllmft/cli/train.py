@@ -157,8 +157,7 @@ def train(
     seconds = time.perf_counter() - started
     say(f"Time: {duration_text(seconds)} in all. The table has the training alone.")
     fold_option = "data.folds" if folds is None else "--folds"
-    example_texts = run_config.data.example_texts
-    _say_next_commands(outcome.folder, example_texts, outcome.record.data.folds, fold_option, out)
+    _say_next_commands(outcome.folder, outcome.record, run_config, fold_option, out)
 
 
 def _say_outcome(
@@ -167,7 +166,8 @@ def _say_outcome(
     """Print the result of a run, or raise UserError if its report could not be written."""
     from qllmft.run.verdict import next_step
 
-    step = next_step(record, run_config, str(folder.path), folder.stored_rows(record))
+    place = folder.model_for_texts(record)
+    step = next_step(record, run_config, str(place.path), place.stored_rows(record))
     read = folder.read_pooled_predictions if record.data.folds else folder.read_predictions
     _say_result(record, step, read(), json=json)
     if not folder.report_file.exists():
@@ -195,11 +195,27 @@ def _say_result(
 
 
 def _say_next_commands(
-    folder: RunFolder, example_texts: str, n_folds: int | None, option: str, out: Path | None
+    folder: RunFolder, record: RunRecord, config: RunConfig, option: str, out: Path | None
 ) -> None:
-    """Print where the report is, and the command that predicts. ``option`` is the one that asked for folds."""
-    run = shlex.quote(str(folder.fold(0).path if n_folds else folder.path))
-    say(f"Report: {folder.report_file}", f"Predict: qllmft predict {run} {example_texts}")
+    """Print where the report is, and the command that predicts by the row that validation prefers.
+
+    Args:
+        folder: of the run or of its folds.
+        record: of the run, or pooled over folds.
+        config: of the run.
+        option: the one that asked for folds.
+        out: folder that was asked for.
+    """
+    from qllmft.run.verdict import advice
+
+    n_folds = record.data.folds
+    place = folder.model_for_texts(record)
+    _, name = advice(record.models, place.stored_rows(record))
+    choice = f" --model {shlex.quote(name)}" if name else ""
+    say(
+        f"Report: {folder.report_file}",
+        f"Predict: qllmft predict {shlex.quote(str(place.path))}{choice} {config.data.example_texts}",
+    )
     if n_folds:
         other_folder = " and with another --out" if out else ""
         say(

@@ -16,6 +16,7 @@ from qllmft.config import BodyConfig
 from qllmft.config.data import PairFeatures
 from qllmft.embed.cache import EmbeddingCache
 from qllmft.embed.location import body_identity, locate_body
+from qllmft.embed.words import is_word_body
 from qllmft_base.errors import UserError
 
 if TYPE_CHECKING:
@@ -253,6 +254,8 @@ def embed(
 ) -> Embeddings:
     """Embed ``texts`` that are not in the cache, without the model on a full hit.
 
+    Vectors of words are computed faster than they are read, and are not cached.
+
     Args:
         texts: N texts; repeated ones are embedded once.
         config: the language model.
@@ -265,6 +268,11 @@ def embed(
     Raises:
         UserError: if the body cannot be loaded or embeds no such text, or the cache cannot be written.
     """
+    if is_word_body(config):
+        from qllmft.embed.body import Body
+
+        body = Body(config)
+        return Embeddings(body.encode(texts, progress), body_identity(config, body.location))
     with Embedder(config, cache_folder) as embedder:
         return embedder.embed(texts, progress)
 

@@ -18,6 +18,7 @@ from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
 from qllmft.embed.location import locate_body, repositories
 from qllmft.embed.size_check import check_sizes
+from qllmft.embed.words import WordEncoder, is_word_body, read_vocabulary
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, writing
 
@@ -73,6 +74,8 @@ def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
     check_body_folder(folder)
     check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
     check_sizes(folder)
+    if is_word_body(config) and read_vocabulary(folder) is not None:
+        return WordEncoder.from_folder(folder)
     has_defaults = not (config.reading or config.adapter)
     if light and has_defaults and is_plain(folder, config.device):
         return PlainBody(folder)

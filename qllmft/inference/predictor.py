@@ -31,6 +31,7 @@ from qllmft.inference.shared_words import (
     LeftOutWordsWarning,
     find_shared_words,
     leave_out_words,
+    tells_counts,
 )
 from qllmft.model import StoredModel, load_model, save_model
 from qllmft.run.folder import RunFolder
@@ -165,7 +166,7 @@ class Predictor(EmbeddingPredictor):
     def _without_rare_words(self, min_texts: int, folder: Path) -> tuple[StoredModel, str]:
         """Return the model without words of few training texts, and what that changes, "" if nothing."""
         words = find_shared_words(self.model, min_texts)
-        if words is None or not words.left_out:
+        if words is None or not (words.left_out or tells_counts(self.model, words)):
             return self.model, ""
         smaller_model = leave_out_words(self.model, words, folder)
         note = f"{words.sentence} {self._compare_test_scores(smaller_model)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from qllmft.embed import body_identity, locate_body
-from qllmft.embed.words import copy_with_words, is_constant_word, read_vocabulary
+from qllmft.embed.words import (
+    copy_with_words,
+    is_constant_word,
+    is_run,
+    read_vocabulary,
+    read_weights,
+)
 from qllmft.model import StoredModel
 from qllmft_base.errors import UserError, check_whole_number
 from qllmft_base.text import format_count
@@ -60,7 +67,10 @@ def find_shared_words(model: StoredModel, min_texts: int) -> SharedWords | None:
     if vocabulary is None:
         return None
     counts = _count_training_texts(model, vocabulary, min_texts)
-    order = sorted(range(len(vocabulary)), key=lambda index: -counts[index])
+    # of as many texts, runs of characters before whole words, which a dry run then lists
+    order = sorted(
+        range(len(vocabulary)), key=lambda index: (-counts[index], not is_run(vocabulary[index]))
+    )
     words = [index for index in order if not is_constant_word(vocabulary[index])]
     return SharedWords(
         min_texts,
@@ -72,8 +82,9 @@ def find_shared_words(model: StoredModel, min_texts: int) -> SharedWords | None:
 def leave_out_words(model: StoredModel, words: SharedWords, folder: Path) -> StoredModel:
     """Return a model without some of the words of its body, which is copied into a new folder.
 
-    The weights of the other words stay, so a text without a left-out word keeps its answer. The probabilities of the
-    validation texts are left out, because they are those of the model with all words.
+    The weight of a word in the body tells how many training texts have it. So the number is rounded down, to
+    ``min_texts`` times a power of two, and the linear layer makes up for it up to the length of a text's vector. The
+    probabilities of the validation texts are left out, because they are those of the model with all words.
 
     Raises:
         UserError: if the model is no linear layer.
@@ -87,23 +98,73 @@ def leave_out_words(model: StoredModel, words: SharedWords, folder: Path) -> Sto
         )
     left_out = set(words.left_out)
     rows = [index for index, word in enumerate(vocabulary) if word not in left_out]
-    copy_with_words(_body_folder(model), folder, [vocabulary[index] for index in rows])
+    counts = _count_training_texts(model, vocabulary, words.min_texts)
+    rounded = [round_count(counts[row], words.min_texts) for row in rows]
+    old = read_weights(_body_folder(model))
+    new = dict(_rounded_weights(old, [(vocabulary[row], counts[row]) for row in rows], rounded))
+    copy_with_words(_body_folder(model), folder, new)
     body = model.body.model_copy(update={"model": str(folder), "revision": None})
     columns = _columns_of_words(model, rows, len(vocabulary))
-    counts = model.word_texts
     changes: dict[str, Any] = {
         "body": body,
         "body_identity": body_identity(body, locate_body(body)),
         "dimension": len(columns),
-        "word_texts": counts and tuple(counts[index] for index in rows),
+        "word_texts": tuple(rounded),
         "true_probabilities": None,
     }
     smaller_model = model.model_copy(update=changes)
     classifier = smaller_model.structure()
-    weights["head.0.weight"] = weights["head.0.weight"][:, torch.from_numpy(columns)]
+    ratios = np.array([old[word] / weight for word, weight in new.items()])
+    factors = _column_factors(model, ratios, len(columns))
+    weight = weights["head.0.weight"][:, torch.from_numpy(columns)]
+    weights["head.0.weight"] = weight * torch.from_numpy(factors).to(weight.dtype)
     classifier.load_state_dict(weights)
     classifier.eval()
     return smaller_model.model_copy(update={"classifier": classifier})
+
+
+def round_count(count: int, min_texts: int) -> int:
+    """Return the largest number up to a count that is ``min_texts`` times a power of two.
+
+    >>> [round_count(count, 5) for count in (5, 9, 10, 39, 40)]
+    [5, 5, 10, 20, 40]
+    """
+    return min_texts << ((count // min_texts).bit_length() - 1)
+
+
+def tells_counts(model: StoredModel, words: SharedWords) -> bool:
+    """Return whether the words that leave tell by more than a factor of two how many training texts have them."""
+    counts = model.word_texts or ()
+    lowest = words.min_texts
+    return lowest > 1 and any(
+        count >= lowest and round_count(count, lowest) != count for count in counts
+    )
+
+
+def _rounded_weights(
+    weights: Mapping[str, float], counts: Sequence[tuple[str, int]], rounded: Sequence[int]
+) -> Iterator[tuple[str, float]]:
+    """Yield words with the weights that `word_body` gives them for the rounded numbers of texts."""
+    for (word, count), lower in zip(counts, rounded, strict=True):
+        is_constant = is_constant_word(word)
+        change = 0.0 if is_constant else math.log((1 + count) / (1 + lower))
+        yield word, weights[word] + change
+
+
+def _column_factors(
+    model: StoredModel, ratios: NDArray[np.float64], n_columns: int
+) -> NDArray[np.float64]:
+    """Return the factor of each entry's weights for words with other weights, by their ratios of old and new ones."""
+    squares = ratios**2  # of a product of two texts' entries
+    blocks = {
+        "product": [squares],
+        "both": [ratios, squares],
+        "all": [ratios, squares],
+    }.get(model.pair or "", [ratios])
+    factors = np.ones(n_columns)
+    words = np.concatenate(blocks)
+    factors[: len(words)] = words
+    return factors
 
 
 def _columns_of_words(model: StoredModel, rows: Sequence[int], n_words: int) -> NDArray[np.int64]:

@@ -167,7 +167,8 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
     result = content.record
     task = TASKS[config.data.task]
     models = result.models
-    step = next_step(result, config, str(folder.path), folder.stored_rows(result))
+    place = folder.model_for_texts(result)
+    step = next_step(result, config, str(place.path), place.stored_rows(result))
     answers = predictions if task.one_label else None
     own_sentences = own_row_sentences(models, predictions) if predictions else ()
     template = encoder_template if config.model.head == "none" else head_template

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from qllmft.baselines import (
     FittedHead,
+    GridBaseline,
     Head,
     WordBaseline,
     as_classifier,
+    compute_stored_logits,
     fit_and_score,
     fit_without_circuit,
     make_baselines,
     score_answers,
 )
+from qllmft.config import TrainConfig
 from qllmft.config.training import StrengthChoice
 from qllmft.events import BackendReady, EpochEnded, Event, Message, stage
 from qllmft.heads import Classifier
@@ -32,10 +35,10 @@ from qllmft.run.interruption import check_not_interrupted
 from qllmft.run.novelty import Novelty
 from qllmft.run.setup import RunSetup
 from qllmft.run.vectors import word_vectors
-from qllmft.training import EpochMetrics, Examples, TorchHead, compute_logits
+from qllmft.tasks.calibration import best_temperature, divide_logits, logits_of
+from qllmft.training import EpochMetrics, Examples, TorchHead
+from qllmft.training.head import calibrates
 from qllmft_base.errors import UserError
-
-MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,29 @@ class HeldOutResults:
         ]
         return math.exp(fmean(logarithms)) if logarithms else "auto"
 
-    def calibrate_and_score(self, head: Head, train: Examples, seconds: float) -> FittedHead:
-        """Calibrate a head that was trained on all texts, and return it with the folds' answers and all seconds."""
+    def calibrate_and_score(
+        self, head: Head, train: Examples, seconds: float, config: TrainConfig
+    ) -> FittedHead:
+        """Calibrate a head that was trained on all texts, and return it with the folds' answers and all seconds.
+
+        Args:
+            head: of the row, a baseline or the run's own.
+            train: all texts.
+            seconds: of the training on all texts.
+            config: says whether a baseline is calibrated.
+        """
         probabilities = self.probabilities
-        if (
-            probabilities is not None
-            and isinstance(head, TorchHead)
-            and head.calibrates(len(train))
-        ):
-            head.calibrate(np.log(np.maximum(probabilities, MIN_PROBABILITY)), train.y.numpy())
+        if probabilities is None:
+            pass
+        elif isinstance(head, TorchHead):
+            if head.calibrates(len(train)):
+                head.calibrate(logits_of(probabilities), train.y.numpy())
+        elif isinstance(head, GridBaseline) and calibrates(config, train.task, len(train)):
+            head.divide_logits_by(
+                1.0 / self._mean_scale
+                if self._mean_scale
+                else best_temperature(logits_of(probabilities), train.y.numpy())
+            )
         answers = self._in_text_order([part.fitted.validation_answers for part in self.parts])
         exact = [part.fitted.validation_exact for part in self.parts]
         share = [len(rows) / len(train) for rows in self.rows]
@@ -124,16 +141,20 @@ class HeldOutResults:
         """Return `probabilities`, calibrated as a head that was trained on all texts is."""
         probabilities = self.probabilities
         temperature = getattr(head, "temperature", None)
-        if probabilities is None or temperature is None:
+        if probabilities is None or temperature is None or self._mean_scale:
             return probabilities
-        powers = np.maximum(probabilities, MIN_PROBABILITY) ** (1.0 / temperature)
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return divide_logits(probabilities, temperature)
 
     def rescale(self, classifier: Classifier) -> None:
         """Give support vectors the geometric mean of the scales that the folds chose for their outputs, in place."""
+        if self._mean_scale and isinstance(classifier.head, KernelMachine):
+            classifier.head.scale.fill_(self._mean_scale)
+
+    @property
+    def _mean_scale(self) -> float | None:
+        """Return the geometric mean of the scales of support vectors' outputs, None of another model."""
         scales = [part.scale for part in self.parts if part.scale is not None]
-        if scales and isinstance(classifier.head, KernelMachine):
-            classifier.head.scale.fill_(math.exp(fmean(map(math.log, scales))))
+        return math.exp(fmean(map(math.log, scales))) if scales else None
 
     def _in_text_order(self, fold_results: Sequence[Any]) -> NDArray[Any]:
         """Return results by fold in the order of the training texts."""
@@ -250,7 +271,9 @@ def _make_fold_setup(setup: RunSetup, fold: int) -> RunSetup:
 
 def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) -> _FoldModel:
     """Train a head without a fold, and answer the fold's texts."""
-    vectors = word_vectors(setup) if isinstance(head, WordBaseline) else body.head_vectors
+    vectors = body.head_vectors
+    if isinstance(head, WordBaseline):
+        vectors = word_vectors(setup, head.read)
     train = vectors.train
     held_out = vectors.validation
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
@@ -266,7 +289,7 @@ def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) 
     if stored_classifier is None:
         return _FoldModel(fitted, None, None, None)
     probabilities = held_out.task.probabilities(
-        compute_logits(stored_classifier.classifier, held_out.x)
+        compute_stored_logits(head, stored_classifier, held_out.x)
     )
     machine = stored_classifier.classifier.head
     scale = float(machine.scale) if isinstance(machine, KernelMachine) else None

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qllmft.baselines import (
+    GridBaseline,
     Head,
     WordBaseline,
+    calibrate_baseline,
     check_answers,
     check_baselines,
     check_fitted,
@@ -19,7 +21,7 @@ from qllmft.baselines import (
     score_head,
 )
 from qllmft.baselines.head import CLASSICAL_HEAD, QUANTUM_HEAD
-from qllmft.config import RunConfig
+from qllmft.config import RunConfig, TrainConfig
 from qllmft.data import Corpus
 from qllmft.embed.reading import Reader
 from qllmft.events import EpochEnded, FinishedBefore, Message, OnEvent, ignore, stage
@@ -50,6 +52,7 @@ from qllmft.training import (
     Selection,
     TorchHead,
 )
+from qllmft.training.head import calibrates
 from qllmft_base.errors import UserError
 
 
@@ -212,7 +215,9 @@ def _train_head(setup: RunSetup, body: RunBody, folds: CrossValidation | None) -
         save_head(setup, body, head, None)
     check_not_interrupted(head, selection.epochs_done)
     if head_results:
-        fitted = head_results.calibrate_and_score(head, body.head_vectors.train, seconds)
+        fitted = head_results.calibrate_and_score(
+            head, body.head_vectors.train, seconds, setup.config.train
+        )
         identity = save_head(setup, body, head, folds)
     else:  # saved first: the vectors of a trained body are computed from its folder
         identity = save_head(setup, body, head, None)
@@ -232,10 +237,13 @@ def _fit_baselines(
     rows = []
     for i, baseline in enumerate(baselines, 1):
         with stage(setup.on_event, "fitting", baseline.name):
-            words = isinstance(baseline, WordBaseline)
-            vectors = word_vectors(setup) if words else body.baseline_vectors
+            vectors = body.baseline_vectors
+            if isinstance(baseline, WordBaseline):
+                vectors = word_vectors(setup, baseline.read)
             fold_results = folds.rows[i] if folds else None
-            rows.append(_fit_baseline(baseline, vectors, fold_results, n_labels))
+            rows.append(
+                _fit_baseline(baseline, vectors, fold_results, n_labels, setup.config.train)
+            )
         check_not_interrupted(baseline, epochs_done)
     return rows
 
@@ -274,17 +282,35 @@ def _make_head(
 
 
 def _fit_baseline(
-    baseline: Head, vectors: Vectors, fold_results: HeldOutResults | None, n_labels: int
+    baseline: Head,
+    vectors: Vectors,
+    fold_results: HeldOutResults | None,
+    n_labels: int,
+    config: TrainConfig,
 ) -> Row:
-    """Return the row of a baseline after its fit."""
+    """Return the row of a baseline after its fit, calibrated as the head is.
+
+    Args:
+        baseline: not yet fitted.
+        vectors: of the texts.
+        fold_results: results of the folds; None without folds.
+        n_labels: k, number of labels or targets.
+        config: training of the head, which says whether rows are calibrated.
+    """
     if fold_results is None:
-        return Row(fit_and_score(baseline, vectors.train, vectors.validation, n_labels), vectors)
+        validation = vectors.validation
+        fitted = fit_and_score(baseline, vectors.train, validation, n_labels)
+        if isinstance(baseline, GridBaseline) and calibrates(
+            config, validation.task, len(validation)
+        ):
+            calibrate_baseline(baseline, validation, n_labels)
+        return Row(fitted, vectors)
     fold_results.choose_settings(baseline)
     started = time.perf_counter()
     baseline.fit(vectors.train, vectors.train)
     seconds = time.perf_counter() - started
     check_fitted(baseline)
-    fitted = fold_results.calibrate_and_score(baseline, vectors.train, seconds)
+    fitted = fold_results.calibrate_and_score(baseline, vectors.train, seconds, config)
     check_answers(baseline.name, fitted.validation_answers, vectors.train, n_labels)
     return Row(fitted, vectors, fold_results)
 

@@ -292,6 +292,10 @@ class RunFolder:
         folders[record.head.name] = self.model_folder
         return {name: folder for name, folder in folders.items() if folder.is_dir()}
 
+    def model_for_texts(self, record: RunRecord) -> RunFolder:
+        """Return the folder with the models that `stored_rows` finds: the run's own, or the first fold's."""
+        return self.fold(0) if record.data.folds else self
+
     def find_model(self, name: str) -> tuple[Path, str]:
         """Return the folder of the model of a row of the table, and the row's name.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qllmft.baselines import (
     WordBaseline,
     as_classifier,
+    compute_stored_logits,
 )
 from qllmft.embed.words import count_texts, read_vocabulary
 from qllmft.model import StoredModel, save_model
@@ -26,7 +27,6 @@ from qllmft.tasks.calibration import true_probabilities
 from qllmft.training import (
     Examples,
     TorchHead,
-    compute_logits,
 )
 
 
@@ -87,7 +87,7 @@ def save_baselines(setup: RunSetup, body: RunBody, rows: Sequence[Row]) -> None:
             probabilities = row.fold_results.calibrated_probabilities(row.fitted.head)
         else:
             probabilities = validation_examples.task.probabilities(
-                compute_logits(baseline_classifier.classifier, validation_examples.x)
+                compute_stored_logits(row.fitted.head, baseline_classifier, validation_examples.x)
             )
         model = _make_stored_model(
             setup,

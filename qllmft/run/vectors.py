@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.data import Table
-from qllmft.embed import Embeddings, check_vectors, embed
+from qllmft.embed import Embeddings, body_identity, check_vectors, embed, locate_body
 from qllmft.embed.embedder import pair_vectors
 from qllmft.embed.reading import Reader
 from qllmft.events import OnEvent, TextsRead, stage
@@ -23,6 +23,8 @@ from qllmft.training import Examples, weigh_by_class, weigh_rows
 from qllmft_engine import ahead
 
 if TYPE_CHECKING:  # a prediction imports nothing that trains
+    from scipy.sparse import csr_array
+
     from qllmft.run.setup import RunSetup, SharedInputs
 
 
@@ -44,18 +46,58 @@ class Vectors:
         return self.train.x.shape[1]
 
 
-def word_vectors(setup: RunSetup) -> Vectors:
-    """Return the run's splits as vectors of the words of the training texts, see `word_body`."""
+@dataclass(frozen=True)
+class WordVectors(Vectors):
+    """Splits of a run as vectors of words. Examples have numbers of rows (N, 1) in place of embeddings."""
+
+    matrix: csr_array = field(kw_only=True)  # (N, D) of all texts
+
+    @property
+    def dimension(self) -> int:
+        """Return D, the length of a vector."""
+        return int(self.matrix.shape[1])
+
+
+def word_vectors(setup: RunSetup, read: Callable[[csr_array], None]) -> WordVectors:
+    """Return the run's splits as vectors of the words of the training texts, see `word_body`.
+
+    Args:
+        setup: of the run.
+        read: gets the vectors of all texts.
+    """
+    from scipy.sparse import vstack
+
     from qllmft.embed.adapter import replace_folder
-    from qllmft.embed.words import word_body
+    from qllmft.embed.words import WordEncoder, pair_matrix, word_body
 
-    with replace_folder(setup.folder.words, "body") as fresh:
-        body = word_body(setup.splits.train.to_embed, fresh)
-    body = body.model_copy(update={"model": str(setup.folder.words)})
-    return embed_splits(setup, body, "TF-IDF")
+    splits = setup.splits
+    folder = setup.folder.words
+    with replace_folder(folder, "body") as fresh:
+        body = word_body(splits.train.to_embed, fresh)
+    body = body.model_copy(update={"model": str(folder)})
+    encoder = WordEncoder.from_folder(folder)
+    tables = [splits.train, splits.validation, *([splits.test] if setup.read_test else [])]
+    parts = []
+    for table in tables:
+        rows = encoder.compute_matrix(table.to_embed)
+        if table.second is not None:
+            n = len(table)
+            rows = pair_matrix(rows[:n], rows[n:], table.features)
+        parts.append(rows)
+    matrix = vstack(parts, format="csr")
+    read(matrix)
+    ends = np.cumsum([len(table) for table in tables])
+    numbers = np.split(np.arange(ends[-1], dtype=np.float32)[:, None], ends[:-1])
+    examples = [
+        Examples.from_arrays(row_numbers, table.labels)
+        for row_numbers, table in zip(numbers, tables, strict=True)
+    ]
+    train, validation = weigh_by_class(examples[0], examples[1], setup.config.train)
+    identity = body_identity(body, locate_body(body))
+    return WordVectors(body, identity, train, validation, *examples[2:], matrix=matrix)
 
 
-def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = None) -> Vectors:
+def embed_splits(setup: RunSetup, body: BodyConfig) -> Vectors:
     """Embed the run's splits.
 
     Embeddings by a tuned body are cached in its parent folder, or in the run's folder if the head was trained with it.
@@ -63,7 +105,6 @@ def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = No
     Args:
         setup: of the run.
         body: the language model.
-        stage_title: title of the stage if the body is none that the run trains.
     """
     splits = setup.splits
     name = setup.config.body.model
@@ -74,11 +115,7 @@ def embed_splits(setup: RunSetup, body: BodyConfig, stage_title: str | None = No
         tables["calibration"] = splits.calibration
     is_untrained_body = body.model == name and body.adapter == setup.config.body.adapter
     body_path = Path(body.adapter or body.model)
-    title, cache = (
-        (name, None)
-        if is_untrained_body
-        else (stage_title or f"the trained {name}", body_path.parent)
-    )
+    title, cache = (name, None) if is_untrained_body else (f"the trained {name}", body_path.parent)
     if body_path in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
     inputs = setup.inputs if is_untrained_body else None

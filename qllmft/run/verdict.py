@@ -137,7 +137,7 @@ def _describe_comparisons(
     texts = format_count(head.tested.total, "test text")
     sentences = []
     if groups.worse:
-        headline = f"{capitalize(head.subject)} is worse than {_share(groups.worse, comparisons)}"
+        headline = _losing_headline(models, groups.worse, comparisons)
         higher = _higher(_join_with_and(_names(groups.worse)), head, len(groups.worse))
         sentences.append(f"{higher}.")
     elif groups.better and not missing:
@@ -172,6 +172,18 @@ def _describe_comparisons(
     if groups.open and len(groups.open) < len(comparisons):
         sentences.append(_inconclusive(len(groups.open), others=bool(groups.worse)))
     return headline, " ".join(sentences)
+
+
+def _losing_headline(
+    models: Sequence[ModelResult], worse: Sequence[Comparison], comparisons: Sequence[Comparison]
+) -> str:
+    """Return the headline if baselines are significantly better, which names the winner if validation chose one."""
+    subject = models[0].subject
+    best = best_on_validation(models).name
+    if best in [comparison.baseline for comparison in worse]:
+        winner = capitalize(_with_article(best))
+        return f"{winner} is better than the {subject.removesuffix(',')}"
+    return f"{capitalize(subject)} is worse than {_share(worse, comparisons)}"
 
 
 def _leaning_headline(head: ModelResult, comparisons: Sequence[Comparison]) -> str:
@@ -289,42 +301,32 @@ def ablation_size(head: ModelResult, description: ModelDescription) -> str:
 
 
 def advice(models: Sequence[ModelResult], stored_names: Collection[str]) -> tuple[str, str]:
-    """Return a sentence on the model to use, and that model's name, or two empty strings.
+    """Return a sentence on the model to use in place of the head, and that model's name, or two empty strings.
 
-    The model is the baseline in ``stored_names`` with the highest validation score, if that is at least the head's
-    and the head is not significantly better. If validation prefers the head, and baselines are significantly better
-    on the test texts, it is the one of them with the highest validation score, and the sentence says that the test
-    texts chose. It gives more than one answer.
+    The model is the baseline in ``stored_names`` with the highest validation score, if the head's is lower, or equal
+    and the head is constant. The name is empty if validation prefers the head. If baselines are significantly better on
+    the test texts then, the sentence says that these alone prefer them. Neither a constant model nor the test texts
+    choose.
     """
     head = models[0]
-    models_by_name = {
-        model.name: model
-        for model in models[1:]
-        if model.name in stored_names and not model.is_constant
-    }
-    outcomes = {
-        comparison.baseline: comparison.outcome
-        for comparison in compare_baselines(models)
-        if comparison.baseline in models_by_name and comparison.outcome != "better"
-    }
-    if not outcomes:
+    rows = [model for model in models[1:] if model.name in stored_names and not model.is_constant]
+    if not rows:
         return "", ""
-    best_model = best_on_validation([models_by_name[name] for name in outcomes])
-    if best_model.compared_validation >= head.compared_validation:
-        if best_model.compared_validation == head.compared_validation:
-            return (
-                f"{best_model.name} is as good as the {head.subject} on validation.",
-                best_model.name,
-            )
+    best_model = best_on_validation(rows)
+    if best_model.compared_validation == head.compared_validation and head.is_constant:
+        return f"{best_model.name} is as good as the {head.subject} on validation.", best_model.name
+    if best_model.compared_validation > head.compared_validation:
         scores = f"{_validation_text(best_model)} against {_validation_text(head)}"
         return f"{best_model.name} is best on validation: {scores}.", best_model.name
-    better_models = [models_by_name[name] for name in outcomes if outcomes[name] == "worse"]
+    worse = Comparisons.by_outcome(compare_baselines(models)).worse
+    names = {comparison.baseline for comparison in worse}
+    better_models = [model for model in rows if model.name in names]
     if not better_models:
         return "", ""
-    better_model = best_on_validation(better_models)
+    name = best_on_validation(better_models).name
     return (
-        f"Only the test texts prefer {better_model.name} to the {head.subject}. Confirm it on other texts.",
-        better_model.name,
+        f"Only the test texts prefer {name} to the {head.subject}. Confirm it on other texts.",
+        "",
     )
 
 
@@ -338,24 +340,32 @@ def next_step(record: RunRecord, config: RunConfig, run: str, stored_names: Coll
         stored_names: names of the models that were stored and can be used.
     """
     groups = Comparisons.by_outcome(compare_baselines(record.models))
-    if groups.worse or record.head.is_constant:
-        sentence, name = advice(record.models, stored_names)
-        if name:
-            choice = f"--model {shlex.quote(name)} {config.data.example_texts}"
-            return f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"
+    sentence, name = advice(record.models, stored_names)
+    total = _count_texts_for_folds(record, config)
+    if name:
+        choice = f"--model {shlex.quote(name)} {config.data.example_texts}"
+        step = f"Next: qllmft predict {shlex.quote(run)} {choice}\n{sentence}"
+        more_texts = f"\nTo compare the rows on all {total:,} texts, add --folds 5."
+        return step + (more_texts if total and groups.open else "")
+    if sentence:
+        return f"Next: compare them on other texts.\n{sentence}"
     if not any(groups):
         return "Next: train the baselines on the same texts, without --no-baselines."
+    if not total or (groups.better and not find_unbeaten(record.models)):
+        return "Next: confirm it over several seeds with qllmft study."
+    return f"Next: test all {total:,} texts with --folds 5."
+
+
+def _count_texts_for_folds(record: RunRecord, config: RunConfig) -> int:
+    """Return the number of texts that folds would test, or 0 of a run that has folds or no split of its own."""
     data = config.data
+    has_own_split = data.protocol != "split" or data.split_column or not record.data.split
+    if data.folds or has_own_split or data.time_column:
+        return 0
     sizes = dict(record.data.sizes)
     if data.validation_folds:  # which validate on the training texts
         del sizes["validation"]
-    total = sum(sizes.values())
-    has_own_split = data.protocol != "split" or data.split_column or not record.data.split
-    if data.folds or has_own_split or data.time_column:
-        return "Next: confirm it over several seeds with qllmft study."
-    if groups.better and not find_unbeaten(record.models):
-        return "Next: confirm it over several seeds with qllmft study."
-    return f"Next: test all {total:,} texts with --folds 5."
+    return sum(sizes.values())
 
 
 def _validation_text(model: ModelResult) -> str:

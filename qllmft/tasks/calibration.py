@@ -20,6 +20,8 @@ BINS = 10  # of equal width, on [0, 1]
 FEWEST_FOR_CHANCE = 10  # texts, below which the normal approximation of `by_chance` says nothing
 MIN_TEMPERATURE = 0.05
 MAX_TEMPERATURE = 20.0
+MIN_TEMPERATURE_TEXTS = 50  # validation texts that choose a temperature
+MIN_PROBABILITY = 1e-30  # probability whose logarithm is finite in float32
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,21 @@ def best_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) ->
     limits = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
     optimum = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
     return math.exp(float(optimum.x))
+
+
+def logits_of(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return logits (N, k) whose softmax are probabilities (N, k)."""
+    return np.asarray(np.log(np.maximum(probabilities, MIN_PROBABILITY)))
+
+
+def divide_logits(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
+    """Return the probabilities (N, k) of logits that are divided by a temperature.
+
+    >>> divide_logits(np.array([[0.8, 0.2]]), 2.0).round(4).tolist()
+    [[0.6667, 0.3333]]
+    """
+    powers = np.maximum(probabilities, MIN_PROBABILITY) ** (1.0 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def true_probabilities(

@@ -16,7 +16,7 @@ from qllmft.config import TrainConfig
 from qllmft.data import Table
 from qllmft.heads import Classifier, reseed
 from qllmft.tasks import CLASSIFICATION, MULTILABEL, Task
-from qllmft.tasks.calibration import best_temperature
+from qllmft.tasks.calibration import MIN_TEMPERATURE_TEXTS, best_temperature
 from qllmft.tasks.multilabel import USUAL_THRESHOLD, best_thresholds
 from qllmft.training.checkpoint import Checkpoint, EpochMetrics, Selection
 from qllmft.training.end_to_end import EndToEnd, fit_end_to_end
@@ -60,7 +60,11 @@ def until_converged(config: TrainConfig, n_texts: int) -> TrainConfig:
     return config.model_copy(update=changes)
 
 
-MIN_TEMPERATURE_TEXTS = 50  # validation texts that choose a temperature
+def calibrates(config: TrainConfig, task: Task, texts: int) -> bool:
+    """Return whether so many validation texts choose a temperature, of the head and of its baselines."""
+    if config.calibration != "auto":
+        return config.calibration == "temperature"
+    return task.one_label and texts >= MIN_TEMPERATURE_TEXTS
 
 
 class _Prediction(NamedTuple):
@@ -197,10 +201,9 @@ class TorchHead:
 
     def calibrates(self, texts: int) -> bool:
         """Return whether so many validation texts choose a temperature."""
-        if self.config.calibration != "auto":
-            return self.config.calibration == "temperature"
-        sign = self.model.sign_readout
-        return self._task.one_label and not sign and texts >= MIN_TEMPERATURE_TEXTS
+        if self.model.sign_readout and self.config.calibration == "auto":
+            return False
+        return calibrates(self.config, self._task, texts)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return answers for embeddings (N, D) with the circuit's noise, as `Head` does."""

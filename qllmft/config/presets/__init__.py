@@ -18,6 +18,7 @@ from qllmft.tasks import CLASSIFICATION, TASKS
 from qllmft_base.errors import UserError
 
 DEFAULT_PRESET = "sines"  # preset of a run without one
+WORD_BASELINE = "tfidf"  # baseline for every task
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Preset:
     def config(self, overrides: Mapping[str, Any] | None = None) -> RunConfig:
         """Return the configuration with ``overrides``, such as ``{"train.epochs": 10}`` or ``{"train": {"lr": 0.1}}``.
 
-        Real targets and several labels have baselines of their own.
+        Real targets and several labels have baselines of their own, beside the preset's baseline of words.
 
         Raises:
             UserError: if the settings contradict each other, with the contradiction of the last of `otherwise`.
@@ -54,7 +55,9 @@ class Preset:
         task_name: Any = str(user_settings.get("data.task", CLASSIFICATION.name))
         task = TASKS.get(task_name)
         if task is not None and not task.one_label:
-            user_settings = {"baselines.names": list(task.baselines), **user_settings}
+            own_names = self.settings.get("baselines", {}).get("names", ())
+            words = [name for name in own_names if name == WORD_BASELINE]
+            user_settings = {"baselines.names": [*task.baselines, *words], **user_settings}
         alternatives = [{}, *self.otherwise]
         if trained := user_settings.get("body.trainable"):
             alternatives = list(

@@ -1,17 +1,18 @@
 """TF-IDF as a body and as a baseline, beside scikit-learn's `TfidfVectorizer`."""
 
+import itertools
 import json
 import string
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from small_bodies import run_config, write_corpus
 
 from qllmft.data import read_corpus, split_corpus
 from qllmft.embed import Body, check_body_folder
-from qllmft.embed.words import MAX_WORDS, is_word_body, word_body
+from qllmft.embed.words import MAX_RUNS, MAX_WORDS, is_word_body, word_body
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
 
@@ -24,9 +25,18 @@ TEXTS = [
 NAME = "TF-IDF + logistic regression"
 
 
+find_runs = CountVectorizer(analyzer="char_wb", ngram_range=(4, 4)).build_analyzer()
+
+
 def words(text):
+    """Return words, and scikit-learn's runs of four characters of words of four and more."""
     stripped = [word.strip(string.punctuation).lower() for word in text.split()]
-    return [word for word in stripped if word]
+    runs = find_runs(" ".join(word for word in stripped if len(word) > 3 and word.isalpha()))
+    starred = [
+        f"{run[1:]}*" if run[0] == " " else f"*{run[:-1]}" if run[-1] == " " else f"*{run}*"
+        for run in runs
+    ]
+    return [*filter(None, stripped), *starred]
 
 
 def test_vectors_are_those_of_scikit_learn(tmp_path):
@@ -44,15 +54,17 @@ def test_vectors_are_those_of_scikit_learn(tmp_path):
 
 def test_a_text_without_a_known_word_has_a_vector(tmp_path):
     body = Body(word_body(TEXTS, tmp_path / "body"))
-    vectors = body.encode(["nothing known", "42"])
+    vectors = body.encode(["zzz qqq", "42"])
     first_axis = np.eye(vectors.shape[1])[[0, 0]]
     np.testing.assert_allclose(vectors, first_axis, atol=1e-6)  # a few roundings of float32
 
 
 def test_the_words_of_the_most_texts_are_kept(tmp_path):
-    texts = [f"common word{i}" for i in range(MAX_WORDS + 5)]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    rare = itertools.islice(itertools.product(letters, repeat=3), MAX_WORDS + 5)
+    texts = [f"common {''.join(word)}word" for word in rare]
     body = Body(word_body(texts, tmp_path / "body"))
-    assert body.dimension == MAX_WORDS
+    assert body.dimension == MAX_WORDS + MAX_RUNS
     assert np.linalg.norm(body.encode(["common"])[0, 1:]) == pytest.approx(1.0, abs=1e-5)
     check_body_folder(tmp_path / "body")
 

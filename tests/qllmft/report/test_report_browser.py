@@ -30,7 +30,7 @@ def test_the_page_of_a_run_in_a_browser(make_run, tmp_path):
     page = write_report(make_run().path)
     pieces = (
         'id="verdict"',
-        "Quantum head is worse than SVC",
+        "SVC is better than the quantum head",
         "Ry(theta[0])",
         "n_qubits = 4",
         "&lt;script&gt;alert",

@@ -79,7 +79,7 @@ def test_everything_is_on_the_page(make_run, cli, figures):
     text = " ".join(" ".join(page.text).split())
     result = folder.read_result().to_json()
     for part in (
-        "Quantum head is worse than SVC",
+        "SVC is better than the quantum head",
         "SVC is significantly more accurate.",
         "<i>texts</i>.tsv",
         result["identity"],

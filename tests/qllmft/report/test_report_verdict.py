@@ -48,7 +48,7 @@ def test_the_word_follows_from_mcnemars_test_of_the_same_texts(svc_right):
     )
     titles = {
         "inconclusive": "No clear winner on 200 test texts",
-        "worse": "Quantum head is worse than SVC",
+        "worse": "SVC is better than the quantum head",
         "better": "Quantum head is better than SVC",
     }
     expected = "inconclusive" if p >= 0.05 else "worse" if svc_right > 150 else "better"
@@ -68,7 +68,7 @@ def test_a_difference_that_unpaired_intervals_hide_is_found():
     assert list(comparison_rows(models)) == [
         ("SVC", "−4.0 [−5.8, −2.1]", "< 0.001", "2.7", "worse")
     ]
-    assert verdict(models).headline == "Quantum head is worse than SVC"
+    assert verdict(models).headline == "SVC is better than the quantum head"
 
 
 BELOW = (-0.05, -0.01)
@@ -163,21 +163,21 @@ ONE_RUN = "One split, one seed: other splits and seeds give other numbers."
         (
             [row("quantum head", 150), row("SVC", 190), row("ridge", 152), row("B", 151)],
             [
-                "Quantum head is worse than 1 of 3 baselines",
+                "SVC is better than the quantum head",
                 "SVC is significantly more accurate. The other 2 comparisons are inconclusive.",
             ],
         ),
         (
             [row("quantum head", 150), row("SVC", 190), row("MLP", 180)],
             [
-                "Quantum head is worse than all 2 baselines",
+                "SVC is better than the quantum head",
                 "SVC and the MLP are significantly more accurate.",
             ],
         ),
         (
             [row("quantum head", 150), row("SVC", 190), row("MLP", 180), row("ridge", 100)],
             [
-                "Quantum head is worse than 2 of 3 baselines",
+                "SVC is better than the quantum head",
                 "SVC and the MLP are significantly more accurate. "
                 "The quantum head is significantly more accurate than ridge.",
             ],
@@ -332,7 +332,7 @@ def test_a_constant_answer_wins_nothing():
 
 def test_a_name_with_a_comma_is_an_apposition():
     head = row("quantum head, odd", 150)
-    assert verdict([head, row("SVC", 180)]).headline == "Quantum head, odd, is worse than SVC"
+    assert verdict([head, row("SVC", 100)]).headline == "Quantum head, odd, is better than SVC"
 
 
 def make_run_record(*models, split="random 20 %", folds=None, sizes=(400, 80, 120)):
@@ -347,17 +347,24 @@ STUDY = "Next: confirm it over several seeds with qllmft study."
 @pytest.mark.parametrize(
     ("baselines", "config", "step"),
     [
-        ([row("SVC", 152)], {}, "Next: test all 600 texts with --folds 5."),
+        ([row("SVC", 148)], {}, "Next: test all 600 texts with --folds 5."),
         (
             [row("SVC", 152)],
+            {},
+            "Next: qllmft predict 'my run' --model SVC 'your text'\n"
+            "SVC is best on validation: 76.0 % against 75.0 %.\n"
+            "To compare the rows on all 600 texts, add --folds 5.",
+        ),
+        (
+            [row("SVC", 148)],
             {
                 "data": {"validation_folds": 3, "protocol": "split"},
                 "train": {"select": "last"},
             },
             "Next: test all 520 texts with --folds 5.",
         ),
-        ([row("SVC", 152)], {"data": {"folds": 5, "protocol": "split"}}, STUDY),
-        ([row("SVC", 152)], {"data": {"protocol": "paper"}}, STUDY),
+        ([row("SVC", 148)], {"data": {"folds": 5, "protocol": "split"}}, STUDY),
+        ([row("SVC", 148)], {"data": {"protocol": "paper"}}, STUDY),
         ([row("SVC", 100)], {}, STUDY),
         ([], {}, "Next: train the baselines on the same texts, without --no-baselines."),
         (
@@ -369,6 +376,7 @@ STUDY = "Next: confirm it over several seeds with qllmft study."
     ],
     ids=[
         "open",
+        "best on validation",
         "validation folds",
         "folds",
         "paper's protocol",
