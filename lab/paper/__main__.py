@@ -212,6 +212,33 @@ def run(
     typer.echo(f"{done} trainings done, {len(pending) - done} left. Records: {folder}")
 
 
+@app.command()
+def readings(
+    out: Annotated[Path, typer.Argument(help="Markdown file to write.")],
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the records.", show_default="docs/records/paper-experiment"),
+    ] = None,
+) -> None:
+    """Write the page of the paper's experiment: its runs, read in five ways, beside the printed numbers."""
+    from lab.paper.experiment.figure import draw_qubits
+    from lab.paper.experiment.page import render_page
+    from lab.paper.experiment.plan import read_plan
+    from lab.paper.experiment.readings import BODIES, read_rows
+    from lab.paper.experiment.records import FOLDER, read_records
+    from qllmft.report import style
+
+    finished = read_records(records or FOLDER)
+    plan = read_plan()
+    out.write_text(render_page(plan, finished), encoding="utf-8")
+    drawn = out.parent / "figures" / f"{out.stem}.svg"
+    drawn.parent.mkdir(exist_ok=True)
+    style.save_figure(
+        draw_qubits({body: read_rows(plan, finished, body) for body in BODIES}), drawn
+    )
+    typer.echo(f"{len(finished)} trainings: {out}, {drawn}")
+
+
 def _read_runs(paths: Sequence[Path]) -> Any:
     from lab.paper.runs import read_runs
 
