@@ -165,6 +165,80 @@ def maps(
     typer.echo(write_maps(folder, out))
 
 
+@app.command()
+def run(
+    sst2: Annotated[
+        str, typer.Option(help="Folder of SST-2, or its name on the hub.")
+    ] = "SetFit/sst2",
+    body: Annotated[
+        str, typer.Option(help="Folder of the language model, or its name on the hub.")
+    ] = "sentence-transformers/all-mpnet-base-v2",
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the records.", show_default="docs/records/paper-experiment"),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Trainings at a time.", min=1, show_default="one on each processor"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="No training begins later.", min=0, show_default="no limit")
+    ] = None,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Print the plan and what is finished, and train nothing.")
+    ] = False,
+) -> None:
+    """Run the paper's experiment at its own size, or go on with it."""
+    from lab.paper.experiment.plan import read_plan, trainings
+    from lab.paper.experiment.records import FOLDER
+    from lab.paper.experiment.runner import (
+        Machine,
+        count_processors,
+        pending_trainings,
+        plan_lines,
+        run_trainings,
+    )
+
+    plan = read_plan()
+    folder = records or FOLDER
+    planned = trainings(plan)
+    if list_only:
+        for line in plan_lines(planned, folder):
+            typer.echo(line)
+        return
+    pending = list(pending_trainings(planned, folder))
+    machine = Machine(sst2, body, processes or count_processors(), minutes)
+    done = run_trainings(plan, pending, machine, folder, typer.echo)
+    typer.echo(f"{done} trainings done, {len(pending) - done} left. Records: {folder}")
+
+
+@app.command()
+def readings(
+    out: Annotated[Path, typer.Argument(help="Markdown file to write.")],
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the records.", show_default="docs/records/paper-experiment"),
+    ] = None,
+) -> None:
+    """Write the page of the paper's experiment: its runs, read in five ways, beside the printed numbers."""
+    from lab.paper.experiment.figure import draw_qubits
+    from lab.paper.experiment.page import render_page
+    from lab.paper.experiment.plan import read_plan
+    from lab.paper.experiment.readings import BODIES, read_rows
+    from lab.paper.experiment.records import FOLDER, read_records
+    from qllmft.report import style
+
+    finished = read_records(records or FOLDER)
+    plan = read_plan()
+    out.write_text(render_page(plan, finished), encoding="utf-8")
+    drawn = out.parent / "figures" / f"{out.stem}.svg"
+    drawn.parent.mkdir(exist_ok=True)
+    style.save_figure(
+        draw_qubits({body: read_rows(plan, finished, body) for body in BODIES}), drawn
+    )
+    typer.echo(f"{len(finished)} trainings: {out}, {drawn}")
+
+
 def _read_runs(paths: Sequence[Path]) -> Any:
     from lab.paper.runs import read_runs
 

@@ -1,0 +1,172 @@
+"""Page of the paper's experiment at its own size, ``docs/results/paper-experiment.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lab.paper.experiment.plan import Plan, PlannedTraining, trainings
+from lab.paper.experiment.readings import (
+    BODIES,
+    CHOICES,
+    Body,
+    Choice,
+    Distance,
+    Row,
+    distance,
+    read_rows,
+)
+from qllmft.report import render_template
+from qllmft_studies.published import paper_numbers
+
+SIDES: tuple[Body, ...] = ("frozen", "tuned")
+CONTROL = ("nn-head-0", "logistic-regression")  # two names of a logistic regression
+NONE = "—"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor time of one training of 22,400 steps."""
+
+    row: str  # preset
+    trainings: int
+    seconds: float  # mean
+    published: str  # hours, as printed
+
+
+def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
+    """Return the page in Markdown of the finished trainings; equal records give equal text."""
+    planned = trainings(plan)
+    rows = {body: read_rows(plan, records, body) for body in BODIES}
+    distances = {
+        (choice, body): distance(rows[body], choice) for choice in CHOICES for body in BODIES
+    }
+    return render_template(
+        "lab.paper.experiment",
+        "page.md.j2",
+        plan=plan,
+        nearest=_nearest(distances),
+        choices=CHOICES,
+        bodies=BODIES,
+        header=_header(),
+        lines=[_line(row, tuned) for row, tuned in zip(*(rows[s] for s in SIDES), strict=True)],
+        distances=_by_choice(distances, _distance_text),
+        orders=_by_choice(distances, _order_text),
+        control=_control(rows),
+        costs=_costs(planned, records),
+        progress=_progress(planned, records),
+        done=sum(training.name in records for training in planned),
+        planned=len(planned),
+        hours=sum(record["seconds"] for record in records.values()) / 3600,
+        commits=sorted({record["commit"] for record in records.values()}),
+    )
+
+
+def _header() -> list[str]:
+    sides = [f"{body}: {name}" for body in SIDES for name in ("seeds", *CHOICES)]
+    return ["row", "table", "published", *sides]
+
+
+def _by_choice(
+    distances: Mapping[tuple[Choice, Body], Distance | None],
+    text: Callable[[Distance | None], str],
+) -> list[list[str]]:
+    """Return a line of a table for each choice, with a cell for each body."""
+    return [[choice, *(text(distances[choice, body]) for body in BODIES)] for choice in CHOICES]
+
+
+def _line(frozen: Row, tuned: Row) -> list[str]:
+    """Return the cells of a row: label, table, published number, and the readings on both bodies."""
+    published = frozen.published
+    cells = [published.label, published.where.removeprefix("Table "), f"{published.value:.2f}"]
+    for row in (frozen, tuned):
+        cells.append(str(len(row.candidates)) if row.candidates else NONE)
+        cells += [_number(row.value(choice)) for choice in CHOICES]
+    return cells
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"
+
+
+def _distance_text(found: Distance | None) -> str:
+    if found is None:
+        return NONE
+    text = f"{found.root_mean_square:.2f}"
+    if found.interval is not None:
+        text += f" [{found.interval[0]:.2f}, {found.interval[1]:.2f}]"
+    return f"{text}, {found.rows} rows"
+
+
+def _order_text(found: Distance | None) -> str:
+    return NONE if found is None else f"{found.same_order} of {found.pairs}"
+
+
+def _nearest(
+    distances: Mapping[tuple[Choice, Body], Distance | None],
+) -> tuple[str, str, Distance] | None:
+    """Return the reading nearest to the paper among those that have most rows, in words."""
+    found = {key: value for key, value in distances.items() if value is not None}
+    if not found:
+        return None
+    most = max(value.rows for value in found.values())
+    complete = {key: value for key, value in found.items() if value.rows == most}
+    choice, body = min(complete, key=lambda key: complete[key].root_mean_square)
+    return CHOICES[choice], body, complete[choice, body]
+
+
+def _control(rows: Mapping[Body, Sequence[Row]]) -> list[list[str]]:
+    """Return the lines of the two rows that are the same model: the paper's numbers, and ours by reading."""
+    pairs = {
+        body: [row for preset in CONTROL for row in rows[body] if row.published.preset == preset]
+        for body in SIDES
+    }
+    printed = [row.published.value for row in pairs["frozen"]]
+    lines = [_control_line("the paper's", "as printed", *printed)]
+    for body in SIDES:
+        for choice, words in CHOICES.items():
+            network, regression = (row.value(choice) for row in pairs[body])
+            if network is not None and regression is not None:
+                lines.append(_control_line(body, words, network, regression))
+    return lines
+
+
+def _control_line(body: str, words: str, network: float, regression: float) -> list[str]:
+    numbers = (f"{network:.2f}", f"{regression:.2f}", f"{network - regression:+.2f}")
+    return [body, words, *numbers]
+
+
+def _costs(planned: Sequence[PlannedTraining], records: Mapping[str, dict[str, Any]]) -> list[Cost]:
+    """Return the processor time of one training of each head, in the order of the plan."""
+    seconds_by_row: dict[str, list[float]] = {}
+    for training in planned:
+        if not training.is_grid and training.name in records:
+            seconds_by_row.setdefault(training.row, []).append(records[training.name]["seconds"])
+    times = paper_numbers().values_for("training_time")
+    return [
+        Cost(
+            row,
+            len(seconds),
+            float(np.mean(seconds)),
+            ", ".join(
+                f"{time.value:g} h {time.label.rpartition(' on ')[2]}"
+                for time in times
+                if time.preset == row
+            )
+            or NONE,
+        )
+        for row, seconds in seconds_by_row.items()
+    ]
+
+
+def _progress(
+    planned: Sequence[PlannedTraining], records: Mapping[str, dict[str, Any]]
+) -> list[list[str]]:
+    """Return a line for each table and body: trainings of the plan, and finished ones."""
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for training in planned:
+        counts.setdefault((training.table, training.body), []).append(training.name in records)
+    return [[table, body, str(len(done)), str(sum(done))] for (table, body), done in counts.items()]
