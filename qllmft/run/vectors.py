@@ -94,7 +94,8 @@ def word_vectors(setup: RunSetup, read: Callable[[csr_array], None]) -> WordVect
     ]
     train, validation = weigh_by_class(examples[0], examples[1], setup.config.train)
     identity = body_identity(body, locate_body(body))
-    return WordVectors(body, identity, train, validation, *examples[2:], matrix=matrix)
+    test = examples[2] if setup.read_test else None
+    return WordVectors(body, identity, train, validation, test, matrix=matrix)
 
 
 def embed_splits(setup: RunSetup, body: BodyConfig) -> Vectors:
