@@ -57,9 +57,9 @@ class FileRows:
         from qllmft_tables.file_bytes import is_file
         from qllmft_tables.writer import MAX_SHEET_CELL, MAX_SHEET_ROWS
 
-        if str(self.file) != "-" and not self.file.exists():
-            raise UserError(f"the file {self.file} cannot be read: there is none.")
         if not is_file(self.file):
+            if str(self.file) != "-" and not self.file.exists():
+                next(self._rows(say=False))  # raises the error of reading it
             return
         n_rows = longest = 0
         for row in self._rows(say=True):

@@ -124,7 +124,7 @@ class DataConfig(Section):
     def _contradictions(self) -> Iterator[str]:
         names = (*self.text_columns, *self.label_columns, *self.options_of_columns)
         if len(set(names)) < len(names):
-            yield f"the columns that are read are {', '.join(names)}, expected different ones"
+            yield f"the columns of texts and labels are {', '.join(names)}, expected different ones"
         if fault := TASKS[self.task].column_fault(self.targets):
             yield fault
         if self.label_separator is not None and not self.label_separator.strip(" "):

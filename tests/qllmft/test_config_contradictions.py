@@ -15,9 +15,9 @@ FOLDS = f"{SPLIT} data.validation_folds=3 train.select=last"
 # settings, and what is said of them
 CONTRADICTIONS = {
     # data
-    "data.text_column=label": "data: the columns that are read are label, label, expected different",
-    'data.text_column=["a","label"]': "data: the columns that are read are a, label, label, expected",
-    'data.label_column=["a","a"]': "data: the columns that are read are text, a, a, expected",
+    "data.text_column=label": "data: the columns of texts and labels are label, label, expected different",
+    'data.text_column=["a","label"]': "data: the columns of texts and labels are a, label, label, expected",
+    'data.label_column=["a","a"]': "data: the columns of texts and labels are text, a, a, expected",
     'data.label_column=["a","b"]': "data: label_column is a, b and the task is classification. Set task",
     'data.task=multilabel data.label_column=["a"]': "data: label_column is a alone in a list. Name a column",
     "data.pair_features=product": "data: pair_features is 'product', and texts are single. Give text_column",
