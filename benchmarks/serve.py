@@ -41,7 +41,9 @@ def start_server(run: Path) -> tuple[subprocess.Popen[str], int]:
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     )
     assert process.stdout is not None
-    return process, int(re.search(r":(\d+)\. ", process.stdout.readline())[1])
+    while not (ready := re.search(r":(\d+)\. ", process.stdout.readline())):
+        assert process.poll() is None, "the server has ended"
+    return process, int(ready[1])
 
 
 async def client(port: int, texts: list[str]) -> None:

@@ -29,7 +29,7 @@ def serving(reference, folder, *options):
         arguments, folder, {"QLLMFT_CACHE": str(folder / "cache")}, (usual_files,)
     )
     give_up = time.monotonic() + 60
-    while not (match := re.search(r"http://([\d.]+):(\d+)", command.transcript)):
+    while not (match := re.search(r"Serving .* at http://([\d.]+):(\d+)", command.transcript)):
         assert command.process.exitcode is None, command.transcript
         assert time.monotonic() < give_up, command.transcript
         time.sleep(0.05)

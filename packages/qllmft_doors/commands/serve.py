@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from qllmft.cli.backend import BackendOptions
 from qllmft.cli.consent import set_terminal_callbacks, set_unattended_callbacks
 from qllmft.cli.console import say
-from qllmft.cli.options import Port, Positive, Row, Run, load_predictor
+from qllmft.cli.options import Head, Port, Positive, Row, Run, load_predictor, use_heads
 from qllmft_base.errors import UserError
 from qllmft_base.versions import install_command
 from qllmft_doors.bounds import RequestLimits
@@ -41,11 +42,22 @@ class NetworkOptions:
     max_bytes: Annotated[int, typer.Option(min=100)] = RequestLimits.body_bytes
     queue: Positive = RequestLimits.waiting
 
+    @property
+    def limits(self) -> RequestLimits:
+        """Return the limits of requests."""
+        return RequestLimits(
+            texts=self.max_texts,
+            characters=self.max_characters,
+            body_bytes=self.max_bytes,
+            waiting=self.queue,
+        )
+
 
 def serve(
     run: Run,
     *,
     model: Row = None,
+    head: Head = None,
     network: NetworkOptions,
     explain: bool | None = None,
     backend_options: BackendOptions,
@@ -53,7 +65,8 @@ def serve(
     """Serve a trained model: a page that classifies a typed text, and JSON for programs.
 
     POST /predict takes {"text": "..."} or {"texts": ["...", ...]}. A model of pairs takes ["first", "second"] in place
-    of a text. /openapi.json describes the requests, and /health gives the state. Ctrl-C ends the server.
+    of a text. /openapi.json describes the requests, and /health gives the state. Ctrl-C ends the server. SIGHUP loads
+    the model again, without a stop.
 
     There is no password: every program that reaches the port can use the model. A backend that costs money needs --yes
     and --max-cost, a cost limit of all jobs of its ledger.
@@ -61,19 +74,12 @@ def serve(
     Args:
         explain: Explain answers, which shows training texts. [default: --explain for your computer only]
     """
-    try:
-        from qllmft_doors.serving.app import make_app
-        from qllmft_doors.serving.port import is_loopback, open_port, run_app
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in ("fastapi", "starlette", "uvicorn"):
-            raise
-        raise UserError(
-            f"a server needs the package {package}, which is not installed: {install_command('serve')}."
-        ) from None
-    from qllmft_doors.serving.model import ServedModel
+    _require_packages()
+    from qllmft_doors.serving.loading import Reloadable
+    from qllmft_doors.serving.port import address_of, is_loopback, open_port, run_app
 
     _check_options(network, backend_options)
+    use_heads(head)
     message = partial(say, err=True)
     is_local = is_loopback(network.host)
     backends = backend_options.make_backends(run)
@@ -87,28 +93,41 @@ def serve(
         set_terminal_callbacks([backend])
         activity = f"a server on {backend.name} sends paid circuits for each text"
         set_unattended_callbacks(backend, message, activity, yes=backend_options.yes)
-    predictor = load_predictor(run, model)
-    measured_models = backend_options.make_measured_models(predictor, backends)
-    measured_model = next(iter(measured_models.values()), None)
-    shows_training = is_local if explain is None else explain
-    served_model = ServedModel(predictor, run, measured_model, shows_training)
-    limits = RequestLimits(
-        texts=network.max_texts,
-        characters=network.max_characters,
-        body_bytes=network.max_bytes,
-        waiting=network.queue,
-    )
-    with open_port(network.host, network.port) as server_socket:
+
+    def load() -> Any:
+        """Return the application of the model that the folder has now."""
+        from qllmft_doors.serving.app import make_app
+        from qllmft_doors.serving.model import ServedModel
+
+        predictor = load_predictor(run, model)
+        measured_models = backend_options.make_measured_models(predictor, backends)
+        measured_model = next(iter(measured_models.values()), None)
+        shows_training = is_local if explain is None else explain
+        served_model = ServedModel(predictor, run, measured_model, shows_training)
         served_model.load()
+        for sentence in served_model.left_out:
+            message(sentence)
         names = [network.host, *(network.allowed_host or [])]
-        app = make_app(served_model, limits, names=names, report=message)
+        return make_app(served_model, network.limits, names=names, report=message)
+
+    with open_port(network.host, network.port) as server_socket:
+        address = address_of(server_socket)
+        say(f"Loading {run}. {address}/health says when it answers.")
         if not is_local:
             message(
                 f"warning: every computer that reaches {network.host} can use the model. There is no password."
             )
-        run_app(
-            app, server_socket, lambda address: say(f"Serving {run} at {address}. Ctrl-C ends it.")
-        )
+        app = Reloadable(load, message, lambda: say(f"Serving {run} at {address}. Ctrl-C ends it."))
+        run_app(app, server_socket)
+
+
+def _require_packages() -> None:
+    """Raise UserError if a package of the server is not installed."""
+    for package in ("fastapi", "starlette", "uvicorn"):
+        if find_spec(package) is None:
+            raise UserError(
+                f"a server needs the package {package}, which is not installed: {install_command('serve')}."
+            )
 
 
 def _check_options(network: NetworkOptions, backend_options: BackendOptions) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qllmft.embed.words import WORD_BODY_NAME, is_word_body
+from qllmft.heads.own_head import MissingOwnHeadError
 from qllmft.inference import Predictor
 from qllmft.inference.explanation import TrainingTexts, explain_text
 from qllmft.inference.files import find_text_columns
@@ -36,6 +37,8 @@ class ServedModel:
     shows_training: bool = True  # an explanation may show training texts
     # models by the names that a request may give, see `load`; none of an unfinished run
     predictors: dict[str, Predictor] = field(default_factory=dict, init=False)
+    # rows of files of the user's own that the command did not name, with the remedy
+    left_out: list[str] = field(default_factory=list, init=False)
     # training texts by the identity of the body that embedded them
     _texts_by_body: dict[str, TrainingTexts] = field(default_factory=dict, init=False)
 
@@ -83,7 +86,11 @@ class ServedModel:
         kept_names = folder.stored_rows(record) if self.backend is None else ()  # the head's alone
         for name in kept_names:
             if name != own_name:
-                predictor = Predictor.load(self.folder, model=name)
+                try:
+                    predictor = Predictor.load(self.folder, model=name)
+                except MissingOwnHeadError as error:
+                    self.left_out.append(f"{name!r} does not answer: {error}")
+                    continue
                 predictor.share_body(self.predictors.values())
                 self.predictors[name] = predictor
         _, best = folder.find_model(BEST_ROW)

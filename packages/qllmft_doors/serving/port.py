@@ -2,7 +2,6 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -17,6 +16,7 @@ from qllmft_doors.bounds import (
     MAX_KEEP_ALIVE_S,
     MAX_WAITING_CONNECTIONS,
 )
+from qllmft_doors.serving.loading import Reloadable
 
 
 def is_loopback(host: str) -> bool:
@@ -45,15 +45,24 @@ def open_port(host: str, port: int) -> socket.socket:
     return server_socket
 
 
-def run_app(app: Any, server_socket: socket.socket, ready: Callable[[str], None]) -> None:
+def address_of(server_socket: socket.socket) -> str:
+    """Return the address of a listening socket."""
+    host, port = server_socket.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run_app(app: Reloadable, server_socket: socket.socket) -> None:
     """Serve an application until Ctrl-C, which ends the reading of files, and lets other requests in work end.
 
-    ``ready`` gets the address.
+    Raises:
+        Exception: that of the model, if it cannot be loaded.
     """
-    host, port = server_socket.getsockname()[:2]
-    ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    server = _Server(server_config(app))
+    app.end_server = server.end
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its end
-        _Server(server_config(app)).run(sockets=[server_socket])
+        server.run(sockets=[server_socket])
+    if app.failure is not None:
+        raise app.failure
 
 
 def server_config(app: Any) -> uvicorn.Config:
@@ -82,5 +91,9 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        self.config.app.state.uploads.end()  # type: ignore[union-attr]
+        self.config.app.end_uploads()  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
+
+    def end(self) -> None:
+        """End without a signal."""
+        self.should_exit = True

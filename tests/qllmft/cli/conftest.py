@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,11 +87,14 @@ def visit_server(monkeypatch):
     from qllmft_doors.serving import port
 
     def visit(calls):
-        def run_app(app, listening, ready):
-            host, number = listening.getsockname()
-            ready(f"http://{host}:{number}")
-            with TestClient(app, base_url=f"http://{host}:{number}") as client:
-                calls(client)
+        def run_app(app, listening):
+            with TestClient(app, base_url=port.address_of(listening)) as client:
+                while not app.failure:
+                    if client.get("/health").json()["status"] != "loading":
+                        calls(client)
+                        return
+                    time.sleep(0.01)
+            raise app.failure
 
         monkeypatch.setattr(port, "run_app", run_app)
 
