@@ -22,6 +22,8 @@ from qllmft_machines.sandbox.circuits import NOISE, ActiveCircuit, Gate
 
 _SIMULATOR = AerSimulator(method="statevector")
 _NATIVE_NAMES = native_names(_SIMULATOR)
+# of every method that the noise may choose
+_NOISY_NAMES = _NATIVE_NAMES & native_names(AerSimulator(method="density_matrix"))
 _NO_PARAMETERS = np.empty((1, 0))  # of a single run
 
 
@@ -94,7 +96,7 @@ def gates_with_noise(circuit: QuantumCircuit) -> QuantumCircuit:
         operation = instruction.operation
         width = len(instruction.qubits)
         gate = QuantumCircuit(width)
-        if width <= 2 and operation.name not in _NATIVE_NAMES:
+        if width <= 2 and operation.name not in _NOISY_NAMES:
             operation = UnitaryGate(Operator(operation), label=f"matrix on {width}")
         gate.append(operation, range(width))
         if width > 2:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from qllmft_backends.errors import BackendError, MissingExtraError
+from qllmft_base.errors import first_line
 from qllmft_machines.errors import PARSE_ERRORS
 from qllmft_machines.rows import UNCHARGED_STATES
 from qllmft_machines.sandbox import circuits
@@ -298,8 +299,14 @@ class Store:
         self._end(job, parts)
 
     def _end(self, job: StoredJob, parts: list[StoredJob]) -> None:
-        if self._run(job, parts):
-            self._change(job, "completed")
+        """Run a job to its end. One that cannot be simulated fails, so that its client does not wait for ever."""
+        try:
+            status = "completed" if self._run(job, parts) else ""
+        except Exception as error:  # Aer and Qiskit raise errors of many kinds
+            job.failure = {"code": "SimulationError", "message": first_line(error)}
+            status = "failed"
+        if status:
+            self._change(job, status)
 
     def _run(self, job: StoredJob, parts: list[StoredJob]) -> bool:
         """Run the circuits of a job, and return whether all have ended."""

@@ -17,6 +17,7 @@ from qllmft_backends.noise import GateNoise
 from qllmft_machines import sandbox
 from qllmft_machines.sandbox import circuits as sim
 from qllmft_machines.sandbox.request import RefusedError
+from qllmft_machines.sandbox.store import Store
 
 AerSimulator = pytest.importorskip("qiskit_aer", reason="pip install '.[aer]'").AerSimulator
 noisy = pytest.importorskip("qllmft_backends.aer.noisy")
@@ -203,7 +204,7 @@ def test_without_aer_the_server_does_not_start(monkeypatch):
     monkeypatch.delattr(sandbox, "simulation")
     with pytest.raises(
         MissingExtraError,
-        match=r"the mock server needs the package 'qiskit_aer', which is not installed: pip install '\.\[aer,ionq\]'",
+        match=r"the mock server needs the package 'qiskit_aer', which is not installed: pip install 'qllmft\[aer,ionq\]'",
     ):
         sandbox.Store()
 
@@ -281,3 +282,19 @@ NOT_COMMUTING |= {"coefficients": [1.0, 0.5], "time": 1.0}
 def test_what_cannot_run_is_refused(circuit, n, noise, match):
     with pytest.raises(RefusedError, match=match):
         sim.check_circuit(circuit, n, noise)
+
+
+def test_a_job_that_cannot_be_simulated_fails(monkeypatch):
+    store = Store()
+
+    def refuse(*_):
+        raise ValueError("no such gate\nhere")
+
+    monkeypatch.setattr(store._simulation, "counts", refuse)
+    program = {"qubits": 1, "gateset": "qis", "circuit": [{"gate": "h", "target": 0}]}
+    job = store.submit(
+        {"backend": "qpu.forte-1", "type": "ionq.circuit.v1", "shots": 10, "input": program}
+    )
+    store._worker.shutdown()  # waits for the job
+    assert job.status == "failed"
+    assert job.failure == {"code": "SimulationError", "message": "no such gate"}
