@@ -48,7 +48,9 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
         "lab.paper.experiment",
         "page.md.j2",
         plan=plan,
-        nearest=_nearest(distances),
+        nearest=_nearest(distances, len(rows["frozen"])),
+        rows_with_runs=max(sum(bool(row.candidates) for row in rows[body]) for body in SIDES),
+        n_rows=len(rows["frozen"]),
         choices=CHOICES,
         bodies=BODIES,
         header=_header(),
@@ -106,14 +108,14 @@ def _order_text(found: Distance | None) -> str:
 
 
 def _nearest(
-    distances: Mapping[tuple[Choice, Body], Distance | None],
+    distances: Mapping[tuple[Choice, Body], Distance | None], n_rows: int
 ) -> tuple[str, str, Distance] | None:
-    """Return the reading nearest to the paper among those that have most rows, in words."""
-    found = {key: value for key, value in distances.items() if value is not None}
-    if not found:
+    """Return the reading nearest to the paper, in words, or None if none has all rows yet."""
+    complete = {
+        key: value for key, value in distances.items() if value is not None and value.rows == n_rows
+    }
+    if not complete:
         return None
-    most = max(value.rows for value in found.values())
-    complete = {key: value for key, value in found.items() if value.rows == most}
     choice, body = min(complete, key=lambda key: complete[key].root_mean_square)
     return CHOICES[choice], body, complete[choice, body]
 

@@ -126,34 +126,35 @@ def read_rows(plan: Plan, records: Mapping[str, dict[str, Any]], body: Body) -> 
             and training.row == row_name
             and f"Table {training.table}" == published.sweep
         ]
-        seeds = dict.fromkeys(training.seed for training in row_trainings)
+        finished = [training for training in row_trainings if training.name in records]
         candidates = {
-            seed: list(_candidates(row_trainings, records, seed, most=preset == "svc-full"))
-            for seed in seeds
+            seed: list(_candidates(finished, records, seed, most=preset == "svc-full"))
+            for seed in _seeds_of_equal_counts(finished)
         }
-        rows.append(Row(published, row_body, _with_equal_counts(candidates)))
+        rows.append(Row(published, row_body, candidates))
     return rows
 
 
-def _with_equal_counts(candidates: dict[int, list[Candidate]]) -> dict[int, list[Candidate]]:
-    """Return the seeds that have as many finished settings as most seeds have, the larger number among equals."""
-    counts = Counter(len(found) for found in candidates.values() if found)
-    usual = max(counts, key=lambda count: (counts[count], count), default=0)
-    return {seed: found for seed, found in candidates.items() if found and len(found) == usual}
+def _seeds_of_equal_counts(finished: Sequence[PlannedTraining]) -> list[int]:
+    """Return the seeds that have as many trainings as most seeds have, the larger number among equals."""
+    counts = Counter(training.seed for training in finished)
+    frequencies = Counter(counts.values())
+    usual = max(frequencies, key=lambda count: (frequencies[count], count), default=0)
+    return [seed for seed, count in counts.items() if count == usual]
 
 
 def _candidates(
-    planned: Sequence[PlannedTraining],
+    finished: Sequence[PlannedTraining],
     records: Mapping[str, dict[str, Any]],
     seed: int,
     *,
     most: bool,
 ) -> Iterator[Candidate]:
-    """Yield the finished settings of a seed; of a support vector classifier with the ``most`` vectors only those."""
-    for training in planned:
-        record = records.get(training.name)
-        if record is None or training.seed != seed:
+    """Yield the settings of a seed; of a support vector classifier only those with the ``most`` vectors."""
+    for training in finished:
+        if training.seed != seed:
             continue
+        record = records[training.name]
         if not training.is_grid:
             between = record.get("between")
             best = None if between is None else max(*between, record["selected"], record["last"])
