@@ -14,8 +14,7 @@ from pathlib import Path
 from lab.experiments.common import keep, options
 from qllmft.config import BUILT_IN_CORPUS, BodyConfig, DataConfig
 from qllmft.data import read_corpus
-from qllmft.embed.language import find_foreign, language_sentences
-from qllmft.embed.reading import Reader
+from qllmft.embed import Reader, find_foreign, language_sentences
 
 TEXTS = Path(__file__).with_suffix(".toml")
 N_TIMED = 1_000  # texts

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from lab.experiments.common import Record, by_keys, options, table, vectors
-from qllmft.answers.next_texts import margins, select_next
+from qllmft.answers import margins, select_next
 
 POOL = 2_000
 STEP = 50

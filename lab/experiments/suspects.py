@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import qllmft
 from lab.experiments.common import Record, by_keys, options, table
-from qllmft.inference.suspects import Suspects, find_suspects
+from qllmft.inference import Suspects, find_suspects
 
 SHARE = 0.05  # of wrong labels
 FIRST = 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,10 @@ def stratify_folds(
     """
     fold = stratify(labels, [1.0 / count] * count, random)
     for label in np.flatnonzero(labels_in_one_fold(labels, fold, count)):
-        for row in np.flatnonzero(labels[:, label]):
+        for row, step in product(np.flatnonzero(labels[:, label]), range(1, count)):
             n_before = labels_in_one_fold(labels, fold, count).sum()
             other = fold.copy()
-            other[row] = (fold[row] + 1) % count
+            other[row] = (fold[row] + step) % count
             if labels_in_one_fold(labels, other, count).sum() < n_before:
                 fold = other
                 break

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from qllmft.embed.embedder import pair_vectors as pair_vectors
     from qllmft.embed.folder_check import BODY_FILES as BODY_FILES
     from qllmft.embed.folder_check import check_body_folder as check_body_folder
+    from qllmft.embed.language import find_foreign as find_foreign
+    from qllmft.embed.language import language_sentences as language_sentences
     from qllmft.embed.location import BodyLocation as BodyLocation
     from qllmft.embed.location import body_identity as body_identity
     from qllmft.embed.location import locate_body as locate_body
     from qllmft.embed.location import pin_revision as pin_revision
     from qllmft.embed.location import published_name as published_name
     from qllmft.embed.location import weights_hash as weights_hash
+    from qllmft.embed.reading import Reader as Reader
     from qllmft.embed.trainable import TrainableBody as TrainableBody
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name

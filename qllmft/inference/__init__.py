@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from qllmft.inference.evaluation import evaluate as evaluate
     from qllmft.inference.predictor import Predictor as Predictor
     from qllmft.inference.run_texts import texts_of_run as texts_of_run
+    from qllmft.inference.suspects import Suspects as Suspects
+    from qllmft.inference.suspects import find_suspects as find_suspects
 
 if not TYPE_CHECKING:  # a type checker that saw it would allow every name
     __all__, __getattr__ = make_lazy_imports(__name__)

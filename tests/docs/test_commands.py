@@ -141,6 +141,7 @@ ONLY_PARSED = {  # lines that are not run, and the reason
     r"train --data SetFit/sst2|sweep .*--data SetFit/sst2": "the data are on the hub",
     r"train .*body\.(pooling|prompt_name|long_texts)": "the body is no decoder and has no prompts",
     r"train .*body\.trainable=lora|study adapters": "the body has no layers to adapt",
+    r"paper run --sst2": "it trains for days",
     r"push ": "it uploads to the hub",
     r".*--device cuda": "it needs a GPU",
     r".*--ray": "it needs a Ray cluster",
@@ -211,6 +212,14 @@ def place(tmp_path_factory, tiny_body, short_baselines, few_repetitions):
     table = "review,stars\n" + "".join(f"{text},{label}\n" for text, label in rows)
     for name in ("reviews.csv", "more.csv"):
         (folder / name).write_text(table, encoding="utf-8")
+    rare = "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    rare += "a plain scene,3\nthe story,4\na cast,4\nits music,5\n"
+    (folder / "topics.csv").write_text(rare, encoding="utf-8")
+    engineers_page = (ROOT / "docs" / "for-nlp-engineers.md").read_text("utf-8")
+    own_study = re.search(r"<<'END'\n(.*?)^END", engineers_page, re.MULTILINE | re.DOTALL)
+    (folder / "mine.toml").write_text(own_study[1], encoding="utf-8")
+    (folder / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "own_circuit.py", folder / "examples")
     tickets = "id,review\n" + "".join(f"{i},{text}\n" for i, (text, _) in enumerate(rows[:20]))
     (folder / "tickets.csv").write_text(tickets, encoding="utf-8")
     (folder / "texts.txt").write_text("a good film\nan awful plot\nthe cast\n", encoding="utf-8")

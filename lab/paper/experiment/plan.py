@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from qllmft import RunConfig, load_preset
-from qllmft.config.section import Positive, Section
-from qllmft.config.toml_files import read_toml, validate_content
 from qllmft_base.randomness import numpy_generator
 from qllmft_studies.search_space import Space, load_space
 
@@ -22,7 +21,13 @@ PLAN = Path(__file__).parent / "plan.toml"
 BodyState = Literal["frozen", "tuned"]
 
 
-class Block(Section):
+class _Part(BaseModel):
+    """Table of the plan, without other settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Block(_Part):
     """Trainings of one table of the paper on one body, for presets and seeds."""
 
     table: str  # of the paper, in Roman numerals
@@ -35,7 +40,7 @@ class Block(Section):
     values: dict[str, tuple[bool | int | float, ...]] = Field(default_factory=dict)
     # points of a random order of the grid, from the first number up to the second one; None: all
     drawn: tuple[int, int] | None = None
-    every: Positive | None = None  # epochs between two counts of right test answers; None: none
+    every: PositiveInt | None = None  # epochs between two counts of right test answers; None: none
 
     @model_validator(mode="after")
     def _check_grid(self) -> Block:
@@ -46,12 +51,12 @@ class Block(Section):
         return self
 
 
-class Plan(Section):
+class Plan(_Part):
     """All blocks, and what they share."""
 
     seeds: tuple[int, ...]  # of splits, initial weights and noise
-    epochs: Positive
-    batch_size: Positive
+    epochs: PositiveInt
+    batch_size: PositiveInt
     drawing_seed: int  # of the points drawn from a grid
     tuned: dict[str, Any]  # settings of the contrastive step
     # rows of the mixed reading that are read on the frozen body; the others are on the tuned one
@@ -84,8 +89,8 @@ class PlannedTraining:
 
 @cache
 def read_plan(file: Path = PLAN) -> Plan:
-    """Return the plan of a TOML file. UserError if a setting is unknown or wrong."""
-    return validate_content(Plan, read_toml(file, "plan"), f"plan {file}")
+    """Return the plan of a TOML file. ValueError if a setting is unknown or wrong."""
+    return Plan.model_validate(tomllib.loads(file.read_text("utf-8")))
 
 
 def trainings(plan: Plan) -> list[PlannedTraining]:

@@ -6,17 +6,17 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from filelock import FileLock
+
 from lab.paper.experiment.plan import PlannedTraining
 from qllmft import RunConfig
-from qllmft.data import Corpus, Splits
-from qllmft.events import ignore
+from qllmft.config import BodyConfig
+from qllmft.data import Splits
+from qllmft.embed import Body, TrainableBody, embed
 from qllmft.run import SharedInputs
-from qllmft.run.bodies import tuned_body
-from qllmft.run.folder import run_folder
-from qllmft.run.setup import RunSetup
-from qllmft.run.vectors import embed_tables
-from qllmft.training import Examples
-from qllmft_backends import create
+from qllmft.training import Examples, fit_contrastive
+from qllmft_base.randomness import derive_seed
 
 HASH_DIGITS = 16
 
@@ -36,7 +36,7 @@ class Inputs:
 
     def __init__(self, scratch: Path) -> None:
         self._shared = SharedInputs()
-        self._scratch = scratch
+        self._scratch = scratch  # of tuned bodies, and the embeddings by them
         self._last: tuple[tuple[str, int], EmbeddedTexts] | None = None
 
     def embed(self, config: RunConfig, training: PlannedTraining) -> EmbeddedTexts:
@@ -47,25 +47,28 @@ class Inputs:
         return self._last[1]
 
     def _embed(self, config: RunConfig) -> EmbeddedTexts:
-        corpus = self._shared.corpus(config.data)
         splits = self._shared.splits(config.data, config.seed)
-        tables = {"training": splits.train, "validation": splits.validation, "test": splits.test}
         body = config.body
-        cache_folder = None
+        cache = None
         if body.contrastive.switched_on:
-            body = tuned_body(self._setup(config, corpus, splits))
-            cache_folder = Path(body.model).parent
-        _, (train, validation, test) = embed_tables(
-            tables, body, ignore, cache_folder=cache_folder, inputs=self._shared
-        )
+            cache = self._scratch / f"tuned-{config.seed}"
+            body = _tune(config, splits, cache)
+        parts = []
+        for table in (splits.train, splits.validation, splits.test):
+            vectors = embed(list(table.texts), body, cache_folder=cache).vectors
+            parts.append(Examples.from_arrays(vectors, np.asarray(table.labels)))
+        train, validation, test = parts
         digest = hashlib.sha256(test.x.numpy().tobytes()).hexdigest()[:HASH_DIGITS]
         return EmbeddedTexts(train, validation, test, digest)
 
-    def _setup(self, config: RunConfig, corpus: Corpus, splits: Splits) -> RunSetup:
-        """Return what the contrastive step needs, with a folder that it does not write to."""
-        folder = run_folder(config, self._scratch / f"run-{config.seed}")
-        findings = self._shared.check(config.data, config.seed).findings
-        backend = create(config.backend.name, config.backend_options)
-        return RunSetup(
-            config, folder, corpus, splits, findings, backend, ignore, self._shared, True
-        )
+
+def _tune(config: RunConfig, splits: Splits, folder: Path) -> BodyConfig:
+    """Return the body after the contrastive step on the training texts, which one process makes and keeps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tuned = folder / "body"
+    with FileLock(folder / "lock"):
+        if not tuned.is_dir():
+            body = TrainableBody(Body(config.body), derive_seed(config.seed, "adapter"))
+            fit_contrastive(body, splits.train, config.body.contrastive, config.seed)
+            body.save(tuned)
+    return config.body.with_folder(tuned)

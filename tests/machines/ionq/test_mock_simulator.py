@@ -204,7 +204,8 @@ def test_without_aer_the_server_does_not_start(monkeypatch):
     monkeypatch.delattr(sandbox, "simulation")
     with pytest.raises(
         MissingExtraError,
-        match=r"the mock server needs the package 'qiskit_aer', which is not installed: pip install 'qllmft\[aer,ionq\]'",
+        match=r"the mock server needs the package 'qiskit_aer', which is not installed: "
+        r"pip install 'qllmft\[aer,ionq\]'",
     ):
         sandbox.Store()
 

@@ -267,7 +267,12 @@ def test_the_default_head_starts_at_smaller_angles_for_several_labels(settings, 
 
 def test_a_preset_has_baselines_of_several_labels():
     config = load_preset("sines").config({"data.task": "multilabel"})
-    assert config.baselines.names == ("logistic_regression_ovr", "svc_ovr", "mlp")
+    assert config.baselines.names == (
+        "logistic_regression_ovr",
+        "svc_ovr",
+        "mlp",
+        "tfidf",
+    )
 
 
 def test_the_estimator_takes_several_labels_as_scikit_learn_has_them(rows):

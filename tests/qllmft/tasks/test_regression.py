@@ -230,7 +230,7 @@ def test_targets_that_are_no_numbers_are_refused(column, message):
 
 def test_presets_have_baselines_of_real_targets():
     config = load_preset("sines").config({"data.task": "regression"})
-    assert config.baselines.names == ("ridge", "svr", "linear")
+    assert config.baselines.names == ("ridge", "svr", "linear", "tfidf")
 
 
 BATCHES = dict.fromkeys(
