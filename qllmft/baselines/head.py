@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, check_head, check_maker, convert_settings
 from qllmft.config import RunConfig
-from qllmft.heads.own_head import missing_head_remedy
 from qllmft.tasks import TaskName
 from qllmft.tasks.measure import Score
 from qllmft_base.errors import UserError, check_whole_number
@@ -244,6 +243,8 @@ def check_baselines(names: Iterable[str], task: TaskName = "classification") -> 
     """Raise UserError, before any work, unless all ``names`` are baselines of the task that can be imported."""
     for name in names:
         if name not in BASELINES:
+            from qllmft.heads.own_head import missing_head_remedy  # it imports torch
+
             if remedy := missing_head_remedy(name):
                 raise UserError(remedy)
             raise UserError(

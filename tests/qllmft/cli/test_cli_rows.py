@@ -154,7 +154,10 @@ def test_the_same_command_prints_the_table_of_all_folds_and_how_to_use_one(folds
     assert times.startswith("Time: ")
     assert report == f"Report: {folds.path / 'report.html'}"
     words = shlex.split(command.removeprefix("Predict: qllmft "))
-    assert words == ["predict", str(folds.path / "fold-1"), "your text"]
+    assert words[:2] == ["predict", str(folds.path / "fold-1")]
+    assert words[-1] == "your text"
+    if words[2] == "--model":  # the best row on validation
+        assert words[3] in {model["name"] for model in folds.pooled_record["models"][1:]}
     assert cli(*words)[0]
     sentence = "Each of the 3 folds has a model. For one model, run the command without --folds"
     assert note == f"{sentence} and with another --out."
@@ -184,7 +187,7 @@ def test_all_folds_have_a_report_that_leads_to_those_of_the_folds(folds, cli):
     sections = re.findall(r'<h2 id="[^"]+">([^<]+)</h2>', page)
     assert sections == [
         *("Results", "Comparisons", "Folds", "Errors"),
-        *("Configuration", "The head&#39;s circuit", "Run it again"),
+        *("Configuration", "The head&#39;s circuit", "Run it again", "Data and software"),
     ]
     wrong = 80 - folds.pooled_record["models"][0]["test"]["right"]
     assert f"{wrong} of 80 test texts" in page
