@@ -25,7 +25,7 @@ from qllmft.training import compute_logits
 from qllmft_backends import BackendError
 from qllmft_base.budget import check_budget
 from qllmft_base.errors import UserError
-from qllmft_base.files import parse_json, path_near, read_text, write_bytes, write_json
+from qllmft_base.files import new_folder, parse_json, path_near, read_text, write_bytes, write_json
 from qllmft_base.plugins import BUILT_IN
 from qllmft_base.validation import faults
 from qllmft_base.versions import versions
@@ -56,7 +56,8 @@ def save_model(folder: Path, model: StoredModel, *, with_body: bool = True) -> N
     classifier = model.classifier
     if model.own_body:
         if with_body and Path(body.model) != folder / BODY_FOLDER:
-            shutil.copytree(body.model, folder / BODY_FOLDER, dirs_exist_ok=True)
+            with new_folder(folder / BODY_FOLDER) as fresh:
+                shutil.copytree(body.model, fresh, dirs_exist_ok=True)
         body = body.model_copy(update={"model": BODY_FOLDER})
     if body.adapter is not None:
         if with_body and Path(body.adapter) != folder / ADAPTER_FOLDER:

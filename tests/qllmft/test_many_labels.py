@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from qllmft import load_preset
+from qllmft.data import Corpus
 from qllmft.heads import build_classifier
 from qllmft.run.notes import report_choices
 from qllmft.training import Examples, fit
@@ -135,7 +136,7 @@ def test_a_learning_rate_of_registers_that_has_no_effect_is_told(labels, told):
     messages = []
     setup = SimpleNamespace(
         config=load_preset("sines").config({"train.register_lr": 1e-2, "baselines.names": []}),
-        corpus=SimpleNamespace(n_classes=labels, label_names=[f"label {i}" for i in range(labels)]),
+        corpus=Corpus("made", tuple(f"label {i}" for i in range(labels)), {}),
         splits=SimpleNamespace(train=train),
         message=messages.append,
     )

@@ -138,7 +138,9 @@ def test_no_name_of_a_user_s_is_imported(source):
 def test_a_missing_package_is_named_with_its_extra(name):
     if PROVIDERS[name].installed:
         pytest.skip("it is installed")
-    with pytest.raises(MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"):
+    with pytest.raises(
+        MissingExtraError, match=rf"pip install 'qllmft\[{PROVIDERS[name].extra}\]'"
+    ):
         create("qiskit", {"provider": name, "machine": "some"})
 
 

@@ -52,7 +52,13 @@ def test_a_run_with_a_real_target(cli, ratings, tiny_body, tmp_path):
     predictions = json.loads((run / "predictions.json").read_text())
     targets = np.array(predictions["labels"])
     names = [model["name"] for model in record["models"]]
-    assert names == ["quantum head", "ridge regression", "SVR", "linear layer"]
+    assert names == [
+        "quantum head",
+        "ridge regression",
+        "SVR",
+        "linear layer",
+        "TF-IDF + ridge regression",
+    ]
     for model in record["models"]:
         values = np.array(predictions["answers"][model["name"]])
         scores = model["test"]

@@ -43,6 +43,7 @@ ARGUMENTS = {
     "runs": ["OUT"],
     "serve": ["RUN", "--port", "0"],
     "study": ["STUDY", "--data", "TEXTS", "--body", "BODY", "--out", "OUT/study", "--jobs", "2"],
+    "suspects": ["RUN"],
     "sweep": ["table-11", "--data", "TEXTS", "--body", "BODY", "--out", "OUT/sweep", "--sampler", "qmc",
               "--trials", "2", "--epochs", "1", "--jobs", "2"],
     "train": ["--data", "TEXTS", "--body", "BODY", "--epochs", "1", "--out", "OUT/run", "--track",
