@@ -154,7 +154,7 @@ def _costs(planned: Sequence[PlannedTraining], records: Mapping[str, dict[str, A
             len(seconds),
             float(np.mean(seconds)),
             ", ".join(
-                f"{time.value:g} h {time.label.rpartition(' on ')[2]}"
+                f"{time.value:g} h on {time.label.rpartition(' on ')[2]}"
                 for time in times
                 if time.preset == row
             )
