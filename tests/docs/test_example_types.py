@@ -46,7 +46,7 @@ def blocks():
 
 def whole(code):
     """Return a block with declarations of the names that the page explains or an earlier block defines."""
-    bound = {*dir(builtins), "qllmft"}
+    bound = {*dir(builtins), "qllmft", "__file__"}
     free = set()
     for statement in ast.parse(code).body:
         nodes = list(ast.walk(statement))
