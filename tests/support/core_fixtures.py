@@ -132,3 +132,13 @@ def few_samples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qllmft.tasks.statistics.BOOTSTRAP_SAMPLES", 100)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_own_heads_left():
+    """Remove the baselines that ``--head`` of a command in this process added."""
+    yield
+    if own_rows := sys.modules.get("qllmft.baselines.own_rows"):
+        registry = own_rows.BASELINES
+        for name in [name for name in registry if name.startswith("own_circuit.")]:
+            registry.unregister(name)
