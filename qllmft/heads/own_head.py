@@ -258,8 +258,8 @@ def _unchanged(width: int) -> nn.Linear:
 
 def _run_file(file: Path, content: bytes) -> ModuleType:
     """Return the module of a file's content."""
-    module = ModuleType(f"qllmft_own_{file.stem}")
-    module.__file__ = str(file)
+    module = ModuleType(f"own_head_{file.stem}")
+    module.__file__ = str(file.absolute())
     sys.modules[module.__name__] = module  # dataclasses of the file look it up
     try:
         exec(compile(content, str(file), "exec"), module.__dict__)  # noqa: S102 - the user named it
