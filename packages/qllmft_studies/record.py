@@ -13,8 +13,7 @@ from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import LOWEST_R2, Measure, ScoreName
 from qllmft.tasks.statistics import MeanInterval
-from qllmft_base.errors import UserError
-from qllmft_base.files import parse_json, read_text, reading, write_text
+from qllmft_base.files import write_text
 from qllmft_base.text import format_count
 from qllmft_studies.file import (
     MapAxis,
@@ -25,6 +24,7 @@ from qllmft_studies.file import (
     settings_of_head,
 )
 from qllmft_studies.published import paper_numbers
+from qllmft_studies.record_file import reading_record
 
 FORMAT = 1
 FILE = "study.json"
@@ -222,17 +222,7 @@ def write_record(folder: Path, record: StudyRecord, derived: dict[str, Any]) -> 
 
 def read_study(folder: Path) -> StudyRecord:
     """Read ``study.json``. UserError if it is missing or has another form."""
-    path = folder / FILE
-    if not path.exists():
-        raise UserError(
-            f"there is no finished study in {folder} ({FILE} is missing). The study's own command continues it."
-        )
-    with reading(path, "The study's own command makes it again."):
-        content = parse_json(read_text(path))
-        if content.get("format") != FORMAT:
-            raise ValueError(
-                f"it has format {content.get('format')!r}, and this version reads {FORMAT}"
-            )
+    with reading_record(folder, FILE, FORMAT, "study") as content:
         record = _ADAPTER.validate_python(content)
         check_name(record.study)
         for row in record.rows:

@@ -13,10 +13,10 @@ from qllmft.run.record import BodyRecord, DataRecord
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.measure import LOWEST_R2, Measure, ScoreName
 from qllmft.tasks.statistics import MeanInterval
-from qllmft_base.errors import UserError
-from qllmft_base.files import parse_json, read_text, reading, write_text
+from qllmft_base.files import write_text
 from qllmft_studies.file import check_name
 from qllmft_studies.grid import Value
+from qllmft_studies.record_file import reading_record
 
 FORMAT = 1
 FILE = "sweep.json"
@@ -102,17 +102,7 @@ def write_sweep(folder: Path, record: SweepRecord) -> Path:
 
 def read_sweep(folder: Path) -> SweepRecord:
     """Read ``sweep.json``. UserError if it is missing or has another form."""
-    path = folder / FILE
-    if not path.exists():
-        raise UserError(
-            f"there is no finished sweep in {folder} ({FILE} is missing). The sweep's own command continues it."
-        )
-    with reading(path, "The sweep's own command makes it again."):
-        content = parse_json(read_text(path))
-        if content.get("format") != FORMAT:
-            raise ValueError(
-                f"it has format {content.get('format')!r}, and this version reads {FORMAT}"
-            )
+    with reading_record(folder, FILE, FORMAT, "sweep") as content:
         record = _ADAPTER.validate_python(content)
         check_name(record.sweep)
         for place, configuration in enumerate(record.ranking):
