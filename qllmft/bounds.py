@@ -44,6 +44,9 @@ MAX_PIECE_CHARACTERS = 100  # that replace one, or that precede a part of a word
 MAX_WORD_CHARACTERS = 1_000  # the time for a word grows with the square
 MAX_TEMPLATE_CHARACTERS = 10_000  # of special tokens around a text
 
+# Python file of an own head
+MAX_HEAD_FILE_BYTES = 1 << 20
+
 # files in the folder of a run
 MAX_CHECKPOINT_EPOCHS = 2**53  # a float holds each smaller number
 LARGEST_METRIC = 1e300  # of a line's numbers; axes of a figure multiply them

@@ -22,6 +22,7 @@ import torch
 from qiskit import QuantumCircuit
 from torch import nn
 
+from qllmft.bounds import MAX_HEAD_FILE_BYTES
 from qllmft.heads.classifier import Classifier
 from qllmft.heads.layer import is_circuit_layer
 from qllmft.heads.quantum import QuantumHead
@@ -32,7 +33,6 @@ from qllmft_base.randomness import derive_seed
 from qllmft_base.text import error_text
 from qllmft_circuits.parameter_names import data_parameters, natural_order
 
-MAX_FILE_BYTES = 1 << 20
 SEPARABLE = "separable"  # parameter of a function that makes the twin, and end of the twin's name
 _NAME = re.compile(
     r"(?P<file>[\w-]+)\.(?P<name>\w+)(\.(separable|no_circuit))?(?P<hash>\.[0-9a-f]{8})?"
@@ -140,7 +140,7 @@ def load_own_head(choice: str) -> OwnHead:
         raise UserError(
             f"--head names the file {file.name}, expected a name of letters, digits, '_' and '-'. Rename it."
         )
-    content = read_bytes(file, MAX_FILE_BYTES)
+    content = read_bytes(file, MAX_HEAD_FILE_BYTES)
     module = _run_file(file, content)
     if not hasattr(module, name):
         raise UserError(f"{file} has no name {name!r}, which --head asks for. Check the name.")

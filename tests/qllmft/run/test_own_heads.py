@@ -1,5 +1,8 @@
 """Rows of a run from one Python file of the user's own: how they are made, what they are compared with, who runs it."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from qllmft.heads.own_head import OWN_HEADS, own_classifier
 from qllmft.inference import Predictor
 from qllmft.run import run_experiment
 from qllmft.run.own_rows import own_row_sentences
+from qllmft_base import current_folder
 from qllmft_base.errors import UserError
 from qllmft_studies.file import load_study
 from qllmft_studies.study_plan import study_runs
@@ -68,6 +72,19 @@ def own_file(tmp_path):
     for name in [name for name in BASELINES if name.startswith("my_circuit.")]:
         BASELINES.unregister(name)
     OWN_HEADS.clear()
+
+
+def test_a_relative_path_of_a_head_makes_no_folder_importable(own_file, monkeypatch):
+    """A command takes the current folder from the path of modules, unless a package of qllmft is in it."""
+    monkeypatch.chdir(own_file.parent)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.setenv("PYTHONPATH", ".")
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    use_own_heads([f"{own_file.name}:bare"])
+    current_folder.ignore_current_folder()
+    assert not {"", ".", str(own_file.parent)} & set(sys.path)
+    assert "PYTHONPATH" not in os.environ
 
 
 def test_the_twin_is_the_circuit_without_gates_on_several_qubits(own_file):
