@@ -143,6 +143,22 @@ PEERS = {
             "plain_c",
             largest={"enc": 18, "head": 18, "mixed": 14},
         ),
+        Peer(
+            "fastqml",
+            "fastQML, autograd",
+            "fastqml",
+            reasons={"mixed": "it has no SX"},
+        ),
+        Peer("pyvqnet", "VQNet, autograd", "pyvqnet"),
+        Peer(
+            "moonlab",
+            "Moonlab, adjoint in a loop over the batch",
+            "moonlab",
+            tolerance=FLOAT64_TOLERANCE,
+            largest={"head": 14},
+            reasons=FROM_ZERO
+            | {"mixed": "it has no gates on two qubits by an angle but controlled ones"},
+        ),
         Peer("torq", "TorQ, 2^Q x 2^Q matrices", "torq", largest={"enc": 10, "head": 10}),
         Peer(
             "qiskit",
