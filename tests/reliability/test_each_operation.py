@@ -88,7 +88,7 @@ def test_each_operation_of_a_command(table, commands, name):
     dies.assert_survived()
 
 
-@pytest.mark.parametrize(("name", "tries"), [("train", 5), ("predict, paid", 8), ("dequantise", 3)])
+@pytest.mark.parametrize(("name", "tries"), [("train", 3), ("predict, paid", 5), ("dequantise", 2)])
 def test_some_operations_of_a_command(table, commands, name, tries):
     with bench(commands[name]) as test_bench:
         row = table.begin("", "")
