@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from qllmft.config.presets import preset_names as preset_names
     from qllmft.heads import QuantumEncoder as QuantumEncoder
     from qllmft.heads import QuantumHead as QuantumHead
-    from qllmft.heads import build_classifier as build_classifier
     from qllmft.inference import Predictor as Predictor
     from qllmft.plugins import register as register
-    from qllmft.run import run_experiment as run_experiment
     from qllmft_audit.audit import audit as audit
     from qllmft_base.errors import UserError as UserError
     from qllmft_engine.quantum_kernel import QuantumKernel as QuantumKernel

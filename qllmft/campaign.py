@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
-    from qllmft_studies import ALPHA as ALPHA
-    from qllmft_studies import Comparison as Comparison
-    from qllmft_studies import Curve as Curve
+    from qllmft.tasks.comparison import Comparison as Comparison
     from qllmft_studies import FinishedRun as FinishedRun
     from qllmft_studies import RowResult as RowResult
     from qllmft_studies import SeededResult as SeededResult

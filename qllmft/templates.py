@@ -20,16 +20,15 @@ from qllmft_base.errors import UserError
 from qllmft_base.plugins import Registry
 from qllmft_base.text import error_text
 from qllmft_circuits import (
-    LIBRARY,
-    Ansatz,
     AnsatzOptions,
-    CircuitCounts,
     count,
     encoder_circuit,
     head_circuit,
     readout_observables,
     weight_parameters,
 )
+from qllmft_circuits.ansatz import LIBRARY, Ansatz
+from qllmft_circuits.inspect import CircuitCounts
 from qllmft_circuits.names import listed_names
 
 Pad = Literal["zeros", "bias", "constant"]  # filling of the amplitudes past an embedding

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from public_reports import PAGE, PublicReport, page
 
-pytest_plugins = ["core_fixtures"]
+pytest_plugins = ["core_fixtures", "command_fixtures"]
 
 GOOD = ("good", "great", "fine", "lovely")
 BAD = ("bad", "awful", "dull", "poor")

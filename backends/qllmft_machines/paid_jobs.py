@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qllmft.energy.formula import FORTE, qpu_energy_kj
-from qllmft_circuits import CircuitCounts
+from qllmft_circuits.inspect import CircuitCounts
 from qllmft_machines import Job as Job
 from qllmft_machines import ledger_jobs, ledgers_in
 

@@ -1,4 +1,4 @@
-"""Circuit templates of the paper as Qiskit `QuantumCircuit` objects. This package depends on Qiskit only.
+"""Circuit templates of the paper as Qiskit `QuantumCircuit` objects.
 
 Qubit order is Qiskit's everywhere: qubit 0 is the least significant bit of a basis state's index.
 """
@@ -7,63 +7,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qllmft_circuits.ansatz import (
-        LIBRARY,
-        Ansatz,
-        AnsatzOptions,
-        Block,
-        append_ansatz_layer,
-        brickwork,
-    )
-    from qllmft_circuits.encoder import (
-        PAPER_ENCODER_LAYERS,
-        encoder_circuit,
-        loading_angles,
-        loading_circuit,
-        loading_template,
-    )
+    from qllmft_circuits.ansatz import AnsatzOptions
+    from qllmft_circuits.encoder import encoder_circuit
     from qllmft_circuits.head import (
-        Interpret,
-        Readout,
         data_parameters,
         head_circuit,
-        outcome_observables,
         readout_observables,
-        side_by_side,
         weight_parameters,
     )
-    from qllmft_circuits.inspect import CircuitCounts, count, draw_figure, draw_svg, draw_text
+    from qllmft_circuits.inspect import count, draw_figure, draw_text
     from qllmft_circuits.qasm import from_qasm2, from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
 
 _MODULES = ("ansatz", "encoder", "head", "inspect", "qasm")  # with the public names
 
 __all__ = [
-    "LIBRARY",
-    "PAPER_ENCODER_LAYERS",
-    "Ansatz",
     "AnsatzOptions",
-    "Block",
-    "CircuitCounts",
-    "Interpret",
-    "Readout",
-    "append_ansatz_layer",
-    "brickwork",
     "count",
     "data_parameters",
     "draw_figure",
-    "draw_svg",
     "draw_text",
     "encoder_circuit",
     "from_qasm2",
     "from_qasm3",
     "from_qpy",
     "head_circuit",
-    "loading_angles",
-    "loading_circuit",
-    "loading_template",
-    "outcome_observables",
     "readout_observables",
-    "side_by_side",
     "to_qasm2",
     "to_qasm3",
     "to_qpy",

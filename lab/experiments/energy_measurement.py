@@ -25,7 +25,8 @@ from qllmft.energy import head_counts
 from qllmft.templates import head_template
 from qllmft_backends import create
 from qllmft_base.errors import UserError
-from qllmft_circuits import CircuitCounts, readout_observables
+from qllmft_circuits import readout_observables
+from qllmft_circuits.inspect import CircuitCounts
 
 POWERCAP = Path("/sys/class/powercap")
 IDLE_S = 2.0  # at rest, before the batches

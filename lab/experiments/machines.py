@@ -26,6 +26,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     GENERIC: ("qiskit", {"provider": "generic", "machine": "8", "shots": SHOTS}),
 }
 MOCK = "mock server, forte-1"
+MOCK_KEY = "a-key"
 
 
 def train_head(sst2: str, run: Path, **settings: Any) -> qllmft.Predictor:
@@ -50,6 +51,10 @@ def draw_test_texts(predictor: qllmft.Predictor, run: Path) -> LabelledTexts:
 
 
 def mock_machine(kind: str, ledger: Path, seed: int, **options: Any) -> Backend:
-    """Return a backend of IonQ on a mock server, which has the noise of Forte."""
-    server = MockServer(token="a-key", store=Store(qpu_noise="forte-1", seed=seed)).__enter__()
-    return create(kind, {"url": server.url, "ledger": ledger, **options})
+    """Return a backend of IonQ on a mock server, which has the noise of Forte. Its key is in a file by the ledger."""
+    server = MockServer(token=MOCK_KEY, store=Store(qpu_noise="forte-1", seed=seed)).__enter__()
+    token_file = ledger.with_name(f"{ledger.name}.key")
+    token_file.parent.mkdir(parents=True, exist_ok=True)
+    token_file.write_text(MOCK_KEY, encoding="utf-8")
+    settings = {"url": server.url, "ledger": ledger, "token_file": token_file}
+    return create(kind, settings | options)

@@ -8,8 +8,8 @@ from typing import Any
 from lab.paper.measured import Experiment
 from lab.paper.selection import FigureRequest, select
 from qllmft import UserError
-from qllmft.campaign import Curve
 from qllmft.report import style
+from qllmft_studies.runs import Curve
 
 PRESET = "multi-18q"
 # a summary keeps their curves: the figure's preset and the paper's best head

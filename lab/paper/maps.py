@@ -10,9 +10,9 @@ from statistics import median
 
 from lab.paper.map_figures import MapPoint, Value, draw_map
 from qllmft import UserError
-from qllmft.campaign import ALPHA, Comparison, better_than_every, compare_pairs, read_study
+from qllmft.campaign import Comparison, better_than_every, compare_pairs, read_study
 from qllmft.report import render_template, style
-from qllmft.tasks import ACCURACY
+from qllmft.tasks import ACCURACY, ALPHA
 from qllmft_base.text import format_count
 from qllmft_studies.report import parameters
 

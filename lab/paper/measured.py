@@ -21,7 +21,8 @@ from qllmft.report import train_command
 from qllmft.run import ModelResult
 from qllmft.tasks import TASKS
 from qllmft.templates import encoder_template, head_template, preset_parameters
-from qllmft_circuits import CircuitCounts, count
+from qllmft_circuits import count
+from qllmft_circuits.inspect import CircuitCounts
 from qllmft_studies.published import paper_numbers
 
 CLASSES = 2

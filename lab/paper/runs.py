@@ -10,9 +10,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from qllmft import RunConfig, UserError
-from qllmft.campaign import Curve, FinishedRun
+from qllmft.campaign import FinishedRun
 from qllmft.config import find_differing, parse_config, with_settings
 from qllmft.run import RunFolder, RunRecord
+from qllmft_studies.runs import Curve
 
 FORMAT = 1
 CURVE_POINTS = 200  # of a thinned curve

@@ -26,7 +26,7 @@ from qllmft.heads.state import StateHead
 from qllmft.heads.surrogate import QuadraticForms, build_surrogate
 from qllmft.heads.truncated import TruncatedHead
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference.labelled_texts import LabelledTexts
 from qllmft.model import RECORD_FILE, WEIGHTS_FILE, StoredModel, save_model
 from qllmft_audit.agreement import Pair, SurrogateAgreement
 from qllmft_audit.certificate import Certificate, certify

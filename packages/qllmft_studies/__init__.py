@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
-    from qllmft.tasks.comparison import Comparison as Comparison
-    from qllmft.tasks.statistics import ALPHA as ALPHA
     from qllmft_studies.comparison import Trend as Trend
     from qllmft_studies.comparison import better_than_every as better_than_every
     from qllmft_studies.comparison import compare as compare
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from qllmft_studies.record import RowResult as RowResult
     from qllmft_studies.record import StudyRecord as StudyRecord
     from qllmft_studies.record import read_study as read_study
-    from qllmft_studies.runs import Curve as Curve
     from qllmft_studies.runs import FinishedRun as FinishedRun
     from qllmft_studies.runs import SeededResult as SeededResult
     from qllmft_studies.runs import best as best

@@ -208,10 +208,41 @@ def read_table(
         columns = Columns(tuple(columns))
     table = open_table(path, columns, delimiter, most=bounds.MAX_BYTES)
     names = table.columns_read
+    numbers, values, faults, n_rows = _read_cells(table)
+    if faults and not skips:
+        raise _not_rows(path, faults, n_rows, table)
+    absent = [
+        name
+        for name, column in zip(names, values, strict=True)
+        if name in columns.optional and all(cell is ABSENT for cell in column)
+    ]
+    if isinstance(table, RecordTable):
+        values = [
+            [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
+            for column in values
+        ]
+    frame = pd.DataFrame(
+        {
+            name: pd.Series(column if n_rows == len(column) else column[:n_rows], dtype=object)
+            for name, column in zip(names, values, strict=True)
+            if name not in absent
+        },
+        copy=False,
+    )
+    frame.index = pd.Index(np.frombuffer(numbers, np.int64)[:n_rows])
+    description = _describe_reading(path, table, n_rows, list(frame.columns))
+    return FileTable(frame, tuple(faults), description)
+
+
+def _read_cells(table: RowSource) -> tuple[array[int], list[list[Any]], list[Fault], int]:
+    """Return the numbers of all rows, the cells of each column, the faults, and the number of rows.
+
+    Blank lines at the end are not counted; their cells are empty.
+    """
     numbers = array("q")
-    values: list[list[Any]] = [[] for _ in names]
+    values: list[list[Any]] = [[] for _ in table.columns_read]
     faults: list[Fault] = []
-    rows = 0  # up to the last that is not blank
+    n_rows = 0  # up to the last that is not blank
     for item in table.items():
         if isinstance(item, Fault):
             faults.append(item)
@@ -223,39 +254,23 @@ def read_table(
         else:
             number, row = item
             numbers.append(number)
-            for column, cell in zip(values, row or [""] * len(names), strict=True):
+            for column, cell in zip(values, row or [""] * len(values), strict=True):
                 column.append(cell)
             if not row:
                 continue
-        rows = len(numbers)
-    absent = [
-        name
-        for name, column in zip(names, values, strict=True)
-        if name in columns.optional and all(cell is ABSENT for cell in column)
-    ]
-    if faults and not skips:
-        raise _not_rows(path, faults, rows, table)
-    if isinstance(table, RecordTable):
-        values = [
-            [None if cell is ABSENT else cell for cell in column] if ABSENT in column else column
-            for column in values
-        ]
-    frame = pd.DataFrame(
-        {
-            name: pd.Series(column if rows == len(column) else column[:rows], dtype=object)
-            for name, column in zip(names, values, strict=True)
-            if name not in absent
-        },
-        copy=False,
-    )
-    frame.index = pd.Index(np.frombuffer(numbers, np.int64)[:rows])
-    named = f"column{'s' if len(frame.columns) != 1 else ''} {', '.join(frame.columns)}"
-    parts = [format_count(rows, "row"), table.in_words, named]
+        n_rows = len(numbers)
+    return numbers, values, faults, n_rows
+
+
+def _describe_reading(path: DataFile, table: RowSource, n_rows: int, columns: list[str]) -> str:
+    """Return what was taken from a file, in words, with the first remarks on its rows."""
+    named = f"column{'s' if len(columns) != 1 else ''} {', '.join(columns)}"
+    parts = [format_count(n_rows, "row"), table.in_words, named]
     description = f"{path.name}: {', '.join(part for part in parts if part)}"
     remarks = table.remarks[:_MAX_REMARKS]
     if len(table.remarks) > _MAX_REMARKS:
         remarks.append(f"{len(table.remarks) - _MAX_REMARKS:,} more lines are like that")
-    return FileTable(frame, tuple(faults), "; ".join([description, *remarks]))
+    return "; ".join([description, *remarks])
 
 
 def _not_rows(path: DataFile, faults: Sequence[Fault], rows: int, table: RowSource) -> UserError:

@@ -12,7 +12,8 @@ from qllmft_base.text import format_count
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
     from qllmft.inference import Predictor
-    from qllmft.inference.evaluation import Evaluation, LabelledTexts
+    from qllmft.inference.evaluation import Evaluation
+    from qllmft.inference.labelled_texts import LabelledTexts
     from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend
 

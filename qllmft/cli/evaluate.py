@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
     from qllmft.config import DataConfig
     from qllmft.inference import Predictor
-    from qllmft.inference.evaluation import Evaluation, LabelledTexts
+    from qllmft.inference.evaluation import Evaluation
+    from qllmft.inference.labelled_texts import LabelledTexts
     from qllmft.inference.measuring import MeasuredModel
     from qllmft_backends import Backend
 
@@ -126,8 +127,8 @@ def evaluate(
     )
     # it imports packages that an invalid call does not need
     from qllmft.cli.listener import ConsoleListener
-    from qllmft.inference.evaluation import LabelledTexts, Subset
     from qllmft.inference.evaluation import evaluate as evaluated
+    from qllmft.inference.labelled_texts import LabelledTexts, Subset
 
     task = predictor.task
     if backend_options.names_several_backends and task.several:

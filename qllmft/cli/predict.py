@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qllmft.cli.backend import BackendOptions
-from qllmft.cli.consent import (
-    ask_in_terminal,
-    decided_labels_caveat,
-    report_calibration_texts,
-    show_estimate,
-)
 from qllmft.cli.console import say
 from qllmft.cli.next_texts import choose_next
 from qllmft.cli.options import (
@@ -37,23 +31,23 @@ from qllmft.cli.options import (
     run_settings,
     use_heads,
 )
+from qllmft.cli.predict_on_backends import predict_on_backends
 from qllmft.cli.prediction_output import (
     KEEP_ALL,
     AnswerOutput,
     FileRows,
     check_output,
+    format_prediction,
     name_answer_columns,
     open_output,
 )
 from qllmft_base.errors import UserError
-from qllmft_base.text import format_count, printable
+from qllmft_base.text import format_count
 
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
-    from qllmft.answers.probabilities import Bootstrap
     from qllmft.inference import Prediction, Predictor
     from qllmft.inference.items import Item
-    from qllmft.inference.measuring import MeasuredModel
 
 NEAR_CHANCE_MARGIN = 0.2  # between two probabilities, such as 0.6 and 0.4
 
@@ -157,7 +151,7 @@ def predict(
         if predictor.task.real:
             _predict_targets(predictor, items, output)
         elif measured_models:
-            _predict_on_backends(
+            predict_on_backends(
                 predictor,
                 measured_models,
                 list(items),
@@ -233,7 +227,7 @@ def _predict_here(
     if header and sys.stdout.isatty():
         say("label | probability of the label | text", err=True)
     for prediction in predictor.stream(items, **vars(decision)):
-        output.write(*_format_prediction(prediction))
+        output.write(*format_prediction(prediction))
         n_unknown += prediction.unknown > 0
         n_mostly_unknown += prediction.mostly_unknown
         n_cut += prediction.cut
@@ -298,106 +292,3 @@ def _pairs(texts: list[str]) -> list[tuple[str, str]]:
             "Give them in pairs: first second."
         )
     return list(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _predict_on_backends(
-    predictor: Predictor,
-    measured_models: Mapping[str, MeasuredModel],
-    texts: list[Item],
-    backend_options: BackendOptions,
-    decision: Decision,
-    output: AnswerOutput,
-    *,
-    json: bool,
-    repeats: int | None,
-) -> None:
-    """Measure all texts in one request, so that a remote backend fills its jobs, and report the agreement."""
-    from qllmft.answers.decision import abstention_sentence
-
-    if not texts:
-        return
-    vectors = predictor.embed(texts)
-    predictor.close()
-    load = ask_in_terminal(predictor, vectors, decision, measured_models.values())
-    for name, measured_model in measured_models.items():
-        report_calibration_texts(measured_model, vectors)
-        if backend_options.dry_run:
-            show_estimate(measured_model.estimate(vectors, offline=backend_options.offline), load)
-            return
-        answers = measured_model.answer(vectors, decision)
-        bootstrap = measured_model.bootstrap(vectors, repeats) if repeats else None
-        aggregation = name if len(measured_models) > 1 else ""
-        unlike = predictor.unlike(vectors, decision)
-        if aggregation and not json:
-            say(f"aggregation {name}:")
-        for index, prediction in enumerate(predictor.predictions(texts, answers, decision, unlike)):
-            record, cells, answer = _format_prediction(prediction, measured=True)
-            if aggregation:
-                record["aggregation"] = name
-            if bootstrap is not None:
-                text_bootstrap = _bootstrap_record(
-                    bootstrap, index, prediction, digits=6 if json else 15
-                )
-                record["bootstrap"] = text_bootstrap
-                error = text_bootstrap["standard_errors"][prediction.label]
-                low, high = text_bootstrap["intervals"][prediction.label]
-                cells.append(f"bootstrap {error:.4f} [{low:.4f}, {high:.4f}]")
-            output.write(record, cells, answer)
-        if bootstrap is not None:
-            if bootstrap.single_shots:
-                source_text = "the single shots."
-            else:
-                source_text = "the counts. For the single shots, set per_shot=true."
-            say(f"Bootstrap: {bootstrap.repeats:,} draws from {source_text}", err=True)
-        if decision.margin:
-            unsure = int(decision.unsure(answers.probabilities).sum())
-            say(abstention_sentence(unsure, len(texts), decision.margin), err=True)
-        backend = measured_model.backend
-        backend_text = ", ".join(filter(None, (backend.name, aggregation, backend.mitigation)))
-        agreement = measured_model.agreement(vectors, answers)
-        say(
-            f"{backend_text}: {agreement}{decided_labels_caveat(backend, answers.known_texts, answers.shortage)}",
-            err=True,
-        )
-        if warning := agreement.exactness_warning(backend):
-            say(warning, err=True)
-
-
-def _format_prediction(
-    prediction: Prediction, *, measured: bool = False
-) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
-    """Return an answer as a record, as cells of a line, and as those of a table, with its error if ``measured``."""
-    label = prediction.label
-    probability = prediction.probabilities[prediction.label]
-    if prediction.several or prediction.coverage is not None:
-        label = ", ".join(prediction.labels) or "none"
-    mark = "" if prediction.decided else "?"
-    error = f"±{prediction.standard_error:.4f}" if measured else ""
-    cells = [
-        "?" if prediction.unsure else f"{printable(label)}{mark}",
-        f"{probability:.4f}{error}",
-        *(["out of distribution"] if prediction.unlike else []),
-    ]
-    answer = {
-        "predicted": "?" if prediction.unsure else label,
-        "probability": float(probability),
-        "standard_error": prediction.standard_error if measured else None,
-        "reliable": prediction.decided,
-        "out_of_distribution": prediction.unlike,
-    }
-    return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells, answer
-
-
-def _bootstrap_record(
-    bootstrap: Bootstrap, index: int, prediction: Prediction, digits: int
-) -> dict[str, Any]:
-    """Return the spread of one text's probabilities by label, rounded to a number of digits."""
-    labels = prediction.probabilities
-    statistics = (bootstrap.standard_errors, bootstrap.low, bootstrap.high)
-    errors, low, high = (statistic[index].round(digits).tolist() for statistic in statistics)
-    return {
-        "repeats": bootstrap.repeats,
-        "drawn_from": "shots" if bootstrap.single_shots else "counts",
-        "standard_errors": dict(zip(labels, errors, strict=True)),
-        "intervals": {name: list(ends) for name, *ends in zip(labels, low, high, strict=True)},
-    }

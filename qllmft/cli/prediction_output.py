@@ -16,7 +16,7 @@ from qllmft_base.text import format_count, json_text, printable
 
 if TYPE_CHECKING:
     from qllmft.answers.decision import Decision
-    from qllmft.inference import Predictor
+    from qllmft.inference import Prediction, Predictor
     from qllmft.inference.items import Item
     from qllmft_tables.texts import TextColumns, TextRow
     from qllmft_tables.writer import WriteRow
@@ -235,3 +235,28 @@ def name_answer_columns(predictor: Predictor, decision: Decision, *, measured: b
     if measured:
         columns += ["standard_error", "reliable"]
     return columns + (["out_of_distribution"] if decision.novelty else [])
+
+
+def format_prediction(
+    prediction: Prediction, *, measured: bool = False
+) -> tuple[dict[str, Any], list[str], dict[str, Any]]:
+    """Return an answer as a record, as cells of a line, and as those of a table, with its error if ``measured``."""
+    label = prediction.label
+    probability = prediction.probabilities[prediction.label]
+    if prediction.several or prediction.coverage is not None:
+        label = ", ".join(prediction.labels) or "none"
+    mark = "" if prediction.decided else "?"
+    error = f"±{prediction.standard_error:.4f}" if measured else ""
+    cells = [
+        "?" if prediction.unsure else f"{printable(label)}{mark}",
+        f"{probability:.4f}{error}",
+        *(["out of distribution"] if prediction.unlike else []),
+    ]
+    answer = {
+        "predicted": "?" if prediction.unsure else label,
+        "probability": float(probability),
+        "standard_error": prediction.standard_error if measured else None,
+        "reliable": prediction.decided,
+        "out_of_distribution": prediction.unlike,
+    }
+    return {"text": prediction.text, **prediction.as_dict(measured=measured)}, cells, answer

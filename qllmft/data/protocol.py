@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,32 @@ def split_corpus(corpus: Corpus, config: DataConfig, seed: int) -> Splits:
     """Split by the protocol of ``config``, as `_divide` does; rows of rare labels that only train are set apart."""
     divided, rare_rows = set_rare_rows_apart(corpus, config)
     splits = _divide(divided, config, seed, rare_rows)
-    divides_all_rows = config.protocol == "split" and not keeps_test(corpus, config)
+    divides_all_rows = _splits_all_rows(corpus, config)
     if not TASKS[config.task].one_label:
         least = 1 if divides_all_rows else 5 if config.protocol == "paper" else 2
         _check_rows((splits.train, splits.validation, splits.test), corpus, config, least)
     elif divides_all_rows or config.weight_column is not None:
         _check_every_label(splits.train, corpus, config)
     return splits
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Texts of a corpus before any of them are left out or set apart.
+
+    Attributes:
+        learning: texts that train, and those that validate unless they are a part of their own.
+        validation: texts that validate; None if ``learning`` has them.
+        test: texts that test.
+        rare_counts: drawn texts by label, of labels with fewer than requested.
+        rule: of the split, in words.
+    """
+
+    learning: Table
+    validation: Table | None
+    test: Table
+    rare_counts: Mapping[str, int]
+    rule: str
 
 
 def _divide(corpus: Corpus, config: DataConfig, seed: int, rare_rows: Table | None) -> Splits:
@@ -54,54 +74,23 @@ def _divide(corpus: Corpus, config: DataConfig, seed: int, rare_rows: Table | No
     targets and several labels are drawn by chance, n in all.
     """
     random = numpy_generator(seed, "split")
-    one_label = TASKS[config.task].one_label
-    if one_label:
+    if TASKS[config.task].one_label:
         _check_two_labels(corpus)
     elif config.has_lists:
         _check_no_single_label(corpus, config)
-    splits_all_rows = config.protocol == "split" and not keeps_test(corpus, config)
-    rare_counts: Mapping[str, int] = {}
-    validation = None
-    rule = OWN_TEST
-    if config.protocol == "paper":
-        learning, test, rare_counts, rule = _draw_for_paper(corpus, config, random)
-    elif splits_all_rows:
-        learning, test = split_off_test(corpus.join_splits(), corpus, config, random)
-        if config.n_per_label is not None:
-            if one_label:  # the draws after it depend on it
-                random.permutation(len(learning))
-            rows, rare_counts, _ = _draw(learning, corpus, config, random)
-            learning = learning.take(np.sort(rows))
-        rule = _describe_test_rows(config)
-        if len(corpus.splits) > 1:
-            rule += f", from the splits {', '.join(corpus.splits)} together"
-    else:
-        learning, validation, test = _take_given_splits(corpus, config)
-        if config.drawn_per_label is not None:
-            rows, rare_counts, _ = _draw(learning, corpus, config, random)
-            learning = learning.take(rows)
+    parts = _take_parts(corpus, config, random)
+    learning = parts.learning
     calibration = None
     if config.known_texts is not None:
         learning, calibration = _set_calibration_apart(learning, corpus, config.known_texts, seed)
-    if config.validation_folds is not None:
-        if validation is not None:
-            raise UserError(
-                f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}. "
-                "Leave the setting out, or add the rows of that split to those of train."
-            )
-    elif validation is None:
-        cut = (
-            split_off_validation
-            if splits_all_rows or (config.protocol == "split" and one_label)
-            else _cut
-        )
-        learning, validation = cut(learning, corpus, config, random)
+    learning, validation = _take_validation(learning, parts.validation, corpus, config, random)
     train = leave_out_zeros(learning, corpus, config)
     folds = None
     if validation is None:
         validation = train
         folds = assign_folds(train, corpus, config, random, config.validation_folds or 0)
     n_left_out = len(learning) - len(train)
+    rule = parts.rule
     if rare_rows is not None:
         with_weight = without_zeros(rare_rows)
         n_left_out += len(rare_rows) - len(with_weight)
@@ -110,14 +99,69 @@ def _divide(corpus: Corpus, config: DataConfig, seed: int, rare_rows: Table | No
     return Splits(
         train,
         validation,
-        test,
-        rare_counts,
+        parts.test,
+        parts.rare_counts,
         config.drawn_per_label or 0,
         rule,
         folds,
         calibration,
         weights=describe_weights(train, n_left_out),
     )
+
+
+def _splits_all_rows(corpus: Corpus, config: DataConfig) -> bool:
+    """Return whether all rows are split, the test too."""
+    return config.protocol == "split" and not keeps_test(corpus, config)
+
+
+def _take_parts(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> _Parts:
+    """Return the parts of a corpus by the protocol of ``config``, with the texts per label that it draws."""
+    if config.protocol == "paper":
+        return _draw_for_paper(corpus, config, random)
+    rare_counts: Mapping[str, int] = {}
+    if not _splits_all_rows(corpus, config):
+        learning, validation, test = _take_given_splits(corpus, config)
+        if config.drawn_per_label is not None:
+            rows, rare_counts, _ = _draw(learning, corpus, config, random)
+            learning = learning.take(rows)
+        return _Parts(learning, validation, test, rare_counts, OWN_TEST)
+    learning, test = split_off_test(corpus.join_splits(), corpus, config, random)
+    if config.n_per_label is not None:
+        if TASKS[config.task].one_label:  # the draws after it depend on it
+            random.permutation(len(learning))
+        rows, rare_counts, _ = _draw(learning, corpus, config, random)
+        learning = learning.take(np.sort(rows))
+    rule = _describe_test_rows(config)
+    if len(corpus.splits) > 1:
+        rule += f", from the splits {', '.join(corpus.splits)} together"
+    return _Parts(learning, None, test, rare_counts, rule)
+
+
+def _take_validation(
+    learning: Table,
+    validation: Table | None,
+    corpus: Corpus,
+    config: DataConfig,
+    random: np.random.Generator,
+) -> tuple[Table, Table | None]:
+    """Return the texts that train and those that validate, which are cut from the first unless they are given.
+
+    With validation folds there are no texts that only validate.
+    """
+    if config.validation_folds is not None:
+        if validation is not None:
+            raise UserError(
+                f"{corpus.source} has a validation split, and data.validation_folds is {config.validation_folds}. "
+                "Leave the setting out, or add the rows of that split to those of train."
+            )
+        return learning, None
+    if validation is not None:
+        return learning, validation
+    if _splits_all_rows(corpus, config) or (
+        config.protocol == "split" and TASKS[config.task].one_label
+    ):
+        return split_off_validation(learning, corpus, config, random)
+    return _cut(learning, corpus, config, random)
 
 
 def _describe_test_rows(config: DataConfig) -> str:
@@ -186,10 +230,8 @@ def _set_calibration_apart(
     return table.take(other_rows), table.take(calibration_rows)
 
 
-def _draw_for_paper(
-    corpus: Corpus, config: DataConfig, random: np.random.Generator
-) -> tuple[Table, Table, dict[str, int], str]:
-    """Return the texts that the paper's protocol draws, the other texts, and what `_draw` says of them."""
+def _draw_for_paper(corpus: Corpus, config: DataConfig, random: np.random.Generator) -> _Parts:
+    """Return the texts that the paper's protocol draws, and the other texts, which test."""
     pooled = corpus.join_splits()
     drawn_rows, rare_counts, rule = _draw(pooled, corpus, config, random)
     test_rows = np.setdiff1d(np.arange(len(pooled)), drawn_rows)
@@ -198,7 +240,7 @@ def _draw_for_paper(
             f"{corpus.source}: {config.drawn_per_label} texts per label leave none of {len(pooled)} for the test. "
             "Draw fewer with --per-label, or use --protocol given with splits of your own."
         )
-    return pooled.take(drawn_rows), pooled.take(test_rows), rare_counts, rule
+    return _Parts(pooled.take(drawn_rows), None, pooled.take(test_rows), rare_counts, rule)
 
 
 def _take_given_splits(corpus: Corpus, config: DataConfig) -> tuple[Table, Table | None, Table]:

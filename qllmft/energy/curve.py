@@ -19,7 +19,7 @@ from qllmft.energy.formula import (
     network_flops,
     qpu_energy_kj,
 )
-from qllmft_circuits import CircuitCounts
+from qllmft_circuits.inspect import CircuitCounts
 
 ModelName = Literal["paper", "measured", "follow-up"]
 Against = Literal["state-vector", "tensor-network"]

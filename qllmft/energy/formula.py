@@ -13,7 +13,10 @@ from qllmft.config.model import PAPER_ANSATZ
 from qllmft.templates import encoder_template, head_template
 from qllmft_base.errors import UserError
 from qllmft_base.files import parse_json, read_text
-from qllmft_circuits import CircuitCounts, count, loading_template, side_by_side
+from qllmft_circuits import count
+from qllmft_circuits.encoder import loading_template
+from qllmft_circuits.head import side_by_side
+from qllmft_circuits.inspect import CircuitCounts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from qiskit.circuit import Parameter
 
 from qllmft_backends import Backend
 from qllmft_base.errors import UserError
-from qllmft_circuits import Ansatz
+from qllmft_circuits.ansatz import Ansatz
 
 
 def check_ansatz(ansatz: Ansatz | None) -> None:

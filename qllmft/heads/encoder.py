@@ -17,7 +17,8 @@ from qllmft.heads.layer import NoisyCircuit, on_rows
 from qllmft.heads.loading import amplitudes
 from qllmft.templates import Pad, check_amplitudes
 from qllmft_base.errors import UserError, check_number, check_whole_number
-from qllmft_circuits import Ansatz, encoder_circuit
+from qllmft_circuits import encoder_circuit
+from qllmft_circuits.ansatz import Ansatz
 from qllmft_engine import (
     SUPPORTED_GATES,
     AdjointCapable,

@@ -11,7 +11,8 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from qllmft_backends.layouts import describe_layout, final_qubits, undo_observables
 from qllmft_base.errors import UserError
-from qllmft_circuits import Interpret, outcome_observables, readout_observables
+from qllmft_circuits import readout_observables
+from qllmft_circuits.head import Interpret, outcome_observables
 
 # a measured operator, or the letters of one Pauli string
 Observable: TypeAlias = "SparsePauliOp | Pauli | str"

@@ -29,15 +29,9 @@ from qllmft_backends.layouts import undo_layout
 from qllmft_backends.pauli_expectations import defer_to_gates
 from qllmft_backends.requests import seed_option
 from qllmft_base.errors import UserError, check_whole_number
-from qllmft_circuits import (
-    Ansatz,
-    Interpret,
-    Readout,
-    data_parameters,
-    head_circuit,
-    readout_observables,
-    weight_parameters,
-)
+from qllmft_circuits import data_parameters, head_circuit, readout_observables, weight_parameters
+from qllmft_circuits.ansatz import Ansatz
+from qllmft_circuits.head import Interpret, Readout
 from qllmft_engine import is_supported
 
 # where the weights of a head begin

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from qllmft.answers.decision import Prediction as Prediction
     from qllmft.answers.probabilities import LabelProbabilities as LabelProbabilities
     from qllmft.answers.probabilities import leads as leads
-    from qllmft.inference.evaluation import LabelledTexts as LabelledTexts
-    from qllmft.inference.evaluation import Subset as Subset
     from qllmft.inference.evaluation import evaluate as evaluate
+    from qllmft.inference.labelled_texts import LabelledTexts as LabelledTexts
+    from qllmft.inference.labelled_texts import Subset as Subset
     from qllmft.inference.predictor import Predictor as Predictor
     from qllmft.inference.run_texts import texts_of_run as texts_of_run
     from qllmft.inference.suspects import Suspects as Suspects

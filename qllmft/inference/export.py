@@ -23,14 +23,14 @@ from qllmft_base.text import json_text
 from qllmft_base.versions import install_command
 from qllmft_circuits import (
     data_parameters,
-    draw_svg,
     draw_text,
-    loading_circuit,
     to_qasm2,
     to_qasm3,
     to_qpy,
     weight_parameters,
 )
+from qllmft_circuits.encoder import loading_circuit
+from qllmft_circuits.inspect import draw_svg
 from qllmft_tables.cells import is_blank
 
 Format = Literal["qasm3", "qasm2", "qpy", "svg", "txt"]

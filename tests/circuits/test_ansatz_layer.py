@@ -7,7 +7,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator
 
-from qllmft_circuits import AnsatzOptions, append_ansatz_layer
+from qllmft_circuits import AnsatzOptions
+from qllmft_circuits.ansatz import append_ansatz_layer
 
 
 def one_layer(n_qubits: int, options: AnsatzOptions) -> QuantumCircuit:

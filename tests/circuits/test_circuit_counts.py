@@ -3,7 +3,8 @@
 import pytest
 from qiskit import QuantumCircuit
 
-from qllmft_circuits import AnsatzOptions, CircuitCounts, count, encoder_circuit, head_circuit
+from qllmft_circuits import AnsatzOptions, count, encoder_circuit, head_circuit
+from qllmft_circuits.inspect import CircuitCounts
 
 
 def depth_by_clocks(circuit: QuantumCircuit) -> int:

@@ -8,7 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from qiskit import QuantumCircuit
 
-from qllmft_circuits import draw_figure, draw_svg, draw_text, head_circuit
+from qllmft_circuits import draw_figure, draw_text, head_circuit
+from qllmft_circuits.inspect import draw_svg
 
 NAMES = [f"x[{q}]" for q in range(3)] + [f"theta[{g}]" for g in range(6)]
 

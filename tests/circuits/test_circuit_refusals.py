@@ -8,10 +8,10 @@ from qllmft_circuits import (
     AnsatzOptions,
     encoder_circuit,
     head_circuit,
-    loading_circuit,
     readout_observables,
     to_qasm2,
 )
+from qllmft_circuits.encoder import loading_circuit
 from qllmft_circuits.files.sizes import size_of_statements
 
 

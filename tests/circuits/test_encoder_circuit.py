@@ -5,7 +5,8 @@ import pytest
 from kron_products import layer, product
 from qiskit.quantum_info import Operator, Statevector
 
-from qllmft_circuits import PAPER_ENCODER_LAYERS, AnsatzOptions, encoder_circuit
+from qllmft_circuits import AnsatzOptions, encoder_circuit
+from qllmft_circuits.encoder import PAPER_ENCODER_LAYERS
 
 RING_OF_THREE = [(0, 1), (1, 2), (2, 0)]
 

@@ -6,14 +6,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator, Statevector
 
-from qllmft_circuits import (
-    LIBRARY,
-    AnsatzOptions,
-    brickwork,
-    encoder_circuit,
-    head_circuit,
-    weight_parameters,
-)
+from qllmft_circuits import AnsatzOptions, encoder_circuit, head_circuit, weight_parameters
+from qllmft_circuits.ansatz import LIBRARY, brickwork
 
 ONE_LAYER = {  # parameters, gates on one and on two qubits of a layer on 4 qubits
     "real_amplitudes": (4, 4, 3),

@@ -5,7 +5,8 @@ import pytest
 from qiskit import QuantumCircuit, qasm2
 from qiskit.quantum_info import Statevector
 
-from qllmft_circuits import from_qasm3, from_qpy, loading_circuit, to_qasm2, to_qasm3, to_qpy
+from qllmft_circuits import from_qasm3, from_qpy, to_qasm2, to_qasm3, to_qpy
+from qllmft_circuits.encoder import loading_circuit
 
 pytestmark = pytest.mark.usefixtures("forked_reader")
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from zz_heads import zz_head
 
-from qllmft import QuantumEncoder, QuantumHead, UserError, build_classifier, load_preset
-from qllmft.heads import TorchEngine, without_noise
+from qllmft import QuantumEncoder, QuantumHead, UserError, load_preset
+from qllmft.heads import TorchEngine, build_classifier, without_noise
 from qllmft_backends import create
 
 N_SAMPLES = 4

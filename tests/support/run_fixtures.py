@@ -6,7 +6,8 @@ import pytest
 from tiny_runs import HashBody, LoadedHashBody, write_corpus
 
 from qllmft.inference import Predictor, items
-from qllmft.inference.evaluation import Evaluation, LabelledTexts, evaluate
+from qllmft.inference.evaluation import Evaluation, evaluate
+from qllmft.inference.labelled_texts import LabelledTexts
 from qllmft.run import vectors
 from qllmft_machines.trust import MeasuredModel
 

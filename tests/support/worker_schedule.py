@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 FORKING = "the files whose tests fork processes"
 # the modules and fixtures that start `forked_scripts.CONTEXT`
 NAMES_THAT_FORK = re.compile(
-    r"\b(forked_workers|forked_scripts|forked_commands|each_operation|small_commands|paid_calls)\b|\bkilled\("
+    r"\b(forked_workers|forked_scripts|forked_commands|piped_command|each_operation|small_commands|paid_calls)\b|\bkilled\("
 )
 
 

@@ -20,14 +20,9 @@ from qllmft.training import checked_logits, compute_logits
 from qllmft_backends import Backend
 from qllmft_backends.protocol import Capabilities, Expectations
 from qllmft_base.errors import UserError
-from qllmft_circuits import (
-    data_parameters,
-    loading_angles,
-    loading_template,
-    readout_observables,
-    side_by_side,
-    weight_parameters,
-)
+from qllmft_circuits import data_parameters, readout_observables, weight_parameters
+from qllmft_circuits.encoder import loading_angles, loading_template
+from qllmft_circuits.head import side_by_side
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from qllmft_audit.entanglement import (
     truncated_rank,
 )
 from qllmft_base.errors import UserError
-from qllmft_circuits import LIBRARY, AnsatzOptions, head_circuit
+from qllmft_circuits import AnsatzOptions, head_circuit
+from qllmft_circuits.ansatz import LIBRARY
 
 GHZ = np.zeros((1, 16))
 GHZ[0, [0, 15]] = np.sqrt(0.5)

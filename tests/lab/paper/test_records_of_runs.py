@@ -8,7 +8,7 @@ import pytest
 from lab.paper.page import select_paper_runs
 from lab.paper.runs import read_runs, thin_curve, write_runs
 from qllmft_base.errors import UserError
-from qllmft_studies import Curve
+from qllmft_studies.runs import Curve
 
 
 def test_a_summary_equals_its_folders(made_run, tmp_path):

@@ -14,7 +14,7 @@ from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.config import DataConfig
 from qllmft.data import Table
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts, Subset
+from qllmft.inference.labelled_texts import LabelledTexts, Subset
 from qllmft.run import run_experiment, vectors
 from qllmft_backends import Capabilities, create
 from qllmft_base.errors import UserError

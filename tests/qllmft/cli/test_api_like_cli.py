@@ -57,10 +57,10 @@ def test_bad_input_is_a_user_error(call, message):
 
 HOMES = {
     "load": "qllmft.api", "train": "qllmft.api", "RunConfig": "qllmft.config", "UserError": "qllmft_base.errors",
-    "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "build_classifier": "qllmft.heads",
-    "load_preset": "qllmft.config.presets", "preset_names": "qllmft.config.presets", "Predictor": "qllmft.inference",
-    "register": "qllmft.plugins", "run_experiment": "qllmft.run", "compare": "qllmft_studies",
-    "read_study": "qllmft_studies", "QuantumKernel": "qllmft_engine.quantum_kernel", "audit": "qllmft_audit.audit",
+    "QuantumEncoder": "qllmft.heads", "QuantumHead": "qllmft.heads", "load_preset": "qllmft.config.presets",
+    "preset_names": "qllmft.config.presets", "Predictor": "qllmft.inference", "register": "qllmft.plugins",
+    "compare": "qllmft_studies", "read_study": "qllmft_studies",
+    "QuantumKernel": "qllmft_engine.quantum_kernel", "audit": "qllmft_audit.audit",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from any_input import JSON, ODD_VALUES, contents, damaged, examples, places, with_value
-from ending import run_command
+from command_ending import run_command
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sandbox_job import TEXTS, option_arguments, sandbox_job

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from any_input import damaged, examples
-from ending import run_command
+from command_ending import run_command
 from hypothesis import example, given
 from hypothesis import strategies as st
 

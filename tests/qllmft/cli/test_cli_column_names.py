@@ -2,7 +2,7 @@
 
 import pytest
 import small_job
-from ending import finish_command
+from command_ending import finish_command
 
 from qllmft.cli.options import DataOptions
 from qllmft.run import RunFolder

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference.labelled_texts import LabelledTexts
 from qllmft.inference.run_texts import texts_of_run
 from qllmft.run.setup import SharedInputs
 from qllmft.run.vectors import embed_tables

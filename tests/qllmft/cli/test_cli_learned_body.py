@@ -1,8 +1,8 @@
 """A body that learns, from the command line: said beforehand, shown in the table, used afterwards, refused early."""
 
 import pytest
+from command_ending import finish_command
 from command_line import result_of
-from ending import finish_command
 from small_job import set_options
 
 

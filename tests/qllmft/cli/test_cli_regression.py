@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from qllmft.config import DataConfig
 from qllmft.inference import Predictor
-from qllmft.inference.evaluation import LabelledTexts
+from qllmft.inference.labelled_texts import LabelledTexts
 
 pytestmark = pytest.mark.usefixtures("few_penalties", "few_samples")
 

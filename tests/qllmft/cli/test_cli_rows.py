@@ -10,8 +10,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from command_ending import finish_command
 from command_line import result_of, words_of
-from ending import finish_command
 from stopped_runs import without_seconds
 
 import qllmft

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ending import finish_command
+from command_ending import finish_command
 from scipy.special import log_softmax
 from small_job import set_options
 from small_texts import BAD, GOOD

@@ -18,7 +18,8 @@ from qllmft.energy.formula import (
 )
 from qllmft.templates import head_template
 from qllmft_base.errors import UserError
-from qllmft_circuits import CircuitCounts, count
+from qllmft_circuits import count
+from qllmft_circuits.inspect import CircuitCounts
 
 HEAD = ModelConfig()  # R = 4, N = 1, M = 2
 # the readings of figure 1, as heads of so many layers: N between and M last, N after each then M, N

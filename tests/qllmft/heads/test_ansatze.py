@@ -21,7 +21,8 @@ from qllmft.templates import ANSATZE, ansatz_named, describe, encoder_template, 
 from qllmft.training import compute_logits
 from qllmft_backends import UnsupportedGateError, create
 from qllmft_base.errors import UserError
-from qllmft_circuits import LIBRARY, data_parameters, readout_observables, weight_parameters
+from qllmft_circuits import data_parameters, readout_observables, weight_parameters
+from qllmft_circuits.ansatz import LIBRARY
 
 D = 8
 Q = 3

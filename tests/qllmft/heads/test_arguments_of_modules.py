@@ -9,6 +9,7 @@ from qiskit.quantum_info import PauliList
 import qllmft
 from qllmft import QuantumEncoder, QuantumHead
 from qllmft.config import ModelConfig
+from qllmft.heads import build_classifier
 from qllmft_backends import create
 
 HEAD_ARGUMENTS = [
@@ -82,7 +83,7 @@ REFUSALS = [
         ENCODER_ARGUMENTS,
     ),
     (
-        qllmft.build_classifier,
+        build_classifier,
         {"config": ModelConfig(), "dimension": 8, "n_classes": 2},
         CLASSIFIER_ARGUMENTS,
     ),

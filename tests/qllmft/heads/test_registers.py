@@ -16,7 +16,8 @@ from qllmft.heads.sines import sine_values, value_slope_bounds
 from qllmft.heads.surrogate import build_surrogate
 from qllmft.templates import describe
 from qllmft_backends import create
-from qllmft_circuits import data_parameters, head_circuit, side_by_side, weight_parameters
+from qllmft_circuits import data_parameters, head_circuit, weight_parameters
+from qllmft_circuits.head import side_by_side
 
 SINES = {"reuploads": 1, "main_layers": 1, "start": "sines"}
 # qubits of all registers, registers, structure

@@ -9,7 +9,7 @@ from run_fixtures import evaluate_run
 from tiny_runs import LABELS, config, vector, write_corpus
 
 from qllmft.config import DataConfig
-from qllmft.inference import evaluation
+from qllmft.inference import labelled_texts
 from qllmft.model import load_model
 from qllmft.run import run_experiment
 from qllmft.training import compute_logits
@@ -49,10 +49,10 @@ def test_labels_are_matched_by_name_whatever_their_order_in_the_file(run, tmp_pa
     """Only one of the model's labels in the file: index 0 there is index 1 of the model."""
     model = load_model(run)
     assert model.label_names == ("bad", "good")
-    corpus = evaluation.Corpus("here", ("good",), {})
-    table = evaluation.Table(["good a", "good b"], np.array([0, 0]))
-    names = evaluation._match_label_names(corpus, table, model.label_names)
-    labels = evaluation._model_labels(corpus, table, model.label_names, names)
+    corpus = labelled_texts.Corpus("here", ("good",), {})
+    table = labelled_texts.Table(["good a", "good b"], np.array([0, 0]))
+    names = labelled_texts._match_label_names(corpus, table, model.label_names)
+    labels = labelled_texts._model_labels(corpus, table, model.label_names, names)
     assert labels.tolist() == [1, 1]
 
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from ending import finish_command
+from command_ending import finish_command
 from sandbox_job import TEXTS, sandbox_job
 from small_job import arguments, set_options
 from trained_run import Trained

@@ -11,7 +11,7 @@ from sandbox_job import needs_aer
 from small_texts import write_reviews
 
 from qllmft.config import DataConfig, NoiseConfig
-from qllmft.inference.evaluation import Subset
+from qllmft.inference.labelled_texts import Subset
 from qllmft.run import RunFolder
 from qllmft_backends import create
 

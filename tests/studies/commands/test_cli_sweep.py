@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ending import finish_command
+from command_ending import finish_command
 from small_job import set_options
 
 from qllmft.run import RunFolder

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from ending import finish_command
+from command_ending import finish_command
 from small_texts import write_reviews
 
 from qllmft import UserError
