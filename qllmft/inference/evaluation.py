@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, starmap
 from pathlib import Path
@@ -21,6 +21,7 @@ from qllmft.data.rare_labels import OTHER
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.inference.predictor import Predictor
 from qllmft.inference.run_texts import texts_of_run
+from qllmft.run.device_answers import DeviceAnswers, collect_device_answers
 from qllmft.run.folder import RunFolder
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
@@ -64,6 +65,8 @@ class Evaluation:
     covered: Accuracy | None = None
     coverage: float = 0.0  # asked probability of that
     single: int = 0  # number of texts whose set has one label
+    # of a backend that sends circuits away, for one label per text; not among the values for JSON
+    device_answers: DeviceAnswers | None = None
 
     @property
     def accuracy(self) -> Accuracy:
@@ -155,6 +158,7 @@ class LabelledTexts:
     trained_on: int | None  # see `Evaluation`
     # of the labels that only these texts have, behind the model's label names; their texts count as missed
     unseen_names: tuple[str, ...] = ()
+    items: Sequence[str] = ()  # N texts
 
     @classmethod
     def load(
@@ -216,7 +220,7 @@ class LabelledTexts:
             labels = _model_labels(corpus, table, known_names, model_names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
         trained_on = 0 if data is None else _count_trained_on(run, table)
-        return cls(source, labels, examples.x.numpy(), trained_on, unseen_names)
+        return cls(source, labels, examples.x.numpy(), trained_on, unseen_names, table.items)
 
 
 def evaluate(
@@ -279,7 +283,14 @@ def evaluate(
     backend = measured_model.backend
     agreement = measured_model.agreement(texts.vectors, answers)
     measured = describe_sampling(backend)
-    return replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
+    evaluation = replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
+    if not (task.one_label and backend.capabilities.remote):
+        return evaluation
+    exact = measured_model.exact(texts.vectors, decision)
+    device_answers = collect_device_answers(
+        backend.name, texts.source, agreement, names, texts.items, labels, answers, exact
+    )
+    return replace(evaluation, device_answers=device_answers)
 
 
 def _add_coverage(

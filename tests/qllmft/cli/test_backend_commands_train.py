@@ -189,7 +189,9 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
 
 
 EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
-CHECKS = 4  # a check circuit in each job of the perturbed passes, the only call of ten circuits or more
+CHECKS = (
+    4  # a check circuit in each job of the perturbed passes, the only call of ten circuits or more
+)
 
 
 def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(
