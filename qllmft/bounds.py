@@ -52,4 +52,5 @@ MAX_CHECKPOINT_EPOCHS = 2**53  # a float holds each smaller number
 LARGEST_METRIC = 1e300  # of a line's numbers; axes of a figure multiply them
 MAX_LOCK_HOLDER_BYTES = 1_000  # a process and its machine in a line
 MAX_PID_DIGITS = 10  # in the name of a temporary file; the number of a process has fewer
+MAX_DEVICES = 20  # whose labels a page shows
 MAX_TRACKED_FILE_BYTES = 10_000_000  # larger files are not sent to a tracker

@@ -11,16 +11,13 @@ from qllmft_machines.options import JobOptions, KnownAnswerOptions
 _MIN_CHECKED_CIRCUITS = 10
 
 
-def decide_on_check_circuits(
-    batch: CircuitBatch, options: JobOptions, ledger: Ledger, *, is_mock: bool
-) -> None:
+def decide_on_check_circuits(batch: CircuitBatch, options: JobOptions, ledger: Ledger) -> None:
     """Set whether a check circuit goes first in each job of a call, and why not.
 
     Args:
         batch: circuits of the call, whose ``checked`` and ``check_note`` are set.
         options: of the backend.
         ledger: of its jobs.
-        is_mock: whether the server is known to be the mock server.
     """
     batch.checked = False
     batch.check_note = ""
@@ -28,7 +25,7 @@ def decide_on_check_circuits(
         isinstance(options, KnownAnswerOptions) and batch.known_answer_template and batch.missing
     ):
         return
-    reason = _find_reason_against(batch, options, ledger, is_mock=is_mock)
+    reason = _find_reason_against(batch, options, ledger)
     if reason is None:
         batch.checked = True
         return
@@ -39,7 +36,7 @@ def decide_on_check_circuits(
 
 
 def _find_reason_against(
-    batch: CircuitBatch, options: KnownAnswerOptions, ledger: Ledger, *, is_mock: bool
+    batch: CircuitBatch, options: KnownAnswerOptions, ledger: Ledger
 ) -> str | None:
     """Return why no check circuit goes first in the jobs of a call, None if one does."""
     if options.known_answer_shots is not None:
@@ -49,8 +46,6 @@ def _find_reason_against(
         for c in ledger.chunks.values()
     ):  # sent again as they were, so that the server can recognise them by their client tokens
         return None
-    if is_mock:
-        return "the mock server needs none"
     if batch.most_circuits <= 1:
         return f"{batch.machine} takes one circuit per job"
     if batch.setup.shots < MIN_CHECKED_SHOTS:

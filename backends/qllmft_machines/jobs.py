@@ -346,8 +346,7 @@ class Jobs:
     def _price_batch(self, batch: CircuitBatch, price_function: PriceFunction) -> CostEstimate:
         """Return the cost of sending the missing circuits, including those with a known answer."""
         price = price_function(batch.setup, batch.template)
-        is_mock = self._current_route is not None and self._current_route.is_mock
-        decide_on_check_circuits(batch, self.options, self.ledger, is_mock=is_mock)
+        decide_on_check_circuits(batch, self.options, self.ledger)
         estimate = replace(batch.count_circuits(), **price)
         if not batch.checked or batch.known_answer_template is None:
             return estimate

@@ -83,10 +83,9 @@ class KnownAnswerOptions(JobOptions):
         known_answer_shots: shots of the circuit with a known answer that goes first in each job, in addition to the
             ``circuits_per_job`` others; a wrong answer stops the sending, and the results of its job are not used. All
             circuits of a job have its shots and its mitigation, so that this is ``shots``, or 0: no such circuit. None:
-            ``shots`` if they are 20 or more and the call has ten circuits or more; no such circuit otherwise, and none
-            to the mock server. A machine in this process gets one, free, in its first call for some qubits. Its price
-            is that of a circuit with its few gates: about 2 % of a full job of 50 circuits, up to a half of a job of
-            one circuit.
+            ``shots`` if they are 20 or more and the call has ten circuits or more; no such circuit otherwise. A machine
+            in this process gets one, free, in its first call for some qubits. Its price is that of a circuit with its
+            few gates: about 2 % of a full job of 50 circuits, up to a half of a job of one circuit.
         retry_wrong: send the circuits of jobs with a wrong known answer again. They are paid again.
     """
 

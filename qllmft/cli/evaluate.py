@@ -145,7 +145,7 @@ def evaluate(
         return
     if measured_models:
         _evaluate_on_backends(
-            predictor, texts, decision, measured_models, backend_options, json=json
+            run, predictor, texts, decision, measured_models, backend_options, json=json
         )
     else:
         _print_evaluations({"": evaluated(predictor, texts, decision)}, {}, json=json)
@@ -164,6 +164,7 @@ def _check_budget(backend_options: BackendOptions, *, abstains: bool) -> None:
 
 
 def _evaluate_on_backends(
+    run: Path,
     predictor: Predictor,
     texts: LabelledTexts,
     decision: Decision,
@@ -174,6 +175,7 @@ def _evaluate_on_backends(
 ) -> None:
     """Evaluate a model on each backend, or print what it would take, and print the results."""
     from qllmft.inference.evaluation import evaluate as evaluated
+    from qllmft.run.device_answers import write_device_answers
 
     load = ask_in_terminal(predictor, texts.vectors, decision, measured_models.values())
     evaluations: dict[str, Evaluation] = {}
@@ -187,6 +189,9 @@ def _evaluate_on_backends(
                 )
                 return
             evaluations[name] = evaluated(predictor, texts, decision, measured_model)
+            if answers := evaluations[name].device_answers:
+                file = write_device_answers(run, answers)
+                say(f"Kept in {file}. qllmft report {run} shows the labels.", err=True)
     finally:
         if backend_options.names_several_backends:  # those before one that fails, too
             show_backends(evaluations, backends, json=json)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from qllmft.answers.agreement import BackendAgreement
 from qllmft.answers.decision import MOST_PROBABLE, Decision
+from qllmft.answers.probabilities import LabelProbabilities
 from qllmft.inference.labelled_texts import LabelledTexts
 from qllmft.inference.predictor import Predictor
+from qllmft.run.device_answers import DeviceAnswers, collect_device_answers
 from qllmft.tasks.accuracy import Accuracy, ClassScores, LabelScores, confusion_matrix
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Score
@@ -52,6 +54,8 @@ class Evaluation:
     covered: Accuracy | None = None
     coverage: float = 0.0  # asked probability of that
     single: int = 0  # number of texts whose set has one label
+    # of a backend that sends circuits away, for one label per text; not among the values for JSON
+    device_answers: DeviceAnswers | None = None
 
     @property
     def accuracy(self) -> Accuracy:
@@ -160,10 +164,47 @@ def evaluate(
         evaluation = _add_coverage(evaluation, decision.coverage, sets, labels)
     if measured_model is None:
         return evaluation
+    return _add_backend(evaluation, texts, answers, decision, measured_model)
+
+
+def _add_backend(
+    evaluation: Evaluation,
+    texts: LabelledTexts,
+    answers: LabelProbabilities,
+    decision: Decision,
+    measured_model: MeasuredModel,
+) -> Evaluation:
+    """Return an evaluation with the backend's agreement with the exact model, and its answers if it is remote.
+
+    Args:
+        evaluation: of the backend's answers.
+        texts: N of them.
+        answers: those of the backend.
+        decision: rule of the answers.
+        measured_model: the model on the backend.
+    """
     backend = measured_model.backend
     agreement = measured_model.agreement(texts.vectors, answers)
-    measured = describe_sampling(backend)
-    return replace(evaluation, backend=backend.name, agreement=agreement, measured=measured)
+    device_answers = None
+    if measured_model.predictor.task.one_label and backend.capabilities.remote:
+        exact = measured_model.exact(texts.vectors, decision)
+        device_answers = collect_device_answers(
+            backend.name,
+            texts.source,
+            agreement,
+            evaluation.names,
+            texts.items,
+            texts.labels,
+            answers,
+            exact,
+        )
+    return replace(
+        evaluation,
+        backend=backend.name,
+        agreement=agreement,
+        measured=describe_sampling(backend),
+        device_answers=device_answers,
+    )
 
 
 def _evaluate_targets(predictor: Predictor, texts: LabelledTexts) -> Evaluation:

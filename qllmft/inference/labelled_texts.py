@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -59,6 +59,7 @@ class LabelledTexts:
     trained_on: int | None  # see `qllmft.inference.evaluation.Evaluation`
     # of the labels that only these texts have, behind the model's label names; their texts count as missed
     unseen_names: tuple[str, ...] = ()
+    items: Sequence[str] = ()  # N texts
 
     @classmethod
     def load(
@@ -120,7 +121,7 @@ class LabelledTexts:
             labels = _model_labels(corpus, table, known_names, model_names)
         (examples,) = predictor.embed_tables({"": table}, on_event)
         trained_on = 0 if data is None else _count_trained_on(run, table)
-        return cls(source, labels, examples.x.numpy(), trained_on, unseen_names)
+        return cls(source, labels, examples.x.numpy(), trained_on, unseen_names, table.items)
 
 
 def _select_texts(

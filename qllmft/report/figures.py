@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from markupsafe import Markup
 
 from qllmft.report import style
+from qllmft.run.device_answers import DeviceAnswers
 from qllmft.run.predictions import Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, ModelResult
 from qllmft.tasks import TASK_OF_SCORE
 from qllmft.tasks.calibration import Calibration
 from qllmft.tasks.measure import Measure
+from qllmft.tasks.statistics import Z95
 from qllmft.training import EpochMetrics
 from qllmft_base.text import shorten_text
 
@@ -155,3 +158,33 @@ def scatter_svg(predictions: Predictions, model: str) -> Markup:
     if has_several_targets:
         figure.legend(loc="outside upper center", ncols=2)
     return style.as_svg(figure, "scatter")
+
+
+@style.figure_style(in_a_page=True)
+def measured_probabilities_svg(answers: DeviceAnswers) -> Markup:
+    """Draw the measured probability of each text's label, with its 95 % interval, over the exact one."""
+    rows = np.linspace(0, len(answers.texts) - 1, min(MAX_POINTS, len(answers.texts)))
+    texts = [answers.texts[row] for row in rows.round().astype(np.int64)]
+    figure = style.new_figure(height=3.6)
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color=style.GREY, lw=1.0, label="no error of the device")
+    for place, (label, reliable) in enumerate((("reliable", True), ("unreliable", False))):
+        shown = [text for text in texts if text.reliable == reliable]
+        if not shown:
+            continue
+        axes.errorbar(
+            [100 * text.exact_probability for text in shown],
+            [100 * text.probability for text in shown],
+            yerr=[100 * Z95 * text.standard_error for text in shown],
+            ls="",
+            label=label,
+            elinewidth=0.8,
+            ms=4,
+            **style.look(place),
+        )
+    lowest = min(min(text.exact_probability, text.probability) for text in texts)
+    start = 10 * math.floor(10 * lowest)
+    axes.set(xlabel="exact probability (%)", ylabel="measured probability (%)")
+    axes.set(xlim=(start, 100), ylim=(start, 100))
+    figure.legend(loc="outside upper center", ncols=3)
+    return style.as_svg(figure, f"measured-{answers.backend}")

@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from qllmft.config import RunConfig
 from qllmft.config.presets import describe_settings
 from qllmft.report.figures import (
+    measured_probabilities_svg,
     model_scores_svg,
     reliability_svg,
     scatter_svg,
@@ -22,6 +23,7 @@ from qllmft.report.figures import (
 from qllmft.report.label_errors import MAX_NAMED_COLUMNS, Confusion, label_set_rows
 from qllmft.run import RunFolder, RunRecord
 from qllmft.run.comparison import comparison_columns, comparison_rows
+from qllmft.run.device_answers import DeviceAnswers, read_device_answers
 from qllmft.run.own_rows import own_row_sentences
 from qllmft.run.predictions import Mistake, Predictions
 from qllmft.run.record import WITHOUT_CIRCUIT, BodyRecord, DataRecord, ModelResult
@@ -107,6 +109,7 @@ class _Content(NamedTuple):
     config_toml: str
     metrics: Sequence[EpochMetrics] = ()  # of a run
     ledger: Path | None = None  # of a run
+    device_answers: Sequence[DeviceAnswers] = ()  # of a run
     folds: Sequence[tuple[RunFolder, RunRecord]] = ()
 
     @classmethod
@@ -122,6 +125,7 @@ class _Content(NamedTuple):
             folder.config_file.read_text(encoding="utf-8"),
             folder.metrics(),
             folder.ledger,
+            read_device_answers(folder.path),
         )
 
     @classmethod
@@ -189,6 +193,10 @@ def render_report(folder: RunFolder, *, explained: int = 0) -> str:
         comparisons=[comparison_columns(models), *comparison_rows(models)],
         configuration=describe_settings(config),
         **_paid_job_variables(content.ledger),
+        device_answers=content.device_answers,
+        measured_probabilities=[
+            measured_probabilities_svg(answers) for answers in content.device_answers
+        ],
         parts=parts,
         ablation_size=ablation_size(result.head, parts),
         family_sentences=[*family_sentences(models), *own_sentences],

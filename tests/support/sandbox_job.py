@@ -92,11 +92,12 @@ class Job:
         """Let every job end that was held; back when they have ended."""
         release(self.box)
 
-    def assert_paid_once(self, circuits: int, jobs: int) -> None:
+    def assert_paid_once(self, circuits: int, jobs: int, checks: int = 0) -> None:
+        """No circuit was paid twice, but for check circuits of several jobs with the same answer by chance."""
         totals = self.totals
-        assert totals["circuits_paid"] == totals["circuits_submitted"] == circuits
+        assert totals["circuits_paid"] == totals["circuits_submitted"] == circuits + checks
         assert totals["jobs"] == jobs
-        assert set(totals["times"].values()) == {1}
+        assert sum(times - 1 for times in totals["times"].values()) <= max(0, checks - 1)
 
 
 def release(box: Any) -> None:

@@ -155,3 +155,30 @@ def test_shots_that_fit_no_memory_are_an_error(job, cli):
     messages = cli.refused("evaluate", job.path, shots)
     assert "error: out of memory (Unable to allocate 7.28 TiB" in messages
     assert "Use fewer shots, texts or qubits, or smaller batches." in messages
+
+
+def test_a_paid_evaluation_keeps_the_labels_of_the_device_and_the_report_shows_them(job, cli):
+    arguments = "--yes --limit 12 --backend-option circuits_per_job=12"
+    output, messages = job.evaluate(f"{arguments} --json")
+    evaluation = json.loads(output)
+    file = job.path / "devices" / "ionq-forte.json"
+    assert f"Kept in {file}. qllmft report {job.path} shows the labels." in messages
+    kept = json.loads(file.read_text())
+    rows = kept["texts"]
+    right = sum(row["answer"] == row["label"] for row in rows)
+    assert (right, len(rows)) == (evaluation["accuracy"]["right"], 12)
+    exact = cli.json("evaluate", job.path, "--limit 12")
+    assert sum(row["exact_answer"] == row["label"] for row in rows) == exact["accuracy"]["right"]
+    texts = [row["text"] for row in rows]
+    lines = job.predict("--yes --json --backend-option circuits_per_job=12", texts=texts)[0]
+    assert job.totals["jobs"] == 1, "the circuits are those of the evaluation, and known"
+    for row, prediction in zip(rows, map(json.loads, lines.splitlines()), strict=True):
+        assert row["answer"] == prediction["label"]
+        probability = prediction["probabilities"][row["answer"]]
+        assert row["probability"] == pytest.approx(probability, abs=1e-6)
+    cli("report", job.path)
+    page = (job.path / "report.html").read_text()
+    shown = f"{100 * rows[0]['probability']:.1f}\u00a0±\u00a0{100 * rows[0]['standard_error']:.1f}"
+    assert "<h3>Labels by ionq_forte</h3>" in page
+    assert shown in page
+    assert f"{right} of 12" in page

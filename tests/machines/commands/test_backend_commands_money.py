@@ -32,10 +32,9 @@ def terminal(monkeypatch):
 
 
 GATES = f"One circuit has {ONE_QUBIT_GATES} one-qubit and {TWO_QUBIT_GATES} two-qubit gates."
-NO_CHECK_CIRCUIT = (
-    "No check circuit is sent: the mock server needs none. "
-    "Set known_answer_shots = 1000 to add one to each job."
-)
+FEW_CIRCUITS = "by default only calls of 10 circuits or more have one"
+TO_ADD_ONE = "Set known_answer_shots = 1000 to add one to each job."
+NO_CHECK_CIRCUIT = f"No check circuit is sent: {FEW_CIRCUITS}. {TO_ADD_ONE}"
 SOURCE = (
     "The price is the server's estimate of one circuit, times their number. It is not binding. "
     "IonQ bills by gates."
@@ -58,10 +57,14 @@ def announce(circuits, jobs, paid_circuits=0, shots=1000):
 
 def test_a_dry_run_prints_counts_and_prices_and_sends_nothing(job):
     load = result_of(job.path)["models"][0]["circuit_dependence"]
-    for call, circuits, jobs in ((job.predict, 7, 3), (job.evaluate, 40, 14)):
-        output, messages = call("--dry-run")
+    without = "--backend-option known_answer_shots=0"
+    for call, options, circuits, jobs, reason in (
+        (job.predict, "", 7, 3, FEW_CIRCUITS),
+        (job.evaluate, without, 40, 14, "known_answer_shots is 0"),
+    ):
+        output, messages = call(f"--dry-run {options}")
         assert output.splitlines()[-3:] == [
-            f"{announce(circuits, jobs)} {NO_CHECK_CIRCUIT} {SOURCE}",
+            f"{announce(circuits, jobs)} No check circuit is sent: {reason}. {TO_ADD_ONE} {SOURCE}",
             f"Effect of the device: {100 * load:.0f} % of predicted labels change if it returns pure noise.",
             "dry run: nothing was sent",
         ]

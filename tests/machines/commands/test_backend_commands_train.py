@@ -189,6 +189,9 @@ def test_paid_training_is_refused_before_any_work(job, train, tmp_path, no_work,
 
 
 EPOCH = 3 * TRAIN + VALIDATION  # SPSA: a forward pass and two perturbed ones
+CHECKS = (
+    4  # a check circuit in each job of the perturbed passes, the only call of ten circuits or more
+)
 
 
 def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_price(
@@ -206,11 +209,12 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
     text = " ".join(output.split())
     assert told in text
     assert text.index(told) < text.index("embedded 12 "), "it is said before any work"
-    prices = re.findall(r"Estimated price: [\d.]+ \S+ for (\d+) circuits on qpu\.forte-1", text)
-    assert prices == [str(n) for n in (TRAIN, 2 * TRAIN, VALIDATION, TEST)]
+    sent = re.findall(r"Estimated price: [\d.]+ \S+ for (.*?) on qpu\.forte-1", text)
+    perturbed = f"{2 * TRAIN} circuits and {CHECKS} check circuits"
+    assert sent == [f"{TRAIN} circuits", perturbed, f"{VALIDATION} circuits", f"{TEST} circuits"]
     assert "yes" not in (tmp_path / "paid" / "config.toml").read_text(), "consent is for one call"
     # of 3 circuits; that last validation is known
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2, checks=CHECKS)
     assert (tmp_path / "state" / "qllmft" / "ionq" / "ledger.jsonl").is_file()
     assert [row["name"] for row in result_of(tmp_path / "paid")["models"]] == ["quantum head"]
     train("exact")
@@ -226,21 +230,21 @@ def test_paid_training_asks_for_one_yes_and_says_first_what_it_sends_and_each_pr
 
 def test_paid_training_stops_at_its_budget_and_goes_on_where_it_stopped(job, train, tmp_path):
     """Every call has a budget of its own; what the ledger holds costs nothing."""
-    arguments = ["budget", *ASKED_FOR, "--backend-option circuit_budget=12"]
+    arguments = ["budget", *ASKED_FOR, "--backend-option circuit_budget=16"]
     _, messages = train(*arguments, code=2)
-    assert "and stops at circuit_budget = 12" in " ".join(messages.split())
-    told = "12 more circuits make 18, above circuit_budget = 12. Nothing of this call was sent. Raise circuit_budget"
+    assert "and stops at circuit_budget = 16" in " ".join(messages.split())
+    told = "12 more circuits and 4 check circuits make 22, above circuit_budget = 16. Nothing of this call was sent."
     assert messages.splitlines()[-1].startswith(f"error: {told}"), "and no traceback"
     job.assert_paid_once(TRAIN, jobs=2)
     assert not (tmp_path / "budget" / "result.json").exists()
     message = train(*arguments, code=2)[1].splitlines()[-1]
-    assert message.startswith("error: 2 more circuits make 14, above circuit_budget = 12.")
-    job.assert_paid_once(3 * TRAIN, jobs=2 + 4)
+    assert message.startswith("error: 2 more circuits make 18, above circuit_budget = 16.")
+    job.assert_paid_once(3 * TRAIN, jobs=2 + 4, checks=CHECKS)
     train(*arguments)
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2, checks=CHECKS)
     straight = train("straight", *ASKED_FOR, "--backend-option circuit_budget=24")
     assert "Estimated price" not in "".join(straight), "all is known"
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2, checks=CHECKS)
     once, twice = (result_of(tmp_path / name)["models"] for name in ("straight", "budget"))
     assert [row | {"seconds": 0} for row in once] == [row | {"seconds": 0} for row in twice]
 
@@ -263,7 +267,7 @@ def test_interrupted_training_says_which_jobs_go_on(job, train, tmp_path, monkey
     assert remedy == f"collect them: qllmft jobs wait --ledger {tmp_path / 'state/qllmft/ionq'}"
     job.release()
     train(*arguments)
-    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2)
+    job.assert_paid_once(EPOCH + TEST, jobs=2 + 4 + 1 + 2, checks=CHECKS)
 
 
 def test_a_server_that_fails_while_a_gradient_is_measured(job, train):

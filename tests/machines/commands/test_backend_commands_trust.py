@@ -14,13 +14,13 @@ def test_known_texts_are_counted_priced_and_said(calibrated_job):
     output, messages = job.predict("--dry-run --known-texts 20")
     assert "20 calibration texts are measured too: 74.1 % of the circuits" in messages
     assert "Fewer labels" not in messages
-    assert "for 27 circuits on" in output
+    assert "for 27 circuits and 9 check circuits on" in output
     job.predict(f"--known-texts 20 --yes {LARGE_JOBS}")
-    assert job.totals["circuits_paid"] == 27
+    assert job.totals["circuits_paid"] == 29
     messages = job.predict(f"--known-texts 20 --yes {LARGE_JOBS}")[1]
     assert "unreliable by 20 calibration texts" in messages
     assert "--known-texts 60" not in messages
-    assert job.totals["circuits_paid"] == 27, "the same call has the same known texts"
+    assert job.totals["circuits_paid"] == 29, "the same call has the same known texts"
 
 
 def test_rounds_have_a_bound_and_an_expected_price(job):
@@ -53,7 +53,7 @@ def test_fewer_calibration_texts_than_asked_for_are_said_before_and_after(calibr
     assert warning in calibrated_job.predict("--dry-run --known-texts 40")[1]
     messages = calibrated_job.predict(f"--known-texts 40 --yes {LARGE_JOBS}")[1]
     assert messages.count(warning.removesuffix(".")) == 2
-    assert calibrated_job.totals["circuits_paid"] == 37
+    assert calibrated_job.totals["circuits_paid"] == 39
 
 
 def test_an_evaluation_with_known_texts_counts_the_wrong_among_the_decided(calibrated_job):

@@ -50,10 +50,21 @@ def test_the_answer_against_qiskit(n_qubits):
 
 
 def test_why_there_is_none_is_said(careful, problem):
-    for shots, reason in ((0, "known_answer_shots is 0"), (None, "the mock server needs none")):
+    few = "by default only calls of 10 circuits or more have one"
+    for shots, reason in ((0, "known_answer_shots is 0"), (None, few)):
         estimate = careful(known_answer_shots=shots).estimate(problem.circuit, problem.values)
         assert estimate.known_answers == 0
         assert f"No check circuit is sent: {reason}. Set known_answer_shots = 1000" in str(estimate)
+
+
+def test_a_rehearsal_sends_what_the_device_will_get(box, forte):
+    """The mock server's jobs of a call of ten circuits have the check circuits that are sent to IonQ."""
+    ten = make_problem(10)
+    estimate = forte(circuits_per_job=5).estimate(ten.circuit, ten.values)
+    assert (estimate.circuits, estimate.jobs, estimate.known_answers) == (10, 2, 2)
+    ask(forte(circuits_per_job=5), ten)
+    assert [len(job.circuits) for job in sort_jobs(box)] == [6, 6]
+    assert all(has_known_answer(job.circuits[0]) for job in sort_jobs(box))
 
 
 def test_it_is_the_first_circuit_of_each_job_and_priced(box, careful, problem, folder):
