@@ -116,8 +116,15 @@ def predict(
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
     use_heads(head)
-    describes_table = bool(text_column or pair_column or delimiter or columns or keep or bad_rows)
-    _check_source(texts, file, describes_table)
+    of_the_table = {
+        "--text-column": text_column,
+        "--pair-column": pair_column,
+        "--delimiter": delimiter,
+        "--columns": columns,
+        "--keep": keep,
+        "--bad-rows": bad_rows,
+    }
+    _check_source(texts, file, [name for name, value in of_the_table.items() if value])
     suffix = check_output(out, bad_rows, json=json)
     from qllmft.answers.decision import Decision
 
@@ -172,17 +179,17 @@ def predict(
             _predict_here(predictor, items, decision, output, header=header)
 
 
-def _check_source(texts: list[str] | None, file: Path | None, describes_table: bool) -> None:
-    """Raise UserError unless there are texts or a file, and a table if one is described."""
+def _check_source(texts: list[str] | None, file: Path | None, of_the_table: list[str]) -> None:
+    """Raise UserError unless there are texts or a file, and a file if there are options ``of_the_table``."""
     if bool(texts) == bool(file):
         raise UserError(
             "expected texts as arguments, or --file with one text per line ('-' is standard input). "
             "Give one of the two."
         )
-    if describes_table and not file:
+    if of_the_table and not file:
         raise UserError(
-            "--text-column, --pair-column, --delimiter and --columns describe the table of --file, which is missing. "
-            "Omit them."
+            f"{', '.join(of_the_table)}: expected with a table, and --file is missing. "
+            "Add --file, or omit what describes it."
         )
 
 

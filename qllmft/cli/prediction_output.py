@@ -220,7 +220,7 @@ def check_output(out: Path | None, bad_rows: str | None, *, json: bool) -> str:
         return ""
     if json:
         raise UserError(
-            "--json prints answers, and --out writes them. Omit one of the two, or name a .jsonl file."
+            f"--json prints answers, and --out {out} writes them. Omit --json, and name a .jsonl file for JSON."
         )
     from qllmft_tables.writer import check_can_write
 
