@@ -42,6 +42,7 @@ from qllmft.cli.prediction_output import (
     AnswerOutput,
     FileRows,
     check_output,
+    check_source,
     name_answer_columns,
     open_output,
 )
@@ -124,7 +125,7 @@ def predict(
         "--keep": keep,
         "--bad-rows": bad_rows,
     }
-    _check_source(texts, file, [name for name, value in of_the_table.items() if value])
+    check_source(texts, file, [name for name, value in of_the_table.items() if value])
     suffix = check_output(out, bad_rows, json=json)
     from qllmft.answers.decision import Decision
 
@@ -177,20 +178,6 @@ def predict(
         else:
             header = not json and out is None
             _predict_here(predictor, items, decision, output, header=header)
-
-
-def _check_source(texts: list[str] | None, file: Path | None, of_the_table: list[str]) -> None:
-    """Raise UserError unless there are texts or a file, and a file if there are options ``of_the_table``."""
-    if bool(texts) == bool(file):
-        raise UserError(
-            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
-            "Give one of the two."
-        )
-    if of_the_table and not file:
-        raise UserError(
-            f"{', '.join(of_the_table)}: expected with a table, and --file is missing. "
-            "Add --file, or omit what describes it."
-        )
 
 
 def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ray: bool) -> None:
