@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.prompt import Confirm
 from rich.table import Column, Table
 from rich.text import Text
@@ -137,20 +137,25 @@ def table(
         title: above the table.
         caption: below it.
     """
-    rich_table = Table(
-        *columns,
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption=caption,
-        caption_justify="left",
-    )
+    rich_table = _TitledTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rich_table.above, rich_table.below = title, caption
     for row in rows:
         rich_table.add_row(*row)
     return rich_table
+
+
+class _TitledTable(Table):
+    """Table between two texts of the screen's width; rich breaks its own at the width of the columns."""
+
+    above: str | None = None
+    below: str | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.above:
+            yield console.render_str(self.above)
+        yield from super().__rich_console__(console, options)
+        if self.below:
+            yield console.render_str(self.below, style="table.caption")
 
 
 def names(*headers: str) -> list[Column]:

@@ -37,6 +37,7 @@ from qllmft.cli.prediction_output import (
     AnswerOutput,
     FileRows,
     check_output,
+    check_source,
     format_prediction,
     name_answer_columns,
     open_output,
@@ -110,8 +111,15 @@ def predict(
             each probability. With per_shot=true the single shots are drawn, else the counts.
     """
     use_heads(head)
-    describes_table = bool(text_column or pair_column or delimiter or columns or keep or bad_rows)
-    _check_source(texts, file, describes_table)
+    of_the_table = {
+        "--text-column": text_column,
+        "--pair-column": pair_column,
+        "--delimiter": delimiter,
+        "--columns": columns,
+        "--keep": keep,
+        "--bad-rows": bad_rows,
+    }
+    check_source(texts, file, [name for name, value in of_the_table.items() if value])
     suffix = check_output(out, bad_rows, json=json)
     from qllmft.answers.decision import Decision
 
@@ -164,20 +172,6 @@ def predict(
         else:
             header = not json and out is None
             _predict_here(predictor, items, decision, output, header=header)
-
-
-def _check_source(texts: list[str] | None, file: Path | None, describes_table: bool) -> None:
-    """Raise UserError unless there are texts or a file, and a table if one is described."""
-    if bool(texts) == bool(file):
-        raise UserError(
-            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
-            "Give one of the two."
-        )
-    if describes_table and not file:
-        raise UserError(
-            "--text-column, --pair-column, --delimiter and --columns describe the table of --file, which is missing. "
-            "Omit them."
-        )
 
 
 def _check_backend(backend_options: BackendOptions, bootstrap: int | None, *, ray: bool) -> None:

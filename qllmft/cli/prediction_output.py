@@ -212,6 +212,20 @@ def open_output(
     say(f"Answers: {out}", err=True)
 
 
+def check_source(texts: list[str] | None, file: Path | None, of_the_table: list[str]) -> None:
+    """Raise UserError unless there are texts or a file, and a file if there are options ``of_the_table``."""
+    if bool(texts) == bool(file):
+        raise UserError(
+            "expected texts as arguments, or --file with one text per line ('-' is standard input). "
+            "Give one of the two."
+        )
+    if of_the_table and not file:
+        raise UserError(
+            f"{', '.join(of_the_table)}: expected with a table, and --file is missing. "
+            "Add --file, or omit what describes it."
+        )
+
+
 def check_output(out: Path | None, bad_rows: str | None, *, json: bool) -> str:
     """Return the suffix of the table of answers, "" without one, or raise UserError for options that do not fit."""
     if bad_rows not in (None, "error", "skip"):
@@ -220,7 +234,7 @@ def check_output(out: Path | None, bad_rows: str | None, *, json: bool) -> str:
         return ""
     if json:
         raise UserError(
-            "--json prints answers, and --out writes them. Omit one of the two, or name a .jsonl file."
+            f"--json prints answers, and --out {out} writes them. Omit --json, and name a .jsonl file for JSON."
         )
     from qllmft_tables.writer import check_can_write
 

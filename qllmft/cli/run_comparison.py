@@ -95,9 +95,9 @@ def _say_differences(runs: tuple[ComparedRun, ComparedRun], paired: PairedAnswer
             (name, *_difference_cells(difference, measure))
             for name, difference in differences.items()
         ]
-        title = "other rows of both runs, first minus second on the same texts"
+        say("Other rows of both runs, first minus second on the same texts:")
         columns = numbers(f"{measure.scale} [95 % CI]", "p")
-        say(table(*texts("row"), *columns, rows=rows, title=title))
+        say(table(*texts("row"), *columns, rows=rows))
         say("p is not corrected for the number of rows.")
 
 

@@ -23,6 +23,7 @@ from qllmft_base.text import shorten_text
 LONG_LABEL = 22  # characters; longer labels are below each other in the legend
 LONGEST_NAME = 34  # characters; longer names leave no place for the axes
 _COLORS = {"training": 0, "validation": 1}  # the same in every figure of a run
+MOST_PERCENT = 100.5  # the end of an axis of percentages, with space for a line at 100
 MAX_POINTS = 2_000  # of a target; more make the page large
 
 
@@ -88,6 +89,8 @@ def curves_svg(
         label = f"weights of epoch {selected}"
         axes.axvline(selected, color=style.INK, lw=0.8, ls=":", label=label)
     axes.set(xlabel="epoch", ylabel=unit)
+    if unit.endswith("(%)"):
+        axes.set_ylim(top=min(axes.get_ylim()[1], MOST_PERCENT))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(loc="outside upper center", ncols=columns)
     return style.as_svg(figure, name)

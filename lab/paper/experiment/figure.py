@@ -31,14 +31,19 @@ def draw_qubits(rows: Mapping[Body, Sequence[Row]]) -> Any:
                 for qubits, row in _family(rows[body], family)
                 if (value := row.value(choice)) is not None
             ]
-            axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label, **look)
+            if points:
+                axes.plot(*zip(*points, strict=True), label=label, **look)
         printed = [(qubits, row.published.value) for qubits, row in _family(rows["frozen"], family)]
         axes.plot(*zip(*printed, strict=True), marker="D", label="published", **style.PUBLISHED)
         axes.set_xticks(QUBITS)
         axes.set_xlabel(f"qubits, {words}")
     panels[0].set_ylabel("test accuracy, %")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    drawn = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(drawn.values(), drawn.keys(), loc="outside upper center", ncols=3)
     return figure
 
 

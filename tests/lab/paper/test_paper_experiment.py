@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lab.paper.experiment import page, readings, records
+from lab.paper.experiment.figure import draw_qubits
 from lab.paper.experiment.plan import (
     PLAN,
     PlannedTraining,
@@ -133,6 +134,12 @@ def test_readings_of_counts_by_hand():
     assert readings.distance([ours], "validation").root_mean_square == pytest.approx(
         abs(100 * 8000 / 9101 - 90.21)
     )
+
+
+def test_the_legend_names_what_is_drawn_alone():
+    rows = {body: readings.read_rows(read_plan(), {}, body) for body in readings.BODIES}
+    (legend,) = draw_qubits(rows).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["published"]
 
 
 def test_the_page_is_that_of_the_records_and_its_numbers_come_from_the_counts():

@@ -55,6 +55,15 @@ def test_a_table_shows_cells_heads_and_titles_as_they_are(capsys, monkeypatch):
         assert f"{place} {SHOWN}" in output
 
 
+def test_texts_around_a_table_are_wider_than_its_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    title, caption = f"{'title ' * 8}end", f"{'caption ' * 6}end"
+    say(table("a", rows=[["b"]], title=title, caption=caption))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == title
+    assert lines[-1] == caption
+
+
 def test_bars_say_how_far_they_are_at_45_columns(terminal, capsys):
     bars = progress_bars(terminal)
     bars.add_task("training", total=800, completed=120, fields="loss 0.1234  validation 95.1 %")

@@ -219,7 +219,10 @@ OUTPUT_REFUSALS = [
         "--out answers.docx",
         "--out answers.docx ends with .docx, expected .csv, .tsv, .jsonl, .xlsx.",
     ),
-    ("--out answers.csv --json", "--json prints answers, and --out writes them. Omit one"),
+    (
+        "--out a.jsonl --json",
+        "--json prints answers, and --out a.jsonl writes them. Omit --json, and name a .jsonl",
+    ),
     ("--bad-rows drop", "--bad-rows is 'drop', expected error or skip."),
     (
         "--keep number",

@@ -5,6 +5,7 @@ import warnings
 import pytest
 
 from qllmft.report import style
+from qllmft.report.figures import curves_svg
 
 LONG = "a very long name of a row that goes on and on, " * 4
 
@@ -47,3 +48,10 @@ def test_signs_without_a_glyph_are_left_to_the_fonts_of_the_reader():
         warnings.simplefilter("error")
         figure, _ = style.make_labelled_axes(["量子 🙂"], "test accuracy (%)")
         assert ">量子 🙂</text>" in style.as_svg(figure, "labels")
+
+
+@pytest.mark.parametrize(("unit", "beyond"), [("right answers (%)", False), ("macro-F1", True)])
+def test_an_axis_of_percentages_ends_at_100(unit, beyond):
+    drawn = curves_svg("scores", unit, {"validation": [100.0] * 5})
+    assert ">100</text>" in drawn
+    assert (">102</text>" in drawn) is beyond
