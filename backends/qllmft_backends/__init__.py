@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from qllmft_base.lazy import make_lazy_imports
 
 if TYPE_CHECKING:
+    from qllmft_backends.availability import Availability as Availability
     from qllmft_backends.backend import Backend as Backend
     from qllmft_backends.errors import BackendError as BackendError
     from qllmft_backends.errors import MissingExtraError as MissingExtraError
     from qllmft_backends.errors import UnknownBackendError as UnknownBackendError
     from qllmft_backends.errors import UnsupportedGateError as UnsupportedGateError
     from qllmft_backends.noise import GateNoise as GateNoise
-    from qllmft_backends.protocol import Availability as Availability
     from qllmft_backends.protocol import Capabilities as Capabilities
     from qllmft_backends.protocol import Estimate as Estimate
     from qllmft_backends.protocol import Expectations as Expectations

@@ -11,13 +11,14 @@ from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
 from qiskit.providers import BackendV2
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.availability import Availability
 from qllmft_backends.deferral import defer
 from qllmft_backends.errors import BackendError
 from qllmft_backends.gradients import BatchedParameterShift
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.pauli_expectations import refuse_added_gates
 from qllmft_backends.primitives import BackendEstimator, BackendSampler
-from qllmft_backends.protocol import Availability, Bits, Evaluator, Floats, Ints, Sampling
+from qllmft_backends.protocol import Bits, Evaluator, Floats, Ints, Sampling
 from qllmft_backends.requests import (
     ROUND_SEED_STEP,
     check_outcomes,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
-from qiskit.quantum_info import SparsePauliOp
 
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.noise import GateNoise
 from qllmft_backends.protocol import Expectations, Floats, Ints, Operators
+
+if TYPE_CHECKING:  # a list of jobs needs no Qiskit, which takes a part of a second
+    from qiskit.quantum_info import SparsePauliOp
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class PauliObservables(ZObservables):
         Raises:
             UnsupportedGateError: for a complex coefficient, another number of qubits, or another type.
         """
+        from qiskit.quantum_info import SparsePauliOp
+
         # coefficient in each observable, by (flips, mask)
         terms: dict[tuple[int, int], Floats] = {}
         powers = 1 << np.arange(n_qubits, dtype=np.int64)
@@ -96,6 +101,8 @@ def find_flip(operators: Operators) -> str:
 
 def z_string(mask: int, n_qubits: int) -> SparsePauliOp:
     """Return the string with Z on the qubits of ``mask``."""
+    from qiskit.quantum_info import SparsePauliOp
+
     qubits = [q for q in range(n_qubits) if mask >> q & 1]
     return SparsePauliOp.from_sparse_list([("Z" * len(qubits), qubits, 1.0)], n_qubits)
 
@@ -147,6 +154,7 @@ def expectations_from_counts(
 ) -> Expectations:
     """Return expectation values (B, O) and standard errors (B, O) of B circuits from the counts of each.
 
+    >>> from qiskit.quantum_info import SparsePauliOp
     >>> z0 = ZObservables.from_operators([SparsePauliOp("IZ")], 2)
     >>> found = expectations_from_counts([{0b00: 60, 0b11: 20, 0b10: 20}], z0)
     >>> found.values, found.standard_errors.round(4)

@@ -107,19 +107,6 @@ class Sampling:
         return f"{number} for all {self.shots:,} shots of a text (cheap)"
 
 
-@dataclass(frozen=True)
-class Availability:
-    """Availability of a backend on this machine, with its default options.
-
-    Attributes:
-        available: the backend can run.
-        note: the reason and the remedy if it cannot; else a remark on an option (a GPU).
-    """
-
-    available: bool
-    note: str = ""
-
-
 class Evaluator(Protocol):
     """Source of expectation values. `Backend` is its base class, with Qiskit's interfaces on top."""
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +83,10 @@ def leads(
         thresholds: (k,) of several labels per text.
     """
     if thresholds is not None:
+        from scipy.special import (
+            logit,
+        )  # exact labels need none, and SciPy takes a part of a second
+
         return np.asarray(np.where(answer_mask, 1.0, -1.0) * (logits - logit(thresholds)))
     return np.where(answer_mask, np.inf, logits[answer_mask][:, None] - logits)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qllmft.config import BodyConfig
 from qllmft.embed.adapter import load_adapter
-from qllmft.embed.loading import download_model, load_transformer, no_loading_bar
+from qllmft.embed.loading import download_model, load_transformer
 from qllmft.embed.location import BodyLocation, locate_body
 from qllmft_base.errors import UserError, first_line
 
@@ -29,7 +29,7 @@ class Body:
     """Loaded and frozen sentence transformer.
 
     A model on the hub is downloaded first, and every folder is checked by `check_body_folder` before it is loaded. If
-    ``light``, it may be a `PlainBody`, which has the same bits and loads in less time, but can only `encode`.
+    ``light``, it may be a `LightBody`, which has the same vectors and loads in less time, but can only `encode`.
 
     Attributes:
         transformer: the `SentenceTransformer` itself, unless the body is light.
@@ -42,13 +42,12 @@ class Body:
         location = location or locate_body(config)
         folder = Path(location.path)
         try:
-            with no_loading_bar():
-                if not folder.exists():
-                    folder = download_model(config, location.identity)
-                    location = BodyLocation(location.path, folder.name)
-                self.transformer: Any = load_transformer(config, folder, light=light)
-                if config.adapter is not None:
-                    load_adapter(self.transformer, config)
+            if not folder.exists():
+                folder = download_model(config, location.identity)
+                location = BodyLocation(location.path, folder.name)
+            self.transformer: Any = load_transformer(config, folder, light=light)
+            if config.adapter is not None:
+                load_adapter(self.transformer, config)
         except UserError:
             raise
         except Exception as error:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn.functional import normalize
-
 from qllmft.config import BodyConfig
 from qllmft.embed.cache import default_cache_folder
 from qllmft.embed.folder_check import BODY_FILES, OTHER_FORMATS, check_body_folder
+from qllmft.embed.light_body import read_light_body
 from qllmft.embed.location import locate_body, repositories
-from qllmft.embed.size_check import check_sizes
+from qllmft.embed.size_check import check_parameters, check_tokenizers
 from qllmft.embed.words import WordEncoder, is_word_body, read_vocabulary
 from qllmft_base.errors import UserError
-from qllmft_base.files import parse_json, writing
+from qllmft_base.files import writing
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -31,10 +27,9 @@ GivenBody: TypeAlias = "str | Path | SentenceTransformer"
 DECODERS = (
     "gemma", "gemma2", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "opt", "phi", "qwen2", "qwen3", "smollm3",
 )  # fmt: skip
-ENCODERS = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
 # passed explicitly, so that no file overrides them
 SAFE_WEIGHTS = {"use_safetensors": True, "weights_only": True}
-_FILES = ("modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json")
+_LIGHT_SETTINGS = {"prompt", "prompt_name"}  # of a body's reading, which `LightBody` follows
 # bodies of this process whose folders have no weights that torch reads
 BODIES_IN_MEMORY: dict[str, SentenceTransformer] = {}
 
@@ -52,10 +47,11 @@ def download_model(config: BodyConfig, commit: str) -> Path:
         "allow_patterns": [*BODY_FILES],
         "ignore_patterns": [*OTHER_FORMATS],
     }
-    for name in first_names:
-        with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
-            return Path(snapshot_download(name, **download_options))
-    return Path(snapshot_download(last_name, **download_options))
+    with no_loading_bar():
+        for name in first_names:
+            with suppress(LocalEntryNotFoundError, RepositoryNotFoundError):
+                return Path(snapshot_download(name, **download_options))
+        return Path(snapshot_download(last_name, **download_options))
 
 
 def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
@@ -73,13 +69,15 @@ def load_transformer(config: BodyConfig, folder: Path, *, light: bool) -> Any:
         return body_in_memory
     check_body_folder(folder)
     check_torch_weights(folder, "Give the same object again: qllmft.load(RUN, body=model).")
-    check_sizes(folder)
+    check_tokenizers(folder)
     if is_word_body(config) and read_vocabulary(folder) is not None:
         return WordEncoder.from_folder(folder)
-    has_defaults = not (config.reading or config.adapter)
-    if light and has_defaults and is_plain(folder, config.device):
-        return PlainBody(folder)
-    return load_sentence_transformer(config, folder)
+    has_defaults = config.reading.keys() <= _LIGHT_SETTINGS and config.adapter is None
+    if light and has_defaults and (body := read_light_body(folder, config.device)) is not None:
+        return body
+    with no_loading_bar():
+        check_parameters(folder)
+        return load_sentence_transformer(config, folder)
 
 
 def check_torch_weights(folder: Path, remedy: str) -> None:
@@ -164,65 +162,6 @@ def _set_pad_token(model: Any, config: BodyConfig) -> None:
             "its place. Name one as pad_token in its tokenizer_config.json."
         )
     tokenizer.pad_token = token
-
-
-class PlainBody:
-    """Transformer with the mean over its tokens and, with three modules, norm 1, on the CPU; see `is_plain`."""
-
-    def __init__(self, folder: Path) -> None:
-        from transformers import AutoModel, AutoTokenizer
-
-        modules, _, settings, _ = (_read_json(folder / name) for name in _FILES)
-        self._unit = len(modules) == 3
-        self.max_seq_length = settings["max_seq_length"]
-        load_options = {"local_files_only": True, **SAFE_WEIGHTS}
-        self._model: Any = AutoModel.from_pretrained(folder, **load_options).eval()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(
-            folder, model_max_length=self.max_seq_length, local_files_only=True
-        )
-
-    def get_embedding_dimension(self) -> int:
-        """Return D, the length of an embedding."""
-        return int(self._model.config.hidden_size)
-
-    @torch.inference_mode()
-    def encode(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
-        """Return embeddings (N, D) of ``texts``, all of them at once."""
-        order = np.argsort([-len(text) for text in texts])
-        ordered = [texts[i] for i in order]
-        tokens = self.tokenizer(ordered, padding=True, truncation=True, return_tensors="pt")
-        mask = tokens["attention_mask"].unsqueeze(-1).to(torch.float32)
-        sums = (self._model(**tokens).last_hidden_state * mask).sum(dim=1)
-        vectors = sums / mask.sum(dim=1).clamp(min=1e-9)
-        vectors = normalize(vectors) if self._unit else vectors
-        return np.asarray(vectors[np.argsort(order).tolist()].numpy())
-
-
-def is_plain(folder: Path, device: str | None) -> bool:
-    """Return whether `PlainBody` has the bits of sentence-transformers.
-
-    It needs a known encoder, mean pooling, no prompt, all entries of a vector and a CPU.
-    """
-    modules, config, settings, pooling = (_read_json(folder / name) for name in _FILES)
-    own_settings = _read_json(folder / "config_sentence_transformers.json")
-    kinds = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    return (
-        (device == "cpu" or (device is None and not torch.accelerator.is_available()))
-        and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-        and [module["path"] for module in modules[:2]] == ["", "1_Pooling"]
-        and config.get("model_type") in ENCODERS
-        and {config.get("dtype", "float32"), config.get("torch_dtype", "float32")} == {"float32"}
-        and [k for k, v in pooling.items() if k.startswith("pooling_mode") and v]
-        == ["pooling_mode_mean_tokens"]
-        and settings
-        == {"max_seq_length": settings.get("max_seq_length") or 0, "do_lower_case": False}
-        and not own_settings.get("default_prompt_name")
-        and not own_settings.get("truncate_dim")
-    )
-
-
-def _read_json(path: Path) -> Any:
-    return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def body_name(body: GivenBody) -> str:

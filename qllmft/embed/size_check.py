@@ -38,21 +38,31 @@ _GROWTH = {
 
 
 def check_sizes(folder: Path) -> None:
-    """Raise UserError if a body that passed `check_body_folder` needs far more than the size of its weights.
+    """Raise UserError if a body that passed `check_body_folder` needs far more than the size of its weights."""
+    check_tokenizers(folder)
+    check_parameters(folder)
 
-    A size without weights of that size would be filled with random numbers, and a tokenizer could lengthen a text a
-    billion times.
-    """
-    for kind, place in read_modules(folder):
-        weight_bytes = sum(path.stat().st_size for path in place.glob("*.safetensors"))
-        # a parameter has two bytes or more, and a part of a body may be left out
-        max_parameters = 2 * weight_bytes + MAX_SPARE_PARAMETERS
+
+def check_tokenizers(folder: Path) -> None:
+    """Raise UserError if a tokenizer of a body could lengthen a text a billion times, or takes long for a word."""
+    for _, place in read_modules(folder):
         tokenizer = place / "tokenizer.json"
         if tokenizer.exists():
             try:
                 _check_tokenizer(parse_json(read_text(tokenizer, MAX_BODY_TEXT_BYTES)))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise folder_error(folder, tokenizer, str(error)) from None
+
+
+def check_parameters(folder: Path) -> None:
+    """Raise UserError if a body describes more parameters than it has weights.
+
+    Those would be filled with random numbers.
+    """
+    for kind, place in read_modules(folder):
+        weight_bytes = sum(path.stat().st_size for path in place.glob("*.safetensors"))
+        # a parameter has two bytes or more, and a part of a body may be left out
+        max_parameters = 2 * weight_bytes + MAX_SPARE_PARAMETERS
         file = place / (MODULES[kind][0] if kind in MODULES else "config.json")
         if (
             kind in _MODULES_WITH_SIZES

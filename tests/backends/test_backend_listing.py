@@ -7,6 +7,7 @@ import pytest
 
 from qllmft_backends import BACKENDS, Availability, MissingExtraError, create, describe
 from qllmft_backends.aer.simulator import gpu_obstacle
+from qllmft_machines.ionq.token import TOKEN_VARIABLES
 
 AER_MODULES = (
     "qllmft_backends.aer.statevector",
@@ -39,7 +40,7 @@ def test_a_missing_gpu_is_said():
 
 def test_both_packages_of_aer_side_by_side_are_said(monkeypatch):
     wheels = [SimpleNamespace(version="0.15.1")]
-    monkeypatch.setattr("qllmft_backends.aer.simulator.distributions", lambda name: wheels)
+    monkeypatch.setattr("qllmft_backends.aer.wheels.distributions", lambda name: wheels)
     note = (
         "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: pip uninstall"
     )
@@ -62,6 +63,20 @@ def test_a_missing_extra_is_a_reason_and_not_a_crash(monkeypatch):
         with pytest.raises(MissingExtraError, match=r"pip install 'qllmft\[aer\]'"):
             create(name)
     assert listed["adjoint"].available
+
+
+def test_looking_up_says_what_importing_says(monkeypatch):
+    for variable in TOKEN_VARIABLES[:2]:
+        assert describe(imports=False) == describe()
+        monkeypatch.setenv(variable, "a-key")
+    monkeypatch.setattr("qllmft_backends.registry.find_spec", lambda name: None)
+    notes = {row.name: row.note for row in describe(imports=False) if not row.available}
+    assert notes.keys() == {name for name in BACKENDS if BACKENDS[name].packages}
+    for name, note in notes.items():
+        entry = BACKENDS[name]
+        assert (
+            note == f"{entry.packages[0]!r} is not installed: pip install 'qllmft[{entry.extra}]'"
+        )
 
 
 def test_a_package_that_does_not_load_is_a_reason_too(monkeypatch):

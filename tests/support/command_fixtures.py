@@ -105,4 +105,4 @@ def no_work(monkeypatch):
         raise AssertionError("work was done")
 
     monkeypatch.setattr("qllmft.training.head.fit", forbidden)
-    monkeypatch.setattr("sentence_transformers.SentenceTransformer", forbidden)
+    monkeypatch.setattr("qllmft.embed.body.load_transformer", forbidden)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from qiskit.primitives import BitArray
 from qiskit.result import Result
 from qiskit_aer import AerError, AerSimulator
 
+from qllmft_backends.aer.wheels import describe_obstacle, installed_wheels, known_gpu_obstacle
 from qllmft_backends.definitions import is_idle
 from qllmft_backends.errors import BackendError, UnsupportedGateError
 from qllmft_backends.observables import ZObservables, expectations_from_counts
 from qllmft_backends.protocol import Bits, Expectations, Floats, Operators
 from qllmft_backends.requests import check_values
-from qllmft_base.versions import install_command
 
 # operations beside gates that Aer runs as they are
 NON_GATE_NAMES = {
@@ -200,27 +199,11 @@ def measured_bits(
 def gpu_obstacle() -> str | None:
     """Return the reason for the lack of a GPU in Aer with the remedy, None if there is one."""
     devices = AerSimulator().available_devices()
-    wheels = {
-        name: wheel.version
-        for name in ("qiskit-aer", "qiskit-aer-gpu")
-        for wheel in distributions(name=name)
-    }
+    wheels = installed_wheels()
     if len(wheels) > 1:
-        return (
-            "qiskit-aer and qiskit-aer-gpu are both installed and overwrite each other: "
-            f"pip uninstall qiskit-aer qiskit-aer-gpu, then {install_command('gpu')}, or without a GPU "
-            f"{install_command('aer')}."
-        )
+        return known_gpu_obstacle()
     refusal = _gpu_refusal() if "GPU" in devices else f"its devices here are {', '.join(devices)}"
-    if refusal is None:
-        return None
-    installed = " and ".join(f"{name} {wheel}" for name, wheel in wheels.items()) or "no wheel"
-    return (
-        f"Aer finds no GPU: {refusal} ({installed} installed). "
-        "It needs qiskit-aer-gpu, an NVIDIA GPU with a driver for CUDA 12 (nvidia-smi tests it), and Linux on x86-64. "
-        "The two packages are one Python module, so never both: pip uninstall qiskit-aer qiskit-aer-gpu, then "
-        f"{install_command('gpu')}."
-    )
+    return None if refusal is None else describe_obstacle(refusal, wheels)
 
 
 def check_gpu() -> None:

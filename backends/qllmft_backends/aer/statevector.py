@@ -19,10 +19,10 @@ from qllmft_backends.aer.simulator import (
     sample,
     saved_means,
 )
+from qllmft_backends.availability import Availability
 from qllmft_backends.backend import Backend
 from qllmft_backends.observables import PauliObservables, ZObservables
 from qllmft_backends.protocol import (
-    Availability,
     Bits,
     Capabilities,
     Expectations,

@@ -29,7 +29,7 @@ def backends(*, json: Json = False) -> None:
     from qllmft_backends.registry import describe
     from qllmft_base.plugins import BUILT_IN
 
-    rows = describe()
+    rows = describe(imports=False)
     if json:
         say_json([asdict(row) for row in rows])
         return
@@ -203,11 +203,11 @@ def _jobs_table(rows: Sequence[Job], *, priced: bool) -> Iterator[str | Table]:
 
 def _energy_lines(rows: Sequence[Job]) -> Iterator[str]:
     """Yield the energy that the server measured per paid circuit, that of the formula, and their difference."""
-    from qllmft.energy.formula import FORTE
-    from qllmft_machines.paid_jobs import formula_kj
-
     if not (measured_jobs := [row for row in rows if row.kwh is not None]):
         return
+    from qllmft.energy.formula import FORTE  # it imports Qiskit
+    from qllmft_machines.paid_jobs import formula_kj
+
     circuits = sum(row.circuits + row.known_circuits for row in measured_jobs)
     kilojoules = 3600 * sum(row.kwh or 0.0 for row in measured_jobs)
     billed_us = [row.billed_us for row in measured_jobs if row.billed_us is not None]

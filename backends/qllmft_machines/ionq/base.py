@@ -12,10 +12,10 @@ import numpy as np
 from numpy.random import Generator
 from qiskit import QuantumCircuit
 
+from qllmft_backends.availability import Availability
 from qllmft_backends.gradients import SpsaGradient
 from qllmft_backends.observables import ZObservables, expectations, single_shots
 from qllmft_backends.protocol import (
-    Availability,
     Expectations,
     Floats,
     Ints,
@@ -32,7 +32,6 @@ from qllmft_machines.batch import (
 from qllmft_machines.collect import find_chunk_job
 from qllmft_machines.cost import CostEstimate
 from qllmft_machines.errors import (
-    IonQAuthError,
     IonQKeyMissingError,
     RemoteError,
     RemoteRequestError,
@@ -50,7 +49,7 @@ from qllmft_machines.ionq.options import (
 )
 from qllmft_machines.ionq.reading import JobResults
 from qllmft_machines.ionq.route import IonQRoute
-from qllmft_machines.ionq.token import load_token
+from qllmft_machines.ionq.token import load_token, look_up
 from qllmft_machines.jobs import Jobs
 from qllmft_machines.jobs_backend import JobsBackend
 from qllmft_machines.ledger.chunk import Chunk, Setup
@@ -80,12 +79,7 @@ class IonQBase(JobsBackend):
     @classmethod
     def availability(cls) -> Availability:
         """Return whether there is an API key. Nothing is sent."""
-        try:
-            load_token()
-        except IonQAuthError as error:
-            return Availability(False, str(error))
-        note = "An API key is set. The first request shows whether it is valid."
-        return Availability(True, note)
+        return look_up()
 
     def check_access(self) -> None:
         """Raise `IonQAuthError` without an API key (see `JobsBackend.check_access`)."""

@@ -8,6 +8,7 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.parse import quote
 
+from qllmft_backends.availability import Availability
 from qllmft_base.text import HIDDEN, clean
 from qllmft_machines.bounds import MAX_TOKEN_FILE_BYTES
 from qllmft_machines.errors import IonQAuthError, IonQKeyMissingError
@@ -94,3 +95,12 @@ def load_token(token_file: Path | None = None) -> ApiToken:
             "without spaces. Nothing was sent."
         )
     return ApiToken(text)
+
+
+def look_up() -> Availability:
+    """Return whether there is an API key. Nothing is sent."""
+    try:
+        load_token()
+    except IonQAuthError as error:
+        return Availability(False, str(error))
+    return Availability(True, "An API key is set. The first request shows whether it is valid.")

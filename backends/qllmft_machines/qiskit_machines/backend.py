@@ -14,10 +14,10 @@ from numpy.random import Generator
 from qiskit import QuantumCircuit
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 
+from qllmft_backends.availability import Availability
 from qllmft_backends.errors import BackendError
 from qllmft_backends.observables import ZObservables, expectations, single_shots
 from qllmft_backends.protocol import (
-    Availability,
     Capabilities,
     Expectations,
     Floats,
@@ -25,7 +25,6 @@ from qllmft_backends.protocol import (
     Operators,
 )
 from qllmft_backends.requests import check_values, request_seed
-from qllmft_base.versions import install_command
 from qllmft_machines.batch import CircuitBatch, known_answer_circuit
 from qllmft_machines.cost import CostEstimate
 from qllmft_machines.jobs import Jobs
@@ -37,6 +36,7 @@ from qllmft_machines.qiskit_machines import limits
 from qllmft_machines.qiskit_machines.compiled import CompiledCircuit, compile_circuit
 from qllmft_machines.qiskit_machines.local import run_locally
 from qllmft_machines.qiskit_machines.options import QiskitOptions
+from qllmft_machines.qiskit_machines.packages import look_up
 from qllmft_machines.qiskit_machines.providers import PROVIDERS, Machine, open_machine, wrap_machine
 from qllmft_machines.qiskit_machines.route import MachineRoute
 from qllmft_machines.route import Route
@@ -99,11 +99,7 @@ class QiskitBackend(JobsBackend):
     @classmethod
     def availability(cls) -> Availability:
         """Return available if Aer is, with a note about the packages of the providers."""
-        missing = {provider.extra for provider in PROVIDERS.values() if not provider.installed}
-        if "aer" in missing:
-            return Availability(False, f"'qiskit_aer' is not installed: {install_command('aer')}")
-        hints = ", ".join(f"{extra}: {install_command(extra)}" for extra in sorted(missing))
-        return Availability(True, f"providers that are not installed: {hints}" if hints else "")
+        return look_up()
 
     @property
     def capabilities(self) -> Capabilities:

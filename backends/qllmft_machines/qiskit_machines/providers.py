@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
@@ -15,6 +14,7 @@ from qiskit.transpiler import Target
 from qllmft_backends.errors import BackendError, MissingExtraError
 from qllmft_base.text import error_text
 from qllmft_machines.qiskit_machines.options import QiskitOptions
+from qllmft_machines.qiskit_machines.packages import is_installed
 from qllmft_machines.qiskit_machines.route import BackendRunner, Runner, SamplerRunner
 
 _DEFAULT_FAKE_NAME = "fake_montreal"  # 27 qubits; larger snapshots take Aer minutes
@@ -67,13 +67,12 @@ class Provider:
 
     open: Callable[[QiskitOptions], Machine]
     extra: str
-    package: str
     remote: bool = False
 
     @property
     def installed(self) -> bool:
         """Return whether its package is installed. Nothing is imported."""
-        return find_spec(self.package) is not None
+        return is_installed(self.extra)
 
 
 def open_machine(options: QiskitOptions) -> Machine:
@@ -211,19 +210,17 @@ def _braket(options: QiskitOptions) -> Machine:
     return Machine(backend.name, address, backend, runner, remote=True)
 
 
-_IBM_EXTRA_AND_PACKAGE = ("ibm", "qiskit_ibm_runtime")
-_BRAKET_EXTRA_AND_PACKAGE = ("braket", "qiskit_braket_provider")
 PROVIDERS: dict[str, Provider] = {
-    "generic": Provider(_generic, "aer", "qiskit_aer"),
+    "generic": Provider(_generic, "aer"),
     "ibm-fake": Provider(
         lambda options: _with_ibm_sampler(_fake_backend(options), "ibm-fake"),
-        *_IBM_EXTRA_AND_PACKAGE,
+        "ibm",
     ),
     "aer-from-backend": Provider(
         lambda options: _wrap_in_aer(_fake_backend(options), "aer-from-backend"),
-        *_IBM_EXTRA_AND_PACKAGE,
+        "ibm",
     ),
-    "braket-local": Provider(_braket_local, *_BRAKET_EXTRA_AND_PACKAGE),
-    "ibm": Provider(_ibm, *_IBM_EXTRA_AND_PACKAGE, remote=True),
-    "braket": Provider(_braket, *_BRAKET_EXTRA_AND_PACKAGE, remote=True),
+    "braket-local": Provider(_braket_local, "braket"),
+    "ibm": Provider(_ibm, "ibm", remote=True),
+    "braket": Provider(_braket, "braket", remote=True),
 }

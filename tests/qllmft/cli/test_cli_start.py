@@ -13,7 +13,7 @@ from qllmft.cli.main import build_command
 from qllmft_base.garbage import OBJECTS_PER_COLLECTION
 
 HEAVY = {"datasets", "numba", "pandas", "sentence_transformers", "sklearn", "torch", "transformers"}
-HEAVIER_THAN_HELP = HEAVY | {"matplotlib", "numpy", "qiskit", "scipy"}
+HEAVIER_THAN_HELP = HEAVY | {"matplotlib", "numpy", "pennylane", "qiskit", "qiskit_aer", "scipy"}
 SIMPLE = f"""
 import sys
 from pathlib import Path
@@ -35,13 +35,16 @@ def refusal(*command):
 
 help = [["--help"], ["--version"], *([name, "--help"] for name in build_command().commands)]
 print("loaded:", loaded({HEAVIER_THAN_HELP}, *help))
+print("backends:", loaded({HEAVIER_THAN_HELP}, ["backends"]))
+Path("ledger").mkdir()
+Path("ledger/ledger.jsonl").touch()
+tables = [["jobs", "list", ".", "--offline"], ["runs", str(Path(sys.argv[1]).parent)]]
+print("tables:", loaded({HEAVIER_THAN_HELP - {"numpy"}}, *tables))
 for command in (["predict", sys.argv[1], "a text"], ["evaluate", sys.argv[1]]):
     print("without a key:", *refusal(*command, "--backend", "ionq_forte"), loaded({HEAVY}))
 lists = [["info"], ["study", "--list"], ["sweep", "--list"], ["runs", sys.argv[1]]]
-lists += [["backends"], ["energy"], ["info", "odd"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
-Path("ledger").mkdir()
-Path("ledger/ledger.jsonl").touch()
-lists += [["jobs", ".", "--offline"], ["init", "config.toml"]]
+lists += [["energy"], ["info", "odd"], ["info", "nn-head-48"], ["info", sys.argv[1]]]
+lists += [["init", "config.toml"]]
 print("lists:", loaded({{"torch", "pandas", "sklearn", "transformers"}}, *lists))
 try:
     main(["train", "--preset", "singel-10q"])
@@ -70,6 +73,8 @@ def test_help_lists_and_simple_mistakes_load_nothing_heavy_and_end_with_2_and_no
 ):
     assert [line for line in simple.stdout.splitlines() if ": []" in line] == [
         "loaded: []",
+        "backends: []",
+        "tables: []",
         "lists: []",
     ]
     assert run.path.name in simple.stdout

@@ -15,6 +15,7 @@ from stopped_runs import killed
 
 from qllmft.config import BodyConfig
 from qllmft.embed import EmbeddingCache, default_cache_folder, embed
+from qllmft.embed.light_body import LightBody
 from qllmft_base.errors import UserError
 
 TEXTS = [
@@ -35,13 +36,13 @@ def body(tiny_body):
 def encoded_texts(monkeypatch):
     """Every text that a model embeds, in its order."""
     texts = []
-    original = SentenceTransformer.encode
+    original = LightBody.encode
 
     def encode(self, batch, **options):
         texts.extend(batch)
         return original(self, batch, **options)
 
-    monkeypatch.setattr(SentenceTransformer, "encode", encode)
+    monkeypatch.setattr(LightBody, "encode", encode)
     return texts
 
 
@@ -53,7 +54,7 @@ def no_model(monkeypatch):
         def load(*args, **options):
             raise AssertionError("a model was loaded")
 
-        monkeypatch.setattr("sentence_transformers.SentenceTransformer", load)
+        monkeypatch.setattr("qllmft.embed.body.load_transformer", load)
 
     return forbid
 

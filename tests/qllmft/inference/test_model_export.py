@@ -219,7 +219,7 @@ PERCEPTRON = {"head": "mlp", "encoder": "none"}
 def test_what_a_model_does_not_have_is_refused_before_the_body_is_loaded(
     model_of, monkeypatch, settings, options, message
 ):
-    monkeypatch.setattr("sentence_transformers.SentenceTransformer", None)
+    monkeypatch.setattr("qllmft.embed.body.load_transformer", None)
     with pytest.raises(UserError, match=message):
         export_run(model_of(**settings), ExportRequest(text=TEXT, **options))
 
