@@ -132,7 +132,7 @@ def dies(monkeypatch, place, call):
 
 def ibm(monkeypatch, tmp_path, service):
     """Make a backend of the provider ``ibm``, whose account opens ``service``."""
-    provider = Provider(service.machine, "ibm", "qiskit_ibm_runtime", remote=True)
+    provider = Provider(service.machine, "ibm", remote=True)
     monkeypatch.setitem(PROVIDERS, "ibm", provider)
 
     def make(**options):

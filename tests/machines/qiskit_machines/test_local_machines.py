@@ -148,7 +148,7 @@ def test_a_fault_of_a_provider_is_an_error_in_one_line(monkeypatch):
     def opens(options):
         raise RuntimeError("no account\nwas found")
 
-    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
+    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", remote=True))
     with pytest.raises(
         BackendError, match=r"'ibm' does not open some: RuntimeError: no account was found\. Save"
     ):

@@ -248,7 +248,7 @@ def test_the_jobs_of_a_named_machine_are_collected_and_cancelled_by_its_ledger(
         runner = BackendRunner(machine)
         return Machine("faraway", address, machine, runner, remote=True)
 
-    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", "qiskit_ibm_runtime", remote=True))
+    monkeypatch.setitem(PROVIDERS, "ibm", Provider(opens, "ibm", remote=True))
     options = {"provider": "ibm", "machine": "torino", "max_circuits": 100, "yes": True}
     options |= {"ledger": tmp_path, "shots": 2000, "circuits_per_job": 2, "deadline_s": 0.01}
 
