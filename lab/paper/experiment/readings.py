@@ -174,7 +174,8 @@ class Distance:
 
     rows: int  # that both have
     root_mean_square: float  # percentage points
-    interval: tuple[float, float] | None  # 95 %, over resampled seeds; None of the best seed
+    # 95 %, over resampled seeds; None of the best seed, and where all rows have one seed
+    interval: tuple[float, float] | None
     pairs: int  # of rows with different published numbers
     same_order: int  # pairs that the reading has in the paper's order
 
@@ -200,7 +201,9 @@ def distance(rows: Sequence[Row], choice: Choice) -> Distance | None:
         (published[first] - published[second]) * (values[first] - values[second]) > 0
         for first, second in pairs
     )
-    interval = None if choice == "seed" else _resampled([row for row, _ in found], choice)
+    interval = None
+    if choice != "seed" and any(len(row.candidates) > 1 for row, _ in found):
+        interval = _resampled([row for row, _ in found], choice)
     return Distance(
         len(found), _root_mean_square(values - published), interval, len(pairs), int(same_order)
     )

@@ -102,7 +102,9 @@ def test_known_texts_and_rounds_are_those_of_the_options(calibrated_job, run, vi
     visit_server(calls)
     forte = ["--backend ionq_forte", *option_arguments("circuits_per_job=25")]
     job("serve", job.path, "--port 0", *forte, "--yes --max-cost 9 --known-texts 20")
-    assert job.totals["circuits_paid"] == 1 + 20
+    assert job.totals["circuits_paid"] == 1 + 20 + 1, (
+        "a text, calibration texts and a check circuit"
+    )
     job("serve", job.path, "--port 0", *FORTE, "--yes --max-cost 9 --shots 400 --rounds 2")
     assert next(reversed(job.box.store.jobs.values())).payload["shots"] == 200
     visit_server(pytest.fail)

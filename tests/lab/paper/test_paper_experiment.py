@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,9 @@ def test_readings_of_counts_by_hand():
     assert readings.distance([ours], "validation").root_mean_square == pytest.approx(
         abs(100 * 8000 / 9101 - 90.21)
     )
+    assert readings.distance([ours], "validation").interval is not None
+    one_seed = replace(ours, candidates={201: ours.candidates[201]})
+    assert readings.distance([one_seed], "validation").interval is None
 
 
 def test_the_legend_names_what_is_drawn_alone():

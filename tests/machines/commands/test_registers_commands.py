@@ -57,7 +57,7 @@ def test_info_says_the_registers(run, cli):
 
 def test_the_price_is_that_of_two_circuits_a_text(job):
     output, _ = job.predict("--dry-run --shots 500")
-    assert re.search(r"for 14 circuits on \S+, 500 shots each\.", output)
+    assert re.search(r"for 14 circuits and 5 check circuits on \S+, 500 shots each\.", output)
     assert "for 2 circuits on" in job.predict("--dry-run --shots 500 --limit 1")[0]
 
 
@@ -69,11 +69,11 @@ def test_predictions_through_two_circuits(job, run):
     assert (errors > 0).all()
     assert (np.abs(p - q).max(axis=1) < 4 * errors + 1e-4).all()
     assert "from a noiseless simulation of 7 texts" in messages
-    job.assert_paid_once(14, jobs=5)
-    assert {len(j.payload["input"]["circuits"]) for j in job.box.store.jobs.values()} <= {2, 3}
+    job.assert_paid_once(14, jobs=5, checks=5)
+    assert {len(j.payload["input"]["circuits"]) for j in job.box.store.jobs.values()} <= {3, 4}
     second_output, _ = job.predict("--json --shots 2000")  # the ledger has all of them
     assert np.array_equal(probabilities(second_output)[0], p)
-    job.assert_paid_once(14, jobs=5)
+    job.assert_paid_once(14, jobs=5, checks=5)
 
 
 def test_a_simulator_that_is_not_here_answers_what_the_model_answers(job, run):
