@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
 
-from qllmft.embed.light_modules import read_object
+from qllmft.embed.light_modules import holds_known, read_object
 from qllmft_base.files import open_regular
 
 # settings of config.json that change no number of a frozen encoder
@@ -225,14 +225,10 @@ def _is_known(config: Mapping[str, Any], architecture: Architecture) -> bool:
     counts += ["type_vocab_size"] * architecture.has_types
     distances = {"relative_attention_num_buckets"} if architecture.has_distances else set()
     eps = set() if architecture.sizes[0] == "dim" else {"layer_norm_eps"}
-    free = _INERT | distances | eps | {"model_type", "pad_token_id"}
-    known = all(
-        key in free or key in counts or (key in _KNOWN and value in _KNOWN[key])
-        for key, value in config.items()
-    )
+    free = _INERT | distances | eps | {"model_type", "pad_token_id", *counts}
     first = architecture.first_position
     return (
-        known
+        holds_known(config, _KNOWN, free)
         and all(type(config.get(key)) is int and config[key] > 0 for key in counts)
         and config[architecture.sizes[0]] % config[architecture.sizes[2]] == 0
         and config.get("relative_attention_num_buckets", _DISTANCE_BUCKETS) == _DISTANCE_BUCKETS

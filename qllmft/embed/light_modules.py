@@ -78,7 +78,7 @@ def read_light_modules(folder: Path) -> LightModules | None:
         not names <= _KNOWN_FILES
         or not listed
         or modules[0][1] != folder
-        or (unit and not _holds(read_object(modules[-1][1] / "config.json"), _NORMALIZE_FILE))
+        or (unit and not holds_known(read_object(modules[-1][1] / "config.json"), _NORMALIZE_FILE))
         or not _is_known_model(own)
     ):
         return None
@@ -90,7 +90,9 @@ def read_light_modules(folder: Path) -> LightModules | None:
     if core == ["StaticEmbedding"]:
         return LightModules("static", dimension=None, window=None, **shared)
     window = read_object(folder / "sentence_bert_config.json")
-    if core != ["Transformer", "Pooling"] or not _holds(window, _WINDOW_FILE, {"max_seq_length"}):
+    if core != ["Transformer", "Pooling"] or not holds_known(
+        window, _WINDOW_FILE, {"max_seq_length"}
+    ):
         return None
     pooling = read_object(modules[1][1] / "config.json")
     kind = _pooling_kind(pooling)
@@ -105,7 +107,7 @@ def read_object(path: Path) -> Any:
     return parse_json(read_text(path, MAX_BODY_TEXT_BYTES)) if path.is_file() else {}
 
 
-def _holds(
+def holds_known(
     content: Mapping[str, Any], known: Mapping[str, tuple[Any, ...]], free: set[str] | None = None
 ) -> bool:
     """Return whether a file has known keys with known values only, beside ``free`` keys with any value."""
@@ -119,14 +121,16 @@ def _is_known_model(own: Mapping[str, Any]) -> bool:
     """Return whether the settings of a `SentenceTransformer` are prompts and what changes no vector."""
     name = own.get("default_prompt_name")
     free = {"__version__", "prompts", "default_prompt_name", "similarity_fn_name"}
-    return _holds(own, _MODEL_FILE, free) and (name is None or name in (own.get("prompts") or {}))
+    return holds_known(own, _MODEL_FILE, free) and (
+        name is None or name in (own.get("prompts") or {})
+    )
 
 
 def _pooling_kind(pooling: Mapping[str, Any]) -> Kind | None:
     """Return the only pooling that a file names, if it is a known one."""
     sizes = {"embedding_dimension", "word_embedding_dimension"}
     modes = {"pooling_mode", "pooling_mode_mean_tokens", "pooling_mode_cls_token"}
-    if not _holds(pooling, _POOLING_FILE, sizes | modes):
+    if not holds_known(pooling, _POOLING_FILE, sizes | modes):
         return None
     mean, cls = (
         pooling.get(f"pooling_mode_{name}", False) for name in ("mean_tokens", "cls_token")

@@ -37,14 +37,8 @@ _GROWTH = {
 }  # fmt: skip
 
 
-def check_sizes(folder: Path) -> None:
-    """Raise UserError if a body that passed `check_body_folder` needs far more than the size of its weights."""
-    check_tokenizers(folder)
-    check_parameters(folder)
-
-
 def check_tokenizers(folder: Path) -> None:
-    """Raise UserError if a tokenizer of a body could lengthen a text a billion times, or takes long for a word."""
+    """Raise UserError if a tokenizer of a checked body could lengthen a text without end, or takes long for a word."""
     for _, place in read_modules(folder):
         tokenizer = place / "tokenizer.json"
         if tokenizer.exists():
@@ -55,7 +49,7 @@ def check_tokenizers(folder: Path) -> None:
 
 
 def check_parameters(folder: Path) -> None:
-    """Raise UserError if a body describes more parameters than it has weights.
+    """Raise UserError if a body that passed `check_body_folder` describes more parameters than it has weights.
 
     Those would be filled with random numbers.
     """

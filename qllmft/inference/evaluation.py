@@ -164,14 +164,13 @@ def evaluate(
         evaluation = _add_coverage(evaluation, decision.coverage, sets, labels)
     if measured_model is None:
         return evaluation
-    return _add_backend(evaluation, texts, answers, decision, measured_model)
+    return _add_backend(evaluation, texts, answers, measured_model)
 
 
 def _add_backend(
     evaluation: Evaluation,
     texts: LabelledTexts,
     answers: LabelProbabilities,
-    decision: Decision,
     measured_model: MeasuredModel,
 ) -> Evaluation:
     """Return an evaluation with the backend's agreement with the exact model, and its answers if it is remote.
@@ -180,14 +179,13 @@ def _add_backend(
         evaluation: of the backend's answers.
         texts: N of them.
         answers: those of the backend.
-        decision: rule of the answers.
         measured_model: the model on the backend.
     """
     backend = measured_model.backend
-    agreement = measured_model.agreement(texts.vectors, answers)
+    exact = measured_model.exact(texts.vectors)
+    agreement = measured_model.agreement(texts.vectors, answers, exact)
     device_answers = None
     if measured_model.predictor.task.one_label and backend.capabilities.remote:
-        exact = measured_model.exact(texts.vectors, decision)
         device_answers = collect_device_answers(
             backend.name,
             texts.source,

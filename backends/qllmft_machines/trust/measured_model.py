@@ -164,9 +164,14 @@ class MeasuredModel:
             )
         return texts
 
-    def agreement(self, vectors: Vectors, answers: LabelProbabilities) -> BackendAgreement:
-        """Compare the backend's answers for embeddings (N, D) with exact ones."""
-        exact = replace(self.exact(vectors), thresholds=answers.thresholds)
+    def agreement(
+        self,
+        vectors: Vectors,
+        answers: LabelProbabilities,
+        exact: LabelProbabilities | None = None,
+    ) -> BackendAgreement:
+        """Compare the backend's answers for embeddings (N, D) with exact ones, which are computed unless given."""
+        exact = replace(exact or self.exact(vectors), thresholds=answers.thresholds)
         shots = number_of_shots(self.backend) if answers.shots is None else answers.shots
         return compare(answers, exact, shots, mitigated=bool(self.backend.mitigation))
 

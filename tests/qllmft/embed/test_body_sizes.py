@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from qllmft.config import BodyConfig
 from qllmft.embed import Body
-from qllmft.embed.size_check import check_sizes
+from qllmft.embed.size_check import check_parameters, check_tokenizers
 from qllmft_base.errors import UserError
 
 
@@ -148,7 +148,8 @@ def test_values_that_would_take_much_are_refused(body, file, values, reason):
 )  # fmt: skip
 def test_steps_of_published_tokenizers_are_accepted(body, steps):
     change(body / "tokenizer.json", lambda state: state.update(normalizer=in_turn(*steps)))
-    check_sizes(body)
+    check_tokenizers(body)
+    check_parameters(body)
 
 
 def test_a_prompt_of_the_settings_is_bounded():
