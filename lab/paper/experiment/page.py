@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from lab.paper.experiment.epochs import FEW_EPOCHS, LEVEL, compare_epochs
 from lab.paper.experiment.plan import Plan, PlannedTraining, trainings
 from lab.paper.experiment.readings import (
     BODIES,
     CHOICES,
     Body,
+    Candidate,
     Choice,
     Distance,
     Row,
@@ -65,6 +67,9 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
         distances=_by_choice(distances, _distance_text),
         orders=_by_choice(distances, _order_text),
         control=_control(rows),
+        few_epochs=FEW_EPOCHS,
+        level=LEVEL,
+        epochs=compare_epochs(plan, records),
         costs=_costs(planned, records),
         progress=_progress(planned, records),
         done=sum(training.name in records for training in planned),
@@ -75,7 +80,7 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _header() -> list[str]:
-    sides = [f"{body}: {name}" for body in SIDES for name in ("seeds", *CHOICES)]
+    sides = [f"{body}: {name}" for body in SIDES for name in ("seeds × settings", *CHOICES)]
     return ["row", "table", "published", *sides]
 
 
@@ -92,9 +97,16 @@ def _line(frozen: Row, tuned: Row) -> list[str]:
     published = frozen.published
     cells = [published.label, published.where.removeprefix("Table "), f"{published.value:.2f}"]
     for row in (frozen, tuned):
-        cells.append(str(len(row.candidates)) if row.candidates else NONE)
+        cells.append(_sizes(row.candidates))
         cells += [_number(row.value(choice)) for choice in CHOICES]
     return cells
+
+
+def _sizes(candidates: Mapping[int, Sequence[Candidate]]) -> str:
+    """Return the numbers of seeds and of settings, the smallest number if the seeds have different ones."""
+    if not candidates:
+        return NONE
+    return f"{len(candidates)} × {min(map(len, candidates.values()))}"
 
 
 def _number(value: float | None) -> str:

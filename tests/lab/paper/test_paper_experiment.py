@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lab.paper.experiment import page, readings, records
+from lab.paper.experiment.epochs import compare_epochs
 from lab.paper.experiment.figure import draw_qubits
 from lab.paper.experiment.plan import (
     PLAN,
@@ -172,9 +173,32 @@ def test_the_page_is_that_of_the_records_and_its_numbers_come_from_the_counts():
     best = np.maximum(best, [max(run["selected"] for run in runs) for runs in by_seed.values()])
     (line,) = [line for line in text.splitlines() if line.startswith("| Single sQE 10Q |")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[3] == str(len(by_seed))
+    assert cells[3] == f"{len(by_seed)} × 6"
     for cell, count in ((4, honest), (6, np.mean(best)), (7, max(best))):
         assert float(cells[cell]) == pytest.approx(100 * count / 9101, abs=0.006)
+
+
+def test_epochs_are_compared_by_seed_over_all_settings():
+    row = [t for t in ALL if (t.row, t.body, t.table) == ("single-10q", "frozen", "VI")]
+    between = [0, 0, 0, 8000, 0]  # epochs 10 to 50
+    last = {201: (8001, 8003), 202: (8006, 8008), 203: (7999, 8001)}
+    found = {}
+    for seed, counts in last.items():
+        rates = [training for training in row if training.seed == seed]
+        for training, count in zip(rates, counts, strict=False):
+            found[training.name] = counts_of(training, 70, 0.5, 8000, [*between, count])
+    (pair,) = compare_epochs(read_plan(), found)
+    differences = 100 * np.array([2, 7, 0]) / 9101
+    assert pair.few == pytest.approx(100 * 8000 / 9101)
+    assert pair.difference.value == pytest.approx(differences.mean())
+    # Student's t of two degrees of freedom
+    half_width = 4.302653 * differences.std(ddof=1) / np.sqrt(3)
+    assert pair.difference.interval[1] == pytest.approx(differences.mean() + half_width)
+    assert "are not significantly different" in pair.sentence
+    one_seed = {name: record for name, record in found.items() if " 201 " in name}
+    (pair,) = compare_epochs(read_plan(), one_seed)
+    assert pair.sentence is None
+    assert pair.cells[-2:] == ["—", "—"]
 
 
 def test_the_next_call_does_what_has_no_record(tmp_path):
