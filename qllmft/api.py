@@ -18,6 +18,7 @@ from qllmft.data import corpus_in_memory
 from qllmft.events import Message, OnEvent, ignore
 from qllmft.progress import LineListener
 from qllmft.run import Outcome, SharedInputs, Tracking, TrainedRun, run_experiment
+from qllmft.run.large_table import limit_epochs
 from qllmft.run.tracking import TrackingListener
 from qllmft_base.errors import UserError
 from qllmft_base.files import expand_home
@@ -124,7 +125,10 @@ def train(
         on_event = LineListener() if hasattr(sys, "ps1") else ignore
     config = load_preset(preset).config(overrides)
     tracking = Tracking.from_names(track, files=track_files)
-    inputs = SharedInputs({config.data: corpus}) if corpus else None
+    corpora = {} if corpus is None else {config.data: corpus}
+    inputs = SharedInputs(corpora, keeps_vectors=config.data.folds is not None)
+    if "train.epochs" not in overrides:
+        config = limit_epochs(config, inputs, on_event)
     return TrainedRun.from_outcome(
         train_and_report(config, Path(out) if out else None, on_event, tracking, inputs=inputs)
     )

@@ -27,6 +27,7 @@ class Package(NamedTuple):
     text: str  # its description in one line
     section: str
     tags: frozenset[str]
+    maintainer: str = ""
 
 
 @cache
@@ -41,7 +42,8 @@ def packages() -> tuple[Package, ...]:
         text = fields.get("Description", "").split("\n")[0].strip()
         tags = {tag.strip() for tag in re.split(r",\s*", fields.get("Tag", "")) if tag.strip()}
         if len(text) >= SHORTEST and text.isascii():
-            entries.append(Package(text, fields.get("Section", ""), frozenset(tags)))
+            maintainer = fields.get("Maintainer", "")
+            entries.append(Package(text, fields.get("Section", ""), frozenset(tags), maintainer))
     copies = Counter(package.text for package in entries)
     return tuple(sorted(package for package in entries if copies[package.text] == 1))
 

@@ -111,9 +111,9 @@ def train(
     started = time.perf_counter()
     circuit_settings, personal = circuit.settings()
 
-    def make_config(**device: Any) -> RunConfig:
+    def read_overrides(**device: Any) -> dict[str, Any]:
         options = {**(circuit_settings["backend__options"] or {}), **device}
-        overrides = data.overrides(
+        return data.overrides(
             settings,
             **{**circuit_settings, "backend__options": options or None},
             train__epochs=epochs,
@@ -125,7 +125,9 @@ def train(
             body__contrastive__loss="supervised" if tune_body else None,
             baselines__names=None if baselines else [],
         )
-        return add_own_heads(build_config(preset, config, overrides), head)
+
+    def make_config(**device: Any) -> RunConfig:
+        return add_own_heads(build_config(preset, config, read_overrides(**device)), head)
 
     from qllmft.run.compilation import start_compilation
 
@@ -137,11 +139,22 @@ def train(
 
     from qllmft.api import train_and_report
     from qllmft.cli.listener import ConsoleListener
+    from qllmft.run import SharedInputs
+    from qllmft.run.large_table import limit_epochs
 
+    inputs = SharedInputs(keeps_vectors=run_config.data.folds is not None)
+    are_chosen = config is not None or "train.epochs" in read_overrides()
     try:
         with ConsoleListener(yes=yes) as listener:
+            if not are_chosen:
+                run_config = limit_epochs(run_config, inputs, listener)
             outcome = train_and_report(
-                run_config, out, listener, trackers.tracking(), backend_options=personal
+                run_config,
+                out,
+                listener,
+                trackers.tracking(),
+                backend_options=personal,
+                inputs=inputs,
             )
     except KeyboardInterrupt as stop:
         if str(stop):  # jobs that continue at a service

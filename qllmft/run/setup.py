@@ -34,9 +34,15 @@ class SharedInputs:
     """Inputs of the runs of one process, each read or computed once.
 
     The numbers of a run do not depend on sharing. Files that change while a campaign runs are not read again.
+
+    Attributes:
+        keeps_vectors: whether embeddings stay in memory; one run alone needs them once.
     """
 
-    def __init__(self, corpora: Mapping[DataConfig, Corpus] | None = None) -> None:
+    def __init__(
+        self, corpora: Mapping[DataConfig, Corpus] | None = None, *, keeps_vectors: bool = True
+    ) -> None:
+        self.keeps_vectors = keeps_vectors
         self._corpora = dict(corpora or {})
         self._splits: dict[tuple[DataConfig, int], Splits] = {}
         # identity of each body, and its vectors (D,) by text

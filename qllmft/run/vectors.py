@@ -119,7 +119,8 @@ def embed_splits(setup: RunSetup, body: BodyConfig) -> Vectors:
     title, cache = (name, None) if is_untrained_body else (f"the trained {name}", body_path.parent)
     if body_path in (setup.folder.model_body, setup.folder.model_adapter):
         cache = setup.folder.own_embeddings
-    inputs = setup.inputs if is_untrained_body else None
+    shared = setup.inputs if setup.inputs is not None and setup.inputs.keeps_vectors else None
+    inputs = shared if is_untrained_body else None
     identity, (train, validation, *other_examples) = embed_tables(
         tables,
         body,
