@@ -27,10 +27,13 @@ from qllmft_base.text import format_count
 
 LINES = 10  # about one training
 EVERY_S = 60.0  # between two lines of a stage that reports its steps
+FIRST_S = 5.0  # after its first report, a stage that will take a minute or more has its first line
 
 
 class MinuteLines:
-    """Listener that says once a minute how far a stage is, such as the embedding of many texts, with the time left.
+    """Listener that says how far a stage is, such as the embedding of many texts, with the time left.
+
+    A stage of a minute or more has a line after its first seconds, and then one a minute.
 
     Args:
         say: receives the lines.
@@ -40,30 +43,44 @@ class MinuteLines:
         self._say = say
         self._stage = StageStarted("fitting")
         self._start: tuple[float, int] | None = None  # time and number of steps of the first report
-        self._last = 0.0  # time of the last line
+        self._last = 0.0  # time of the last line, or of the stage's start
+        self._is_first = True  # no line of the stage yet
 
     def __call__(self, event: Event) -> None:
-        """Say a line if the event is progress and a minute has passed."""
+        """Say a line if the event is progress and it is time for one."""
         match event:
             case StageStarted():
                 self._stage = event
                 self._start = None
                 self._last = time.monotonic()
+                self._is_first = True
             case StageAdvanced(stage, done) if stage == self._stage.stage:
                 now = time.monotonic()
                 if self._start is None:
                     self._start = now, done
-                elif now - self._last >= EVERY_S and done < self._stage.total:
+                    return
+                started, done_before = self._start
+                left_s = self._seconds_left(now - started, done, done - done_before)
+                if done < self._stage.total and self._is_due(now, now - started, left_s):
                     self._last = now
-                    self._say(self._line(now - self._start[0], done, done - self._start[1]))
+                    self._is_first = False
+                    self._say(self._line(done, left_s))
 
-    def _line(self, seconds: float, done: int, new_steps: int) -> str:
-        """Return the line after ``done`` steps, of which ``new_steps`` ones took so many seconds."""
+    def _seconds_left(self, seconds: float, done: int, new_steps: int) -> float | None:
+        """Return the time left after ``done`` steps, of which ``new_steps`` ones took so many seconds."""
+        return seconds * (self._stage.total - done) / new_steps if new_steps > 0 else None
+
+    def _is_due(self, now: float, seconds: float, left_s: float | None) -> bool:
+        """Return whether a line is due, so many seconds after the stage's first report."""
+        if now - self._last >= EVERY_S:
+            return True
+        is_long = left_s is not None and seconds + left_s >= EVERY_S
+        return self._is_first and seconds >= FIRST_S and is_long
+
+    def _line(self, done: int, left_s: float | None) -> str:
+        """Return the line after ``done`` steps."""
         line = f"{stage_text(self._stage)}: {done:,} of {self._stage.total:,}"
-        remaining_steps = self._stage.total - done
-        return (
-            f"{line}, {left_text(seconds * remaining_steps / new_steps)}" if new_steps > 0 else line
-        )
+        return line if left_s is None else f"{line}, {left_text(left_s)}"
 
 
 def left_text(seconds: float | None) -> str:

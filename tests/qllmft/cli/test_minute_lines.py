@@ -1,4 +1,4 @@
-"""Lines of a long stage in a log: one a minute, with the time left."""
+"""Lines of a long stage in a log: one after its first seconds and one a minute, with the time left."""
 
 import re
 from contextlib import nullcontext
@@ -36,12 +36,22 @@ def send_embedding(listener, monkeypatch, per_text_s=1.0):
     listener(StageEnded("embedding"))
 
 
-def test_a_line_a_minute_with_the_time_left(monkeypatch):
+def test_a_line_at_first_and_one_a_minute_with_the_time_left(monkeypatch):
     lines = []
     send_embedding(MinuteLines(lines.append), monkeypatch)
-    assert len(lines) == 14  # 900 s, and none at the end
-    assert lines[0] == "embedding 1,000 texts with a-body: 160 of 1,000, about 14 min left"
-    assert lines[-1] == "embedding 1,000 texts with a-body: 940 of 1,000, about 60 s left"
+    assert len(lines) == 15  # 900 s, and none at the end
+    assert lines[0] == "embedding 1,000 texts with a-body: 110 of 1,000, about 15 min left"
+    assert lines[1] == "embedding 1,000 texts with a-body: 170 of 1,000, about 14 min left"
+    assert lines[-1] == "embedding 1,000 texts with a-body: 950 of 1,000, under a minute left"
+
+
+def test_the_first_line_is_that_of_the_first_seconds(monkeypatch):
+    lines = []
+    send_embedding(MinuteLines(lines.append), monkeypatch, per_text_s=0.1)  # reports of a second
+    assert [line.partition(": ")[2] for line in lines] == [
+        "150 of 1,000, about 85 s left",
+        "750 of 1,000, under a minute left",
+    ]
 
 
 def test_a_short_stage_has_no_line(monkeypatch):
