@@ -216,6 +216,29 @@ def forked_reader(request, monkeypatch):
         monkeypatch.setattr("qllmft_circuits.files.reading._run_reader", reader)
 
 
+@pytest.fixture(scope="session")
+def forking_table_reader():
+    """The process that forks readers of tables, see `ForkingTableReader`."""
+    from forked_tables import ForkingTableReader
+
+    reader = ForkingTableReader()
+    yield reader
+    reader.close()
+
+
+@pytest.fixture(scope="module")
+def forked_table_reader(request):
+    """Each foreign table is read in a process that is forked, and imports nothing.
+
+    `tests/tables/test_foreign_files.py` and `test_hostile_tables.py` read in processes of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(os, "fork"):
+            reader = request.getfixturevalue("forking_table_reader")
+            patch.setattr("qllmft_tables.foreign_files.run_python", reader)
+        yield
+
+
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """A function that installs a package, version 1.0, into a folder of its own: entry points by group, and modules."""

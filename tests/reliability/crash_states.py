@@ -42,8 +42,10 @@ def _half(file: File) -> bytes:
     """The first half of what was changed since the last sync."""
     content = bytes(file.content)
     synced = file.synced
-    pairs = enumerate(zip(content, synced, strict=False))
-    first_difference = next((i for i, (a, b) in pairs if a != b), min(len(content), len(synced)))
+    first_difference = min(len(content), len(synced))
+    if content[:first_difference] != synced[:first_difference]:
+        pairs = enumerate(zip(content, synced, strict=False))
+        first_difference = next(i for i, (a, b) in pairs if a != b)
     middle = (first_difference + len(content) + 1) // 2
     return content[:middle] + synced[middle:]
 

@@ -9,6 +9,8 @@ from table_files import FORMATS, HAS_EXCEL, labelled_rows, read_file, write_tabl
 from qllmft.data import SUFFIXES
 from qllmft_tables.tables import WORKBOOKS
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 EVERY_FORMAT = pytest.mark.parametrize("suffix", FORMATS)
 PAIRS = (

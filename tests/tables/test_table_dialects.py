@@ -20,6 +20,8 @@ from table_files import (
 
 from qllmft_tables.texts import read_texts
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 PAIRS = [(f"a {word} film, {i}", i % 2) for i, word in enumerate(["fine", "dull", "good", "bad"])]
 TEXTS = [text for text, _ in PAIRS]
 CSV = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in PAIRS)

@@ -15,6 +15,8 @@ from qllmft_doors.bounds import RequestLimits
 from qllmft_doors.serving.uploads import Uploads
 from qllmft_tables.texts import read_pairs, read_texts
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 KIND = {"Content-Type": "application/octet-stream"}
 TABLE = 'id,review\n1,"a good, lovely film"\n2,dull\n'
 TEXTS = ["a good, lovely film", "dull"]

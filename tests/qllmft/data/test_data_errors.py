@@ -15,6 +15,8 @@ from qllmft.config import DataConfig
 from qllmft.data import read_corpus
 from qllmft_base.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 HEAD = "text\tlabel\n"
 A = '{"text": "a", "label": 1}\n'
 MARK = "\ufeff"

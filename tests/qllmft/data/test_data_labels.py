@@ -3,6 +3,8 @@
 import pytest
 from table_files import FORMATS, labelled_rows, read_file, write_table
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 
 @pytest.mark.parametrize(
     ("labels", "names"),

@@ -10,6 +10,8 @@ from qllmft.data import Corpus, Findings, Splits, Table, read_corpus, split_corp
 from qllmft_base.errors import UserError
 from qllmft_tables.texts import read_texts
 
+pytestmark = pytest.mark.usefixtures("forked_table_reader")
+
 ROWS = labelled_rows(
     ("a", 1), ("", 1), ("b", 0), ("c", ""), (" ", 0), ("d", 1), ("e", ""), ("", ""), ("", 0)
 )
