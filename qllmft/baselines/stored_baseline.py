@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,16 +178,6 @@ def _kernel_classifier(
     ]
     bias = np.concatenate([fitted_machine.intercept_ for fitted_machine in machines])
     weights = block_diag(*(fitted_machine.dual_coef_ for fitted_machine in machines))
-    if votes:  # of the pairs of labels (k·(k - 1)/2, n), from libsvm's (k - 1, n)
-        label_slices = [
-            slice(start, stop) for start, stop in pairwise(np.cumsum([0, *machines[0].n_support_]))
-        ]
-        pairs = list(combinations(range(k), 2))
-        libsvm_weights = weights
-        weights = np.zeros((len(pairs), len(support)))
-        for row, (i, j) in zip(weights, pairs, strict=True):
-            row[label_slices[i]] = libsvm_weights[j - 1, label_slices[i]]
-            row[label_slices[j]] = libsvm_weights[i, label_slices[j]]
     if votes and k == 2:
         weights = -weights  # a sum above 0 is for the first label of a pair
         bias = -bias
@@ -198,6 +187,8 @@ def _kernel_classifier(
     kernel = KernelConfig(support=len(support), votes=votes)
     machine = KernelMachine(kernel, support.shape[1], k)
     numbers = {"support": support, "gamma": np.concatenate(gammas), "weight": weights, "bias": bias}
+    if votes:  # the vectors are in the order of their labels
+        numbers["owner"] = np.repeat(np.arange(k), machines[0].n_support_)
     state = {name: torch.from_numpy(values) for name, values in numbers.items()}
     machine.load_state_dict(state | {"scale": torch.ones(())})
     classifier = Classifier(None, machine, None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 from torch import Tensor, nn
 
 from qllmft.config import KernelConfig, ModelConfig
 
+MOST_SUMS = 2**24  # of pairs of labels at a time, which bounds the memory
 READOUT_NORM = 3.0  # norm of a label's initial weights, for values in [-1, 1]
 
 
@@ -67,6 +67,8 @@ def linear_readout(n_inputs: int, n_outputs: int, generator: torch.Generator) ->
 class KernelMachine(nn.Module):
     """Map embeddings (B, D) to logits (B, k) or values: sums of kernels exp(-γ‖x - s‖²), and votes of pairs of labels.
 
+    With votes, the weights are those of libsvm: each support vector has one for every other label, in their order.
+
     Args:
         config: number of support vectors, and the reading of the sums.
         dimension: D.
@@ -75,31 +77,49 @@ class KernelMachine(nn.Module):
 
     support: Tensor  # (n, D) support vectors
     gamma: Tensor  # (n,) of each one's kernel
+    owner: Tensor  # (n,) number of each one's label, if there are votes
     scale: Tensor  # of the outputs, a number
 
     def __init__(self, config: KernelConfig, dimension: int, n_outputs: int) -> None:
         super().__init__()
         n = config.support
-        n_sums = n_outputs * (n_outputs - 1) // 2 if config.votes else n_outputs
         self.votes = config.votes
-        self.pairs = list(combinations(range(n_outputs), 2))
+        self.n_outputs = n_outputs
         self.register_buffer("support", torch.zeros(n, dimension))
         self.register_buffer("gamma", torch.zeros(n))
+        if self.votes:
+            self.register_buffer("owner", torch.zeros(n))
         self.register_buffer("scale", torch.ones(()))
-        self.weight = nn.Parameter(torch.zeros(n_sums, n))
+        n_weights = n_outputs - 1 if self.votes else n_outputs
+        n_sums = n_outputs * (n_outputs - 1) // 2 if self.votes else n_outputs
+        self.weight = nn.Parameter(torch.zeros(n_weights, n))
         self.bias = nn.Parameter(torch.zeros(n_sums))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (B, k) of embeddings (B, D)."""
         squared = torch.cdist(x, self.support, compute_mode="donot_use_mm_for_euclid_dist").square()
-        sums = torch.exp(-self.gamma * squared) @ self.weight.T + self.bias
+        kernels = torch.exp(-self.gamma * squared)
         if not self.votes:
-            return self.scale * sums
-        if len(self.pairs) == 1:  # two labels: the sum itself, so that its size counts
+            return self.scale * (kernels @ self.weight.T + self.bias)
+        if self.n_outputs == 2:  # the sum itself, so that its size counts
+            sums = kernels @ self.weight.T + self.bias
             return self.scale * torch.cat([sums, -sums], dim=1) / 2
-        vote_counts = x.new_zeros(len(x), 1 + self.pairs[-1][1])
-        for column, (first, second) in enumerate(self.pairs):
-            won = (sums[:, column] > 0).to(x.dtype)
-            vote_counts[:, first] += won
-            vote_counts[:, second] += 1.0 - won
-        return self.scale * vote_counts
+        size = max(1, MOST_SUMS // self.n_outputs**2)
+        counts = [self._count_votes(part) for part in torch.split(kernels, size)]
+        return self.scale * torch.cat(counts)
+
+    def _count_votes(self, kernels: Tensor) -> Tensor:
+        """Return the votes (B, k) for each label from kernels (B, n)."""
+        k = self.n_outputs
+        labels = torch.arange(k)
+        shares = kernels.new_zeros(len(kernels), k, k)  # of a label's own vectors against another
+        for label in range(k):
+            vectors = (self.owner == label).nonzero()[:, 0]
+            shares[:, label, labels[labels != label]] = (
+                kernels[:, vectors] @ self.weight[:, vectors].T
+            )
+        first, second = torch.triu_indices(k, k, offset=1)
+        sums = shares[:, first, second] + shares[:, second, first] + self.bias
+        won = (sums > 0).to(kernels.dtype)
+        counts = kernels.new_zeros(len(kernels), k)
+        return counts.index_add(1, first, won).index_add(1, second, 1.0 - won)

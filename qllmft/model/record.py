@@ -105,8 +105,9 @@ class ModelRecord(Section):
         if self.own_head is not None:
             return 1
         if self.kernel is not None:
-            sums = k * (k - 1) // 2 if self.kernel.votes else k
-            return self.kernel.support * (d + 1 + sums)
+            if self.kernel.votes:
+                return self.kernel.support * (d + 2 + k - 1) + k * (k - 1) // 2
+            return self.kernel.support * (d + 1 + k)
         if self.surrogate is not None:
             from qllmft.heads.surrogate import bound_surrogate_numbers
 

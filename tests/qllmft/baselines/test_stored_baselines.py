@@ -97,6 +97,25 @@ def test_probabilities_of_a_kept_logistic_regression_are_scikit_learns(k):
     np.testing.assert_allclose(probabilities, head.probabilities(x.numpy()), atol=1e-5)
 
 
+def test_votes_of_many_labels_take_memory_for_each_label_alone(monkeypatch):
+    monkeypatch.setattr("qllmft.heads.classical.MOST_SUMS", 3 * 30**2)  # three texts at a time
+    labels = np.arange(240) % 30
+    centres = np.random.default_rng(1).normal(size=(30, D))
+    noise = np.random.default_rng(2).normal(scale=0.8, size=(240, D))
+    train = Examples(
+        torch.from_numpy((centres[labels] + noise).astype(np.float32)), torch.from_numpy(labels)
+    )
+    config = parse_config({"baselines": {"names": ["svc"], "grid": "small"}}, "the test")
+    head = fit_and_score(BASELINES["svc"].make(config, 60, D, 30), train, train).head
+    machine = as_classifier(head, train, 30).classifier
+    texts = train.x + 0.5
+    answers = compute_logits(machine, texts).numpy().argmax(axis=1)
+    assert (answers == head.predict(texts.numpy())).all()
+    assert len(set(answers)) > 10
+    vectors = len(head.estimator.support_)
+    assert machine.head.weight.shape == (29, vectors)  # one for each other label, not for each pair
+
+
 def test_a_baseline_that_is_neither_affine_nor_of_rbf_kernels_is_not_kept():
     _, stored_head = fit_baseline("svc_quadratic", "classification", 2)
     assert stored_head is None
