@@ -3,7 +3,7 @@
 The texts are one-line descriptions of Debian packages (``apt-cache dumpavail``). The label is the section or, if there
 are more labels than sections, the maintainer. A case runs ``qllmft train --data`` as a user types it, with an empty
 cache. Then the plainest alternative does the same work: sentence-transformers embeds the texts, and scikit-learn's
-logistic regression is fitted on the embeddings. Both run in a process of their own, on all cores.
+logistic regression is fitted on the embeddings. Both run in a process of their own, with the given number of threads.
 """
 
 from __future__ import annotations
@@ -204,11 +204,14 @@ def main() -> None:
     """Measure the cases, and write each into the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", help="names of cases; those of the record stay")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "QLLMFT_THREADS"):
+        os.environ[name] = str(arguments.threads)
     record: dict[str, Any] = {"cases": {}}
     if RECORD.exists() and arguments.only:
         record = json.loads(RECORD.read_text("utf-8"))
-    record |= {"processor": machine.cpu_model()}
+    record |= {"processor": machine.cpu_model(), "threads": arguments.threads}
     for case in CASES:
         if arguments.only and case.name not in arguments.only:
             continue

@@ -21,7 +21,7 @@ TEXT = """# Seconds over rows, labels and words
 
 | fact | value |
 |---|---|
-| processor | {processor}, all cores |
+| processor | {processor}, {threads} |
 | qllmft | `qllmft train --data`, with an empty cache: quantum head and all baselines |
 | plain | sentence-transformers and scikit-learn's logistic regression on the same table |
 | language model | all-MiniLM-L6-v2 |
@@ -36,7 +36,7 @@ An exponent of 1 is proportional time.
 - Beyond 8,000 training texts the default head has [fewer epochs](../docs/decisions/0034-epochs-of-large-tables.md).
 - Test accuracies of all rows are in the [record](scale.json).
 
-    python benchmarks/scale.py
+    python benchmarks/scale.py --threads {n_threads}
     python benchmarks/scale_page.py  # this page
 """
 
@@ -55,6 +55,8 @@ def make_page() -> str:
     return TEXT.format(
         headline=f"{largest['rows']:,} rows take {_ratio(largest):.2f} times the plain work",
         processor=record["processor"],
+        n_threads=record["threads"],
+        threads="1 thread" if record["threads"] == 1 else f"{record['threads']} threads",
         sections="\n".join(sections),
     )
 

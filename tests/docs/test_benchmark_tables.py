@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from project_files import read_page, read_record
 
-from benchmarks import commands, few_texts_page, speed
+from benchmarks import commands, few_texts_page, scale_page, speed
 from lab.experiments import contrastive_settings, one_head_page, selection
 from qllmft.config.body import ADAPTER_LR_FACTOR
 
@@ -178,6 +178,22 @@ def test_the_page_of_one_head_is_that_of_its_records(tmp_path):
 
 def test_the_page_of_commands_is_that_of_its_records():
     assert commands.PAGE.read_text("utf-8") == commands.make_page(), "python benchmarks/commands.py"
+
+
+def test_the_page_of_scale_is_that_of_its_record():
+    assert scale_page.PAGE.read_text("utf-8") == scale_page.make_page(), (
+        "python benchmarks/scale_page.py"
+    )
+
+
+def test_a_large_table_has_the_epochs_that_validation_chose():
+    found = record("scale_epochs")
+    _, *rows = read_table(read_page("docs/decisions/0034-epochs-of-large-tables.md"), "epochs")
+    steps = -(-found["sizes"]["train"] // 32)
+    assert rows == [
+        [str(run["epochs"]), f"{run['epochs'] * steps:,}", f"{100 * run['validation']:.1f}"]
+        for run in found["runs"]
+    ]
 
 
 def test_the_page_of_few_texts_is_that_of_its_record():

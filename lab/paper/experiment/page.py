@@ -31,6 +31,7 @@ LEFT_OUT = {
     "single-18q": "its training takes longer than one session of the machine",
     "multi-18q": "its training takes longer than one session of the machine",
 }
+INFLUENTIAL = "svc-full"  # the row that the distances are also shown without
 NONE = "—"
 
 
@@ -51,6 +52,10 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
     distances = {
         (choice, body): distance(rows[body], choice) for choice in CHOICES for body in BODIES
     }
+    others = {body: [r for r in rows[body] if r.published.preset != INFLUENTIAL] for body in BODIES}
+    distances_of_others = {
+        (choice, body): distance(others[body], choice) for choice in CHOICES for body in BODIES
+    }
     left_out = _left_out(rows)
     return render_template(
         "lab.paper.experiment",
@@ -65,6 +70,8 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
         header=_header(),
         lines=[_line(row, tuned) for row, tuned in zip(*(rows[s] for s in SIDES), strict=True)],
         distances=_by_choice(distances, _distance_text),
+        influential=_influential(rows["frozen"]),
+        distances_of_others=_by_choice(distances_of_others, _distance_text),
         orders=_by_choice(distances, _order_text),
         control=_control(rows),
         few_epochs=FEW_EPOCHS,
@@ -141,15 +148,21 @@ def _left_out(rows: Mapping[Body, Sequence[Row]]) -> list[tuple[str, str]]:
 
 def _nearest(
     distances: Mapping[tuple[Choice, Body], Distance | None], n_rows: int
-) -> tuple[str, str, Distance] | None:
-    """Return the reading nearest to the paper, in words, or None if none has that many rows yet."""
+) -> tuple[Choice, Body, Distance] | None:
+    """Return the reading nearest to the paper, or None if none has that many rows yet."""
     complete = {
         key: value for key, value in distances.items() if value is not None and value.rows >= n_rows
     }
     if not complete:
         return None
     choice, body = min(complete, key=lambda key: complete[key].root_mean_square)
-    return CHOICES[choice], body, complete[choice, body]
+    return choice, body, complete[choice, body]
+
+
+def _influential(rows: Sequence[Row]) -> str:
+    """Return the label of the row that the distances are also shown without."""
+    (label,) = (row.published.label for row in rows if row.published.preset == INFLUENTIAL)
+    return label
 
 
 def _control(rows: Mapping[Body, Sequence[Row]]) -> list[list[str]]:
