@@ -9,10 +9,11 @@ from qllmft.baselines import (
     check_baselines,
     collect_answers,
     fit_and_score,
+    fitting_stage,
     score_answers,
 )
 from qllmft.config import RunConfig
-from qllmft.events import OnEvent, stage
+from qllmft.events import OnEvent
 from qllmft.run import ModelResult, SharedInputs
 from qllmft.run.vectors import embed_tables
 from qllmft_base.errors import UserError
@@ -43,7 +44,7 @@ def search_baseline(
     _, (train, validation) = embed_tables(tables, config.body, on_event, inputs=inputs)
     n_classes = inputs.corpus(config.data).n_classes
     head = BASELINES[name].make_head(config, 0, train.x.shape[1], n_classes)
-    with stage(on_event, "fitting", head.name):
+    with fitting_stage(on_event, head, train):
         fitted = fit_and_score(head, train, validation, n_classes)
     model_result = ModelResult(
         head.name, fitted.validation, head.n_parameters, fitted.seconds, head.settings

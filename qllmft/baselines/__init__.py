@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from qllmft.baselines.checks import check_answers as check_answers
     from qllmft.baselines.checks import convert_settings as convert_settings
     from qllmft.baselines.grid import GridBaseline as GridBaseline
+    from qllmft.baselines.grid import fitting_stage as fitting_stage
     from qllmft.baselines.head import BASELINES as BASELINES
     from qllmft.baselines.head import Baseline as Baseline
     from qllmft.baselines.head import FittedHead as FittedHead

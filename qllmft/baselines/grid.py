@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qllmft.baselines.checks import check_answers, convert_settings, is_estimator
-from qllmft.baselines.head import WITHOUT_WEIGHTS
+from qllmft.baselines.head import WITHOUT_WEIGHTS, Head
 from qllmft.config import RunConfig
+from qllmft.events import OnEvent, stage
 from qllmft.tasks.calibration import divide_logits
 from qllmft.training.search import (
     MAX_ITERATIONS,
@@ -24,6 +26,7 @@ from qllmft.training.search import (
     Part,
     Settings,
     best_trial,
+    ignore_trial,
     judge_outputs,
     search_settings,
     split_examples,
@@ -109,6 +112,8 @@ class GridBaseline:
     judgement: Judgement | None = field(default=None, init=False)
     # divisor of the logits, chosen after `fit`; None: not calibrated
     temperature: float | None = field(default=None, init=False)
+    # receives the number of settings that `fit` has tried
+    on_trial: Callable[[int], None] = field(default_factory=lambda: ignore_trial, init=False)
     # Ctrl-C during a search ends the whole run
     interrupted: bool = field(default=False, init=False)
     estimator: Any = field(default=None, init=False)  # the chosen one; None before `fit`
@@ -230,6 +235,7 @@ class GridBaseline:
                 continue
             fitted = settings
             estimator = fit_estimator(self._make(settings), train)
+            self.on_trial(len(self.scores) + 1)
             answers = self.answers(estimator, validation.x.numpy())
             value = judge(truth, check_answers(self.name, answers, validation))
             score = (self.count(estimator) if self.most else 0, value)
@@ -241,18 +247,27 @@ class GridBaseline:
 
     def _search(self, train: Examples, parts: Sequence[Part]) -> None:
         """Keep the settings with the best answers to the texts that ``parts`` hold out, fitted on ``train``."""
-        weighs = self.weighs_classes and train.uneven
         trials = search_settings(
-            with_class_weights(self.grid) if weighs else self.grid,
+            self._searched_grid(train),
             lambda settings: self.judge(settings, train, parts),
             self.strength,
             max(1, self._threads(train) // len(parts)),
+            self.on_trial,
         )
         self.settings, self.judgement = best_trial(trials)
         n_held = sum(len(part.held_out) for part in parts)
         self.grid = [trial.settings for trial in trials]
         self.scores = [(0, round(trial.judgement.score * n_held, SCORE_DIGITS)) for trial in trials]
         self.estimator = fit_estimator(self._make(self.settings), train)
+
+    def _searched_grid(self, train: Examples) -> list[Settings]:
+        """Return the grid of a search by folds, with class weights too if the labels are uneven."""
+        weighs = self.weighs_classes and train.uneven
+        return with_class_weights(self.grid) if weighs else self.grid
+
+    def count_trials(self, train: Examples) -> int:
+        """Return the number of settings that `fit` tries at least."""
+        return len(self._searched_grid(train)) if self.by_folds else len(self.grid)
 
     def judge(self, settings: Settings, train: Examples, parts: Sequence[Part]) -> Judgement:
         """Return the judgement of settings on the texts that parts of the training texts ``train`` hold out."""
@@ -314,6 +329,30 @@ class GridBaseline:
         """Return the number of trained parameters of the chosen estimator."""
         n_parameters = self.count(self.estimator)
         return int(n_parameters) if isinstance(n_parameters, np.integer) else n_parameters
+
+
+@contextmanager
+def fitting_stage(
+    on_event: OnEvent, head: Head, train: Examples, title: str | None = None
+) -> Iterator[None]:
+    """Send the start and the end of a head's fit around a block, and each setting that a search has tried.
+
+    Args:
+        on_event: receives the events.
+        head: that the block fits.
+        train: its training examples.
+        title: of the stage; the head's name if None.
+    """
+    name = title or head.name
+    if not isinstance(head, GridBaseline):
+        with stage(on_event, "fitting", name):
+            yield
+        return
+    with stage(on_event, "fitting", name, head.count_trials(train)) as head.on_trial:
+        try:
+            yield
+        finally:
+            head.on_trial = ignore_trial
 
 
 def fit_estimator(estimator: Any, train: Examples) -> Any:

@@ -20,12 +20,13 @@ from qllmft.baselines import (
     compute_stored_logits,
     fit_and_score,
     fit_without_circuit,
+    fitting_stage,
     make_baselines,
     score_answers,
 )
 from qllmft.config import TrainConfig
 from qllmft.config.training import StrengthChoice
-from qllmft.events import BackendReady, EpochEnded, Event, Message, stage
+from qllmft.events import BackendReady, EpochEnded, Event, Message
 from qllmft.heads import Classifier
 from qllmft.heads.classical import KernelMachine
 from qllmft.run.bodies import FrozenBody, RunBody, make_body
@@ -277,7 +278,7 @@ def _fit_without_fold(setup: RunSetup, head: Head, body: FrozenBody, fold: int) 
     train = vectors.train
     held_out = vectors.validation
     title = f"{head.name}, fold {fold + 1} of {setup.steps + fold - 1}"
-    with stage(setup.on_event, "fitting", title):
+    with fitting_stage(setup.on_event, head, train, title):
         fitted = fit_and_score(head, train, held_out)
     if isinstance(head, TorchHead) and head.checkpoint is not None:  # no baseline has one
         fitted = replace(fitted, seconds=body.seconds(fitted.seconds))

@@ -18,6 +18,7 @@ from qllmft.baselines import (
     check_baselines,
     check_fitted,
     fit_and_score,
+    fitting_stage,
     score_head,
 )
 from qllmft.baselines.head import CLASSICAL_HEAD, QUANTUM_HEAD
@@ -236,7 +237,7 @@ def _fit_baselines(
     n_labels = setup.corpus.n_classes
     rows = []
     for i, baseline in enumerate(baselines, 1):
-        with stage(setup.on_event, "fitting", baseline.name):
+        with fitting_stage(setup.on_event, baseline, body.baseline_vectors.train):
             vectors = body.baseline_vectors
             if isinstance(baseline, WordBaseline):
                 vectors = word_vectors(setup, baseline.read)

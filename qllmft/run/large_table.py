@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qllmft.baselines import check_baselines
 from qllmft.config import DataConfig, RunConfig
 from qllmft.events import Message, OnEvent
 from qllmft.run.setup import SharedInputs
@@ -21,10 +22,11 @@ def limit_epochs(config: RunConfig, inputs: SharedInputs, on_event: OnEvent) -> 
         on_event: receives a message if there are fewer epochs.
 
     Raises:
-        UserError: if the texts cannot be read.
+        UserError: if a baseline is unknown or not for the task, or the texts cannot be read.
     """
     if config.model.start != "sines" or config.train.optimizer != "adam":
         return config
+    check_baselines(config.baselines.names, config.data.task)
     n_texts = inputs.splits(_one_split(config, inputs), config.seed).sizes["train"]
     steps_per_epoch = -(-n_texts // config.train.batch_size)
     epochs = max(1, MOST_STEPS // steps_per_epoch)

@@ -148,11 +148,16 @@ def with_class_weights(grid: Sequence[Settings]) -> list[Settings]:
     return [{**settings, "class_weight": weight} for weight in weights for settings in grid]
 
 
+def ignore_trial(_done: int) -> None:
+    """Do nothing."""
+
+
 def search_settings(
     grid: Sequence[Settings],
     judge: Callable[[Settings], Judgement],
     strength: str | None = None,
     threads: int = 1,
+    on_trial: Callable[[int], None] = ignore_trial,
 ) -> list[Trial]:
     """Return the trials of a search, of equal other settings the most regularised first; see `best_trial`.
 
@@ -166,9 +171,13 @@ def search_settings(
         strength: setting whose values go on in their steps, up to `MAX_EXTRA_STRENGTHS` of them, while an end of the
             values is better than all others; None: none.
         threads: in which the settings of the grid are judged at the same time.
+        on_trial: receives the number of settings of the grid that are judged, in the calling thread.
     """
+    grid_trials: list[Trial] = []
     with ThreadPoolExecutor(threads) as pool:
-        grid_trials = list(pool.map(lambda settings: Trial(settings, judge(settings)), grid))
+        for trial in pool.map(lambda settings: Trial(settings, judge(settings)), grid):
+            grid_trials.append(trial)
+            on_trial(len(grid_trials))
     if strength is None:
         return grid_trials
     families = []

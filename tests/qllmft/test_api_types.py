@@ -35,4 +35,4 @@ def test_an_interrupted_training_is_no_outcome_without_a_record(monkeypatch, num
     stopped = Outcome(RunFolder(Path("a")), None, 7, number)
     monkeypatch.setattr(api, "train_and_report", lambda *_, **__: stopped)
     with pytest.raises(error, match=r"after epoch 7. The same call resumes the run|143"):
-        api.train("texts.tsv")
+        api.train("reviews")

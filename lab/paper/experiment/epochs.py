@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.paper.experiment.plan import Plan, trainings
 from lab.paper.experiment.readings import TEST_TEXTS
-from qllmft.tasks.comparison import PairedDifference
+from qllmft.tasks import PairedDifference
 
 FEW_EPOCHS = 40  # of the studies on this language model
 LEVEL = 0.05  # of the test whose minimum detectable effect is shown

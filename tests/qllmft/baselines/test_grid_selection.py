@@ -9,7 +9,8 @@ from sklearn.svm import SVC
 
 from qllmft.baselines import grid
 from qllmft.baselines.classical import logistic_regression, support_vectors
-from qllmft.baselines.grid import GridBaseline
+from qllmft.baselines.grid import GridBaseline, fitting_stage
+from qllmft.events import StageAdvanced, StageEnded, StageStarted
 from qllmft.training import Examples
 
 
@@ -74,6 +75,29 @@ def test_a_setting_with_nothing_right_is_still_one():
     head.fit(TRAIN, nothing_right)
     assert head.settings == {"at": 0.5}
     assert head.n_parameters == len(TRAIN)  # fitted on training alone
+
+
+@pytest.mark.parametrize("by_folds", [False, True])
+def test_a_search_tells_how_many_settings_it_has_tried(by_folds):
+    head = baseline(0.3, 0.5, 0.7)
+    head.by_folds = by_folds
+    events = []
+    with fitting_stage(events.append, head, TRAIN):
+        head.fit(TRAIN, VALIDATION)
+    head.fit(TRAIN, VALIDATION)
+    started, *advanced, ended = events
+    assert started == StageStarted("fitting", "threshold", 3)
+    assert advanced == [StageAdvanced("fitting", done) for done in (1, 2, 3)]
+    assert ended == StageEnded("fitting")
+
+
+def test_a_search_of_class_weights_has_twice_the_settings():
+    uneven = examples([(k / 10, int(k > 6)) for k in range(10)])
+    head = logistic_regression("small")
+    head.by_folds = True
+    n_settings = head.count_trials(uneven)
+    head.weighs_classes = False
+    assert n_settings == 2 * head.count_trials(uneven)
 
 
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:
