@@ -1,6 +1,6 @@
 """Page of the seconds of whole commands: ``python benchmarks/commands.py`` writes commands.md from its records.
 
-first_run.py, startup.py and many_rows.py write the records. Those of two versions in turns have names of their own.
+first_run.py, startup.py and scale.py write the records. Those of two versions in turns have names of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ RUNS = {
     "second": "`qllmft train` again",
     "folds": "`qllmft train --folds 5`, which is `make run`",
 }
+TABLE = "rows: 10000 rows, 20 labels"  # case of scale.py
 TEXT = """# Seconds of commands
 
 {machine}, {threads} threads.
@@ -24,7 +25,7 @@ TEXT = """# Seconds of commands
 
 - for `train`, the processor time of the run, shared evenly by the {threads} threads
 - for `predict`, the processor time in which Python imports torch
-- for a whole table, the time in which sentence-transformers alone embeds the same texts
+- for a table, the time in which sentence-transformers embeds the texts and scikit-learn fits one logistic regression
 
 | command | seconds | at least |
 |---|---|---|
@@ -33,7 +34,8 @@ TEXT = """# Seconds of commands
 - The compilation of the first run takes {compilation:.0f} s of processor time.
 - `predict` is in processor seconds.
   A script that embeds the same text takes {auto:.1f} s with transformers, and {plain:.1f} s with sentence-transformers.
-- The whole table has {n_rows:,} texts, and its run includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
+- The run of {n_rows:,} texts includes the SVC's search ({svc:.0f} s) and the head ({head:.0f} s).
+  [Other sizes](scale.md) have a page.
 
 ## Two changes
 
@@ -46,13 +48,13 @@ On a slower machine, the versions before and after both took turns:
 {turns}
 
 The records of the first table are [first_run.json](first_run.json), [startup.json](startup.json) and
-[whole_table.json](whole_table.json). Those of the second one are [first_run_in_turns.json](first_run_in_turns.json) and
+[scale.json](scale.json). Those of the second one are [first_run_in_turns.json](first_run_in_turns.json) and
 [startup_in_turns.json](startup_in_turns.json). BEFORE is a checkout of the earlier version. The records name the
 commits.
 
     python benchmarks/first_run.py
     python benchmarks/startup.py RUN
-    python benchmarks/many_rows.py --rows 24783 --json benchmarks/whole_table.json
+    python benchmarks/scale.py
     python benchmarks/first_run.py BEFORE  # this and the next one: in turns
     python benchmarks/startup.py RUN BEFORE
     python benchmarks/commands.py  # this page
@@ -69,7 +71,7 @@ def make_page() -> str:
     """Return the page of the records."""
     first_run = read_record("first_run")
     startup = read_record("startup")
-    table = read_record("whole_table")
+    table = read_record("scale")["cases"][TABLE]
     seconds = first_run["seconds"]["now"]
     cores = first_run["machine"]["threads"]
     later = read_record("first_run_in_turns")["median_wall"]
@@ -83,7 +85,7 @@ def make_page() -> str:
     turns = [(title, later["before"][run], later["now"][run]) for run, title in RUNS.items()]
     turns.append(("`qllmft predict RUN 'text'`", later_predict["before"], later_predict["after"]))
     title = f"`qllmft train --data` of {table['rows']:,} texts"
-    rows.append((title, table["seconds"], table["sentence_transformers_seconds"]))
+    rows.append((title, table["qllmft"]["seconds"], table["plain"]["seconds"]))
     return TEXT.format(
         machine=first_run["machine"]["cpu"],
         threads=cores,

@@ -34,6 +34,7 @@ An exponent of 1 is proportional time.
 {sections}
 - Beyond 20,000 training texts the SVC is left out.
 - Beyond 8,000 training texts the default head has [fewer epochs](../docs/decisions/0034-epochs-of-large-tables.md).
+- Beyond 25,000 training texts a search of settings fits on [20,000 of them](../docs/decisions/0035-texts-of-a-search.md).
 - Test accuracies of all rows are in the [record](scale.json).
 
     python benchmarks/scale.py --threads {n_threads}

@@ -14,7 +14,7 @@ RECORD = Path(__file__).resolve().parent / "peers.json"
 PROJECT = "qllmft"
 PLAIN_C = "plain C, written for these circuits"
 QUBITS = 12
-SHOWN = 6
+SHOWN = 3
 WORKLOADS = {"enc": "paper's encoder", "head": "paper's head", "mixed": "random gates"}
 
 # tool: workload: its time divided by that of this project

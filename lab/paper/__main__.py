@@ -221,8 +221,10 @@ def readings(
     ] = None,
 ) -> None:
     """Write the page of the paper's experiment: its runs, read in five ways, beside the printed numbers."""
+    from lab.paper.accuracy import draw_accuracy
     from lab.paper.experiment.figure import draw_qubits
     from lab.paper.experiment.page import render_page
+    from lab.paper.experiment.paper_figures import FIGURES, paper_figure
     from lab.paper.experiment.plan import read_plan
     from lab.paper.experiment.readings import BODIES, read_rows
     from lab.paper.experiment.records import FOLDER, read_records
@@ -236,6 +238,9 @@ def readings(
     style.save_figure(
         draw_qubits({body: read_rows(plan, finished, body) for body in BODIES}), drawn
     )
+    for name in FIGURES:
+        if data := paper_figure(plan, finished, name):
+            style.save_figure(draw_accuracy(data), drawn.with_name(f"{out.stem}-{name}.svg"))
     typer.echo(f"{len(finished)} trainings: {out}, {drawn}")
 
 

@@ -173,17 +173,17 @@ def draw_accuracy(data: AccuracyFigure) -> Any:
     values = [100 * accuracy for point in data.points for accuracy in point.others]
     values += [accuracy for _, accuracy in data.published]
     wide = style.keep_in_view(axes, "y", [point.accuracy for point in data.points], values)
+    seeds = [point.accuracy.n for point in data.points]
     if data.name in LAYERS:
         over, curves = LAYERS[data.name]
         axes.set_xticks(over.values)
         label = f"{over.words} ${over.symbol}$"
         margin = 0.5
         columns = 3
-        curves_note = f"{curves.words} ${curves.symbol}$; bars: 95 % interval over seeds{wide}; boxes: all runs"
-        note = f"{data.circumstances}; {curves_note}"
+        curves_note = f"{curves.words} ${curves.symbol}$; {style.bars_note(seeds, wide)}"
+        note = f"{data.circumstances}; {curves_note}; boxes: all runs"
     else:
         axes.set_xticks(list(data.parameters), [f"{q}\n{n:,}" for q, n in data.parameters.items()])
-        seeds = [point.accuracy.n for point in data.points]
         label = "qubits $Q$, and trained parameters"
         margin = 0.7
         columns = 2

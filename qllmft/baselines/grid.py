@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from qllmft.training import Examples
 
 MANY_TEXTS = 1_000  # training texts from which folds and settings are fitted side by side
+MOST_WEIGHTS_SIDE_BY_SIDE = 2**21  # of one fit, which then takes 0.4 GB
 
 
 def n_trained(fitted: Any) -> int:
@@ -283,8 +284,18 @@ class GridBaseline:
         return judge_outputs(train.task, train.y.numpy(), labels, answers, self.usual_threshold)
 
     def _threads(self, train: Examples) -> int:
-        """Return the number of fits at the same time: libsvm runs without Python's lock."""
-        return thread_count() if len(train) >= MANY_TEXTS else 1
+        """Return the number of fits at the same time: libsvm runs without Python's lock.
+
+        A fit of many weights is alone, because scikit-learn's solver keeps about 25 numbers of 8 bytes for each.
+        """
+        labels = train.y.numpy()
+        n_outputs = len(np.unique(labels)) if labels.ndim == 1 else labels.shape[1]
+        is_large = n_outputs * self.dimension(train) > MOST_WEIGHTS_SIDE_BY_SIDE
+        return thread_count() if len(train) >= MANY_TEXTS and not is_large else 1
+
+    def dimension(self, train: Examples) -> int:
+        """Return the length of the vectors that the estimator is fitted on."""
+        return int(train.x.shape[1])
 
     @property
     def usual_threshold(self) -> float | None:

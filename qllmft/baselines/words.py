@@ -22,6 +22,8 @@ from qllmft.tasks import TASKS
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from qllmft.training import Examples
+
 _METHODS_OF_VECTORS = ("predict", "predict_proba", "decision_function", "scores")
 
 
@@ -59,6 +61,12 @@ class WordBaseline(GridBaseline):
         make: Callable[..., Any] = self.make
         self.matrix = matrix
         self.make = lambda **settings: OnRows(make(**settings), matrix)
+
+    def dimension(self, train: Examples) -> int:
+        """Return the number of columns of the matrix."""
+        del train  # the matrix has the vectors of all texts
+        assert self.matrix is not None
+        return int(self.matrix.shape[1])
 
     def compute_logits(
         self, weight: NDArray[np.floating], bias: NDArray[np.floating], x: NDArray[np.float32]

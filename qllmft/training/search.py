@@ -23,6 +23,8 @@ FOLDS = 5
 MAX_FOLDED_TEXTS = 5_000
 # texts times labels above which it is one fold too: a fit with 150 labels takes seconds
 MAX_FOLDED_OUTPUTS = 200_000
+# texts on which each setting of a search is fitted, at most; the chosen one is fitted on all: docs/decisions/0035
+MAX_FIT_TEXTS = 20_000
 # of C by the score that judges before the search goes on, of the head and of logistic regression beside it
 LOGISTIC_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 MAX_EXTRA_STRENGTHS = 4  # strengths beyond each end of a grid, at most
@@ -59,8 +61,8 @@ def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
     """Return rows to fit on and rows to hold out, for each fold of the training texts.
 
     Each label has its share of the texts in every fold. More than `MAX_FOLDED_TEXTS` texts have one fold, and so have
-    more than `MAX_FOLDED_OUTPUTS` for all labels together. There is none if a label has fewer than two texts, or there
-    are fewer than two texts.
+    more than `MAX_FOLDED_OUTPUTS` for all labels together. Its rows to fit on are at most `MAX_FIT_TEXTS`. There is no
+    fold if a label has fewer than two texts, or there are fewer than two texts.
 
     Args:
         task: meaning of ``y``.
@@ -86,7 +88,21 @@ def split_rows(task: Task, y: NDArray[Any]) -> list[tuple[Rows, Rows]]:
     if task.one_label:
         labels = len(np.unique(y))
     is_large = len(y) > MAX_FOLDED_TEXTS or len(y) * labels > MAX_FOLDED_OUTPUTS
-    return rows[:1] if is_large else rows
+    if not is_large:
+        return rows
+    fit_rows, held_out_rows = rows[0]
+    return [(_draw_rows(task, y, fit_rows), held_out_rows)]
+
+
+def _draw_rows(task: Task, y: NDArray[Any], rows: Rows) -> Rows:
+    """Return at most `MAX_FIT_TEXTS` of ``rows``, in their order, with a text of each label."""
+    if len(rows) <= MAX_FIT_TEXTS:
+        return rows
+    drawn = np.random.default_rng(0).permutation(rows)
+    if task.one_label:
+        _, firsts = np.unique(y[drawn], return_index=True)
+        drawn = np.concatenate([drawn[firsts], np.delete(drawn, firsts)])
+    return np.sort(drawn[:MAX_FIT_TEXTS])
 
 
 def deal_rows(y: NDArray[np.int64], count: int) -> Rows:

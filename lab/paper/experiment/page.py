@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lab.paper.experiment.epochs import FEW_EPOCHS, LEVEL, compare_epochs
+from lab.paper.experiment.paper_figures import FIGURES, paper_figure
 from lab.paper.experiment.plan import Plan, PlannedTraining, trainings
 from lab.paper.experiment.readings import (
     BODIES,
@@ -32,6 +31,7 @@ LEFT_OUT = {
     "multi-18q": "its training takes longer than one session of the machine",
 }
 INFLUENTIAL = "svc-full"  # the row that the distances are also shown without
+OTHER_LAYERS = ("X", "XI")  # tables of a preset with other numbers of layers
 NONE = "—"
 
 
@@ -41,7 +41,8 @@ class Cost:
 
     row: str  # preset
     trainings: int
-    seconds: float  # mean
+    fastest: float  # seconds
+    slowest: float  # seconds
     published: str  # hours, as printed
 
 
@@ -78,6 +79,8 @@ def render_page(plan: Plan, records: Mapping[str, dict[str, Any]]) -> str:
         level=LEVEL,
         epochs=compare_epochs(plan, records),
         costs=_costs(planned, records),
+        figures=FIGURES,
+        drawn=[name for name in FIGURES if paper_figure(plan, records, name)],
         progress=_progress(planned, records),
         done=sum(training.name in records for training in planned),
         planned=len(planned),
@@ -190,14 +193,16 @@ def _costs(planned: Sequence[PlannedTraining], records: Mapping[str, dict[str, A
     """Return the processor time of one training of each head, in the order of the plan."""
     seconds_by_row: dict[str, list[float]] = {}
     for training in planned:
-        if not training.is_grid and training.name in records:
+        has_layers = training.table in OTHER_LAYERS
+        if not training.is_grid and not has_layers and training.name in records:
             seconds_by_row.setdefault(training.row, []).append(records[training.name]["seconds"])
     times = paper_numbers().values_for("training_time")
     return [
         Cost(
             row,
             len(seconds),
-            float(np.mean(seconds)),
+            min(seconds),
+            max(seconds),
             ", ".join(
                 f"{time.value:g} h on {time.label.rpartition(' on ')[2]}"
                 for time in times

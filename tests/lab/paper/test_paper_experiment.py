@@ -1,6 +1,7 @@
 """The paper's experiment: its plan, one training by two routes, and each reading from the kept counts."""
 
 import json
+import re
 import tomllib
 from collections import defaultdict
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from lab.paper.experiment import page, readings, records
 from lab.paper.experiment.epochs import compare_epochs
 from lab.paper.experiment.figure import draw_qubits
+from lab.paper.experiment.paper_figures import paper_figure
 from lab.paper.experiment.plan import (
     PLAN,
     PlannedTraining,
@@ -199,6 +201,38 @@ def test_epochs_are_compared_by_seed_over_all_settings():
     (pair,) = compare_epochs(read_plan(), one_seed)
     assert pair.sentence is None
     assert pair.cells[-2:] == ["—", "—"]
+
+
+def test_figures_of_layers_and_noise_by_hand():
+    plan = read_plan()
+    layers = [t for t in ALL if t.table == "X" and dict(t.settings)["model.reuploads"] == 6][:2]
+    found = {t.name: counts_of(t, 70, 0.5, 8000 + k, [0]) for k, t in enumerate(layers)}
+    figure = paper_figure(plan, found, "9")
+    assert [(point.curve, point.x) for point in figure.points] == [("$R$ = 6", 2), ("$R$ = 6", 3)]
+    assert [point.accuracy.mean for point in figure.points] == [8000 / 9101, 8001 / 9101]
+    assert paper_figure(plan, found, "10") is None
+    noisy = [t for t in ALL if t.row == "noise-low-10q"]
+    first, second = (t for t in noisy if t.seed == 201 and dict(t.settings)["train.lr"] < 2e-3)
+    found = {first.name: counts_of(first, 70, 0.5, 7000, [0])}
+    found |= {second.name: counts_of(second, 71, 0.9, 6000, [0])}
+    exact = [t for t in ALL if (t.table, t.body, t.row) == ("VI", "frozen", "single-10q")]
+    found |= {t.name: counts_of(t, 70, 0.5, 8100, [0]) for t in exact}
+    figure = paper_figure(plan, found, "11")
+    (quiet,) = [point for point in figure.points if point.curve == "no gate noise"]
+    (loud,) = [point for point in figure.points if point is not quiet]
+    assert quiet.accuracy.n == 1  # seeds without noise alone are left out
+    assert (loud.x, loud.accuracy.mean, loud.others) == (10, 6000 / 9101, (7000 / 9101,))
+    assert figure.published == ((10, 90.21),)
+
+
+def test_the_readme_has_the_distances_of_the_page():
+    line = r"^\| validation \| ([\d.]+) .*?\| ([\d.]+)"
+    frozen, tuned = map(float, re.search(line, PAGE.read_text("utf-8"), re.M).groups())
+    sentence = (
+        f"{tuned:.1f} points from the published ones on a fine-tuned language model, "
+        f"and {frozen:.1f} on a frozen one"
+    )
+    assert sentence in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_next_call_does_what_has_no_record(tmp_path):

@@ -1,5 +1,7 @@
 """Settings are chosen on validation alone, the first of equals wins, and the chosen one answers."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,29 @@ def test_a_search_of_class_weights_has_twice_the_settings():
     n_settings = head.count_trials(uneven)
     head.weighs_classes = False
     assert n_settings == 2 * head.count_trials(uneven)
+
+
+def test_fits_of_many_weights_are_not_side_by_side(monkeypatch):
+    monkeypatch.setattr(grid, "thread_count", lambda: 2)
+    monkeypatch.setattr(grid, "MANY_TEXTS", len(TRAIN))
+    running = []
+    most = []
+
+    class Slow(Threshold):
+        def fit(self, x, y):
+            running.append(self)
+            time.sleep(0.05)
+            most.append(len(running))
+            running.remove(self)
+            return super().fit(x, y)
+
+    for most_weights, expected in ((4, 2), (3, 1)):  # 2 labels times 2 numbers
+        monkeypatch.setattr(grid, "MOST_WEIGHTS_SIDE_BY_SIDE", most_weights)
+        most.clear()
+        head = GridBaseline("slow", Slow, [{"at": k / 10} for k in range(6)])
+        head.by_folds = True
+        head.fit(TRAIN, VALIDATION)
+        assert max(most) == expected
 
 
 def blobs(n: int, d: int, k: int, seed: int) -> Examples:

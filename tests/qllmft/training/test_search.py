@@ -21,6 +21,7 @@ from qllmft.tasks.statistics import ALPHA, holm
 from qllmft.training import Examples, TorchHead, compute_logits, to_latent
 from qllmft.training.linear_start import start_at_linear
 from qllmft.training.search import (
+    MAX_FIT_TEXTS,
     MAX_FOLDED_TEXTS,
     Judgement,
     best_trial,
@@ -91,6 +92,19 @@ def test_rows_are_held_out_once(task, y, sizes):
         assert sorted([*fitted, *held_rows]) == list(range(len(y)))
     if sizes > 1:
         assert sorted(np.concatenate([held_rows for _, held_rows in parts])) == list(range(len(y)))
+
+
+def test_a_fold_of_a_large_table_fits_on_a_part_of_it_with_every_label():
+    y = np.repeat([0, 1, 2], [2 * MAX_FIT_TEXTS, 9_000, 2])
+    ((fitted, held_rows),) = split_rows(CLASSIFICATION, y)
+    assert len(fitted) == MAX_FIT_TEXTS
+    assert (np.diff(fitted) > 0).all()
+    assert not set(fitted) & set(held_rows)
+    assert len(held_rows) == pytest.approx(len(y) / 2, abs=1)  # the rarest label has two texts
+    assert set(y[fitted]) == {0, 1, 2}
+    values = np.zeros((30_000, 1))
+    ((fitted, held_rows),) = split_rows(REGRESSION, values)
+    assert (len(fitted), len(held_rows)) == (MAX_FIT_TEXTS, 6_000)
 
 
 # --- the search
