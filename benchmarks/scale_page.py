@@ -34,7 +34,7 @@ An exponent of 1 is proportional time.
 {sections}
 - Beyond 20,000 training texts the SVC is left out.
 - Beyond 8,000 training texts the default head has [fewer epochs](../docs/decisions/0034-epochs-of-large-tables.md).
-- Beyond 25,000 training texts a search of settings fits on [20,000 of them](../docs/decisions/0035-texts-of-a-search.md).
+- Beyond 25,000 training texts a search fits on [20,000 of them](../docs/decisions/0035-texts-of-a-search.md).
 - Test accuracies of all rows are in the [record](scale.json).
 
     python benchmarks/scale.py --threads {n_threads}
@@ -50,7 +50,7 @@ def make_page() -> str:
     for axis, words in AXES.items():
         if found := [case for case in cases if case["axis"] == axis]:
             sections.append(
-                f"## {axis.capitalize()}\n\n{words.capitalize()}.\n\n{_table(axis, found)}\n"
+                f"## {axis.capitalize()}\n\n{words[0].upper()}{words[1:]}.\n\n{_table(axis, found)}\n"
             )
     largest = max(cases, key=lambda case: case["rows"])
     return TEXT.format(

@@ -63,10 +63,8 @@ class WordBaseline(GridBaseline):
         self.make = lambda **settings: OnRows(make(**settings), matrix)
 
     def dimension(self, train: Examples) -> int:
-        """Return the number of columns of the matrix."""
-        del train  # the matrix has the vectors of all texts
-        assert self.matrix is not None
-        return int(self.matrix.shape[1])
+        """Return the number of columns of the matrix, or of the examples if there is none."""
+        return int((train.x if self.matrix is None else self.matrix).shape[1])
 
     def compute_logits(
         self, weight: NDArray[np.floating], bias: NDArray[np.floating], x: NDArray[np.float32]
