@@ -172,6 +172,24 @@ def train(table: Path, out: Path, environment: dict[str, str], *options: str) ->
     return measure_command([*command, *options], environment)
 
 
+def read_result(out: Path) -> dict[str, Any]:
+    """Return the record of a run."""
+    result: dict[str, Any] = json.loads((out / "result.json").read_text("utf-8"))
+    return result
+
+
+def write_comparison(file: Path, case: Case, result: dict[str, Any], runs: list[Any]) -> None:
+    """Write the record of several runs on the table of a case, with the sizes in the ``result`` of one."""
+    record = {
+        "processor": machine.cpu_model(),
+        "rows": case.rows,
+        "labels": case.labels,
+        "sizes": result["data"]["sizes"],
+        "runs": runs,
+    }
+    file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def measure_case(case: Case) -> dict[str, Any]:
     """Return the record of a case."""
     with tempfile.TemporaryDirectory() as unnamed:
@@ -181,7 +199,7 @@ def measure_case(case: Case) -> dict[str, Any]:
         environment = offline_environment(folder)
         load = machine.load_average()
         ours = train(table, folder / "run", environment)
-        result = json.loads((folder / "run" / "result.json").read_text("utf-8"))
+        result = read_result(folder / "run")
         plain = measure_command([sys.executable, "-c", PLAIN, str(table)], environment)
     del ours["output"]
     accuracy = json.loads(plain.pop("output"))

@@ -5,11 +5,9 @@ The table is that of scale.py. The test texts have a part in the split, and no n
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
-import machine
 import scale
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -28,7 +26,7 @@ def main() -> None:
             options = ["--epochs", str(epochs), "--no-baselines"]
             out = folder / f"run-{epochs}"
             scale.train(folder / "rows.csv", out, environment, *options)
-            result = json.loads((out / "result.json").read_text("utf-8"))
+            result = scale.read_result(out)
             (head, *_) = result["models"]
             runs.append(
                 {
@@ -37,14 +35,7 @@ def main() -> None:
                     "seconds": round(head["seconds"], 1),
                 }
             )
-    record = {
-        "processor": machine.cpu_model(),
-        "rows": CASE.rows,
-        "labels": CASE.labels,
-        "sizes": result["data"]["sizes"],
-        "runs": runs,
-    }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    scale.write_comparison(RECORD, CASE, result, runs)
 
 
 if __name__ == "__main__":

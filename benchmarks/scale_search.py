@@ -5,13 +5,11 @@ The table is that of scale.py. The test texts have a part in the split, and no n
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import machine
 import scale
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -39,7 +37,7 @@ def main() -> None:
             program = [sys.executable, "-c", PROGRAM, str(limit or CASE.rows)]
             options = ["--data", str(folder / "rows.csv"), "--out", str(out)]
             scale.measure_command([*program, "train", *options], environment)
-            result = json.loads((out / "result.json").read_text("utf-8"))
+            result = scale.read_result(out)
             models = {
                 model["name"]: {
                     "validation": model["validation"]["value"],
@@ -50,14 +48,7 @@ def main() -> None:
                 if model.get("validation")
             }
             runs.append({"limit": limit, "models": models})
-    record = {
-        "processor": machine.cpu_model(),
-        "rows": CASE.rows,
-        "labels": CASE.labels,
-        "sizes": result["data"]["sizes"],
-        "runs": runs,
-    }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    scale.write_comparison(RECORD, CASE, result, runs)
 
 
 if __name__ == "__main__":

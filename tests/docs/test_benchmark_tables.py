@@ -197,6 +197,7 @@ def test_the_texts_of_a_search_are_those_of_the_record():
         ]
         for name in limited
     ]
+    assert all(limited[name]["C"] == every[name]["C"] for name in limited)
 
 
 def test_the_page_of_few_texts_is_that_of_its_record():

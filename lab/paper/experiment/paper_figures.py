@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.paper.accuracy import LAYERS, PRESETS, AccuracyFigure, Point
 from lab.paper.experiment.plan import Plan, PlannedTraining, trainings
-from lab.paper.experiment.readings import TEST_TEXTS
+from lab.paper.experiment.readings import TEST_TEXTS, validation_rank
 from lab.paper.measured import count_parameters
 from qllmft.tasks import MeanInterval
 from qllmft_studies.published import paper_numbers
@@ -88,8 +88,8 @@ def _point(
     """Return the mean over seeds with the learning rate that validation selects, and the other accuracies."""
     chosen: dict[int, PlannedTraining] = {}
     for training in found:
-        best = chosen.get(training.seed)
-        if best is None or _validation(records[training.name]) > _validation(records[best.name]):
+        best = chosen.setdefault(training.seed, training)
+        if validation_rank(records[training.name]) > validation_rank(records[best.name]):
             chosen[training.seed] = training
     accuracies = {t.name: records[t.name]["selected"] / TEST_TEXTS for t in found}
     selected = [accuracies[training.name] for training in chosen.values()]
@@ -97,8 +97,3 @@ def _point(
     others = tuple(value for name, value in accuracies.items() if every_run or name not in names)
     rate = dict(next(iter(chosen.values())).settings)["train.lr"]
     return Point(*place, MeanInterval.from_values(selected), float(rate), others)
-
-
-def _validation(record: Mapping[str, Any]) -> tuple[float, float]:
-    """Return what selects: right validation answers, and among equals the smaller loss."""
-    return record["validation"], -record["validation_loss"]

@@ -143,6 +143,11 @@ def _seeds_of_equal_counts(finished: Sequence[PlannedTraining]) -> list[int]:
     return [seed for seed, count in counts.items() if count == usual]
 
 
+def validation_rank(record: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what selects a training: right validation answers, and among equals the smaller loss."""
+    return record["validation"], -record["validation_loss"]
+
+
 def _candidates(
     finished: Sequence[PlannedTraining],
     records: Mapping[str, dict[str, Any]],
@@ -158,8 +163,7 @@ def _candidates(
         if not training.is_grid:
             between = record.get("between")
             best = None if between is None else max(*between, record["selected"], record["last"])
-            validation = (record["validation"], -record["validation_loss"])
-            yield Candidate(validation, record["selected"], best, record["parameters"])
+            yield Candidate(validation_rank(record), record["selected"], best, record["parameters"])
             continue
         largest = max(parameters for *_, parameters in record["points"])
         for validation_count, test_count, parameters in record["points"]:
